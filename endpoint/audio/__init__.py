@@ -1,0 +1,1 @@
+"""Bytes of any container to samples, and samples to windows."""

@@ -1,0 +1,115 @@
+"""Settings: read once from the environment (and the command line), frozen, printed with secrets masked.
+
+This is the only reader of the environment. Names are upper-case field names: MODEL_ID, PORT, MAX_UPLOAD_MB ...
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from endpoint.errors import ConfigError
+from endpoint.types import WINDOW_SECONDS
+
+DEMO_MODEL = Path(__file__).parent / "demo" / "model"
+MOUNTED_MODEL = Path("/repository")  # where Hugging Face Inference Endpoints mount the chosen model
+DEMO_WINDOW_SECONDS = 30.0  # the longest window the demo model is accurate on; see its model card
+
+
+def _field(default: Any, description: str, *aliases: str, **limits: Any) -> Any:
+    names = {"validation_alias": AliasChoices(*aliases)} if aliases else {}
+    return Field(default, description=description, **names, **limits)
+
+
+class Settings(BaseSettings):
+    """Every setting, with its unit in the description. Unknown command-line flags are refused by the parser."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True, protected_namespaces=()
+    )
+
+    # The model
+    model_id: str | None = _field(
+        None, "Hub name or folder; unset: /repository if it exists, else the demo model.", "model_id", "model"
+    )
+    served_model_name: str | None = _field(None, "The name clients see; unset: the model's own name.")
+    engine: Literal["vllm", "fake"] = _field("vllm", "`fake` answers fixed text without a model, for load tests.")
+
+    # The door
+    host: str = _field("0.0.0.0", "Address to listen on.", "host", "interface")
+    port: int = _field(8000, "Port to listen on.", ge=0, le=65535)
+    log_level: Literal["debug", "info", "warning", "error"] = _field("info", "How much is logged.")
+    max_upload_mb: int = _field(512, "Largest upload, in MiB (1,048,576 bytes).", ge=1)
+    max_audio_seconds: int = _field(4 * 3600, "Longest recording, in seconds.", ge=1)
+    max_concurrent_requests: int = _field(256, "Requests worked on at once; more are answered 503.", ge=1)
+    request_timeout_seconds: float = _field(600.0, "Longest a request may take, in seconds; then 504.", gt=0)
+
+    # Decoding audio
+    decode_workers: int = _field(0, "Processes that decode uploads; 0: one per core, at most 16.", ge=0, le=256)
+    decode_timeout_seconds: float = _field(120.0, "Longest one file may take to decode, in seconds.", gt=0)
+    max_channels: int = _field(8, "Most channels a stream may have.", ge=1)
+    max_window_seconds: float | None = _field(
+        None, "Longest window handed to the model, in seconds; unset: 30, or what the demo model is good for.",
+        ge=5, le=WINDOW_SECONDS,
+    )  # fmt: skip
+
+    # The engine
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = _field("bfloat16", "Compute type of the model.")
+    kv_cache_dtype: str = _field(
+        "auto", "`auto`: fp8 on GPUs of compute capability 8.9 or better, else the compute type; or a vLLM name."
+    )
+    gpu_memory_utilization: float = _field(0.9, "Share of the GPU's memory to use, 0 to 1.", gt=0, le=1)
+    cpu_kv_cache_gib: int = _field(2, "Memory of the key-value cache on a CPU, in GiB.", ge=1)
+    max_num_seqs: int = _field(128, "Most windows decoded at once.", ge=1)
+    max_num_batched_tokens: int = _field(
+        24_000, "Encoder frames and tokens a step; 1,500 frames a window, so 24,000 encode 16 at once.", ge=1_500
+    )
+    enforce_eager: bool | None = _field(None, "No torch.compile and CUDA graphs; unset: on GPUs compile.")
+    engine_args: dict[str, Any] = _field({}, "More arguments for vLLM's engine, as JSON; unknown ones are refused.")
+    hf_token: SecretStr | None = _field(None, "Token for gated models of the hub.")
+
+    @property
+    def model_path(self) -> str:
+        """What to load: MODEL_ID, else /repository, else the demo model."""
+        if self.model_id:
+            return self.model_id
+        return str(MOUNTED_MODEL if MOUNTED_MODEL.exists() else DEMO_MODEL)
+
+    @property
+    def is_demo(self) -> bool:
+        return self.model_path == str(DEMO_MODEL)
+
+    @property
+    def model_name(self) -> str:
+        """The name clients see."""
+        if self.served_model_name:
+            return self.served_model_name
+        if self.is_demo:
+            return "whisper-demo"
+        return Path(self.model_path).name if os.path.isdir(self.model_path) else self.model_path
+
+    @property
+    def window_seconds(self) -> float:
+        if self.max_window_seconds is not None:
+            return self.max_window_seconds
+        return DEMO_WINDOW_SECONDS if self.is_demo else float(WINDOW_SECONDS)
+
+    @property
+    def decode_processes(self) -> int:
+        return self.decode_workers or min(16, len(os.sched_getaffinity(0)))
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from the environment, then `overrides` (command-line flags); None overrides nothing.
+
+    Raises ConfigError that names every wrong variable.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        raise ConfigError("wrong settings: " + "; ".join(lines)) from error

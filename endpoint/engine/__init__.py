@@ -1,0 +1,1 @@
+"""One window in, one hypothesis out."""

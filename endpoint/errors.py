@@ -1,0 +1,96 @@
+"""Every error a caller can meet.
+
+EndpointError
+├── RequestError                the caller must change the request
+│   ├── InvalidRequest          a field is missing, malformed or contradicts another
+│   ├── InvalidAudio            the bytes hold no audio that can be decoded
+│   ├── TooLarge                too many bytes, or too long a recording
+│   ├── ModelNotFound           no such model is served
+│   ├── RouteNotFound           no such path
+│   └── MethodNotAllowed        the path does not take this method
+├── Unavailable                 the same request can succeed later
+│   ├── NotReady                the model is still loading
+│   └── Overloaded              every place is taken
+├── DeadlineExceeded            the request took longer than it may
+├── EngineFailed                the model failed, or died
+└── ConfigError                 the settings are wrong; the server does not start
+
+`code` is a stable string for programs, the message is for people, `param` names the field. No HTTP here:
+statuses stand in one table in endpoint/api/errors.py. Foreign exceptions are translated where they enter.
+"""
+
+from __future__ import annotations
+
+
+class EndpointError(Exception):
+    code = "internal_error"
+
+    def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.code
+        self.param = param
+
+
+class RequestError(EndpointError):
+    code = "invalid_request"
+
+
+class InvalidRequest(RequestError):
+    code = "invalid_value"
+
+
+class InvalidAudio(RequestError):
+    code = "invalid_audio"
+
+    def __init__(self, message: str, *, code: str | None = None, param: str | None = "file") -> None:
+        super().__init__(message, code=code, param=param)
+
+
+class TooLarge(RequestError):
+    code = "file_too_large"
+
+    def __init__(self, message: str, *, code: str | None = None, param: str | None = "file") -> None:
+        super().__init__(message, code=code, param=param)
+
+
+class ModelNotFound(RequestError):
+    code = "model_not_found"
+
+
+class RouteNotFound(RequestError):
+    code = "not_found"
+
+
+class MethodNotAllowed(RequestError):
+    code = "method_not_allowed"
+
+
+class Unavailable(EndpointError):
+    """retry_after: seconds after which to try again."""
+
+    code = "unavailable"
+
+    def __init__(self, message: str, *, retry_after: int = 5, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
+
+
+class NotReady(Unavailable):
+    code = "model_loading"
+
+
+class Overloaded(Unavailable):
+    code = "overloaded"
+
+
+class DeadlineExceeded(EndpointError):
+    code = "timeout"
+
+
+class EngineFailed(EndpointError):
+    code = "engine_failed"
+
+
+class ConfigError(EndpointError):
+    code = "invalid_settings"

@@ -1,0 +1,1 @@
+"""Hypotheses to transcripts, transcripts to bytes."""

@@ -1,0 +1,206 @@
+"""The nouns, one per stage: Audio, Window, Hypothesis, Segment, Word, Transcript; Options; the Engine seam.
+
+Times are integers: samples before the engine, milliseconds after it. Offsets travel with the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+# Whisper's constants (openai/whisper audio.py), derived once.
+SAMPLE_RATE = 16_000  # samples per second, mono
+WINDOW_SECONDS = 30  # the most the encoder sees at once
+WINDOW_SAMPLES = WINDOW_SECONDS * SAMPLE_RATE
+TIMESTAMP_MS = 20  # between two timestamp tokens, and between two encoder frames
+TIMESTAMP_SAMPLES = SAMPLE_RATE * TIMESTAMP_MS // 1000
+SEEK_MS = 10  # unit of `seek` in OpenAI's segments: one log-mel frame
+PCM_FULL_SCALE = 32_768  # int16 samples are in [-PCM_FULL_SCALE, PCM_FULL_SCALE - 1]
+
+Samples = npt.NDArray[np.int16]
+
+
+def samples_to_ms(samples: int) -> int:
+    """Samples at 16 kHz to milliseconds, rounded half up."""
+    return (samples * 1000 + SAMPLE_RATE // 2) // SAMPLE_RATE
+
+
+class Task(StrEnum):
+    TRANSCRIBE = "transcribe"
+    TRANSLATE = "translate"  # into English
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a caller asks of the core; parsed and cross-checked once, at the door.
+
+    language: code of `endpoint.languages`, or None to detect it.
+    prompt: text the recording continues, or words to expect; its last 223 tokens are used.
+    temperature: 0 (greedy) to 1.
+    words: also time every word.
+    """
+
+    task: Task = Task.TRANSCRIBE
+    language: str | None = None
+    prompt: str | None = None
+    temperature: float = 0.0
+    words: bool = False
+
+
+@dataclass(frozen=True)
+class Audio:
+    """Decoded sound: int16 [n], mono, 16 kHz."""
+
+    samples: Samples
+
+    @property
+    def duration_ms(self) -> int:
+        return samples_to_ms(len(self.samples))
+
+
+@dataclass(frozen=True)
+class Window:
+    """A view of at most 30 s of an Audio.
+
+    start: first sample, counted from the beginning of the file.
+    samples: int16 [n], n <= WINDOW_SAMPLES, 16 kHz.
+    """
+
+    start: int
+    samples: Samples
+
+    @property
+    def start_ms(self) -> int:
+        return samples_to_ms(self.start)
+
+    @property
+    def end_ms(self) -> int:
+        return samples_to_ms(self.start + len(self.samples))
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What the engine heard in one window.
+
+    tokens: generated ids after language and task: timestamps and text, without <|endoftext|>.
+    pieces: text between timestamps, as (start, end, tokens, text); start and end are milliseconds from the
+        window's start, end None where the model closed no timestamp.
+    language_probabilities: code -> probability, over the languages allowed, summing to 1.
+    no_speech_prob: probability of <|nospeech|> at the first position, 0 to 1.
+    avg_logprob: mean natural-log probability of the generated tokens, <= 0.
+    complete: False when the token limit ended it.
+    """
+
+    window: Window
+    tokens: tuple[int, ...]
+    pieces: tuple[Piece, ...]
+    language: str
+    language_probabilities: Mapping[str, float]
+    no_speech_prob: float
+    avg_logprob: float
+    temperature: float
+    complete: bool = True
+    input_tokens: int = 0
+
+    @property
+    def text(self) -> str:
+        return "".join(piece.text for piece in self.pieces)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Text between two timestamp tokens; milliseconds from the window's start."""
+
+    start_ms: int
+    end_ms: int | None
+    tokens: tuple[int, ...]  # with its timestamp tokens, as OpenAI's segments have them
+    text: str
+
+
+@dataclass(frozen=True)
+class Word:
+    text: str
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Timed text of the file. `text` keeps Whisper's leading space; times count from the file's start."""
+
+    id: int
+    start_ms: int
+    end_ms: int
+    text: str
+    tokens: tuple[int, ...]
+    seek: int  # start of its window, in 10 ms frames
+    temperature: float
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+    language: str
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens, in OpenAI's sense: audio tokens are encoder frames, 50 a second."""
+
+    audio_tokens: int = 0
+    text_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """The whole file. `words` is None unless they were asked for. `timings` are seconds by stage name."""
+
+    task: Task
+    language: str
+    language_probability: float
+    duration_ms: int
+    segments: tuple[Segment, ...]
+    words: tuple[Word, ...] | None = None
+    usage: Usage = Usage()
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        return "".join(segment.text for segment in self.segments).strip()
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What is running, for /v1/models, /version and `endpoint doctor`."""
+
+    model: str  # the name clients see
+    engine: str  # "vllm" or "fake"
+    version: str
+    device: str
+    dtype: str
+    multilingual: bool = True
+    created: int = 0  # Unix seconds
+    demo: bool = False
+
+
+class Engine(Protocol):
+    """The one seam to a model. Cancelling `decode` aborts its work."""
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    async def start(self) -> None:
+        """Load the model and answer one silent window. Raises EngineFailed."""
+
+    async def decode(self, window: Window, options: Options) -> Hypothesis:
+        """Transcribe one window. Raises EngineFailed; InvalidRequest for options this model cannot follow."""
+        ...
+
+    async def check(self) -> None:
+        """Raises EngineFailed if the model can answer no more."""
+
+    async def close(self) -> None: ...
