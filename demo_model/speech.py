@@ -65,6 +65,7 @@ class Speaker:
             raise OSError("espeak-ng did not start; reinstall it (apt-get install espeak-ng)")
         self._pcm: list[np.ndarray] = []
         self._starts: list[float] = []
+        self._last = self._length = 0  # text position of the last word reported; characters of the text
         kind = ctypes.CFUNCTYPE(
             ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
         )
@@ -76,14 +77,17 @@ class Speaker:
             self._pcm.append(np.ctypeslib.as_array(wav, (count,)).copy())
         k = 0
         while events[k].type != _END:
-            if events[k].type == _WORD:
+            # The library sometimes reports a word of an earlier text once more at the end.
+            if events[k].type == _WORD and self._last < events[k].text_position <= self._length:
+                self._last = events[k].text_position
                 self._starts.append(events[k].audio_position / 1000)
             k += 1
         return 0
 
     def say(self, language: str, words: list[str], voice: str, speed: int, pitch: int) -> Utterance | None:
         """Speak `words`; None if espeak-ng merged words, so that their times are unknown."""
-        self._pcm, self._starts = [], []
+        self._pcm, self._starts, self._last = [], [], 0
+        self._length = len(" ".join(words))
         self._lib.espeak_SetVoiceByName(voice.encode())
         self._lib.espeak_SetParameter(_RATE, speed, 0)
         self._lib.espeak_SetParameter(_PITCH, pitch, 0)

@@ -1,0 +1,92 @@
+"""A deterministic engine without a model: for unit tests, and load tests of everything but the model.
+
+It "hears" one word per second of sound that is not silent, spelled by how loud the second is, with a
+segment per run of such seconds; the same samples give the same words. A second of digital silence
+gives nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+
+from endpoint.errors import EngineFailed
+from endpoint.languages import NAMES
+from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, EngineInfo, Hypothesis, Options, Piece, Samples, Task, Window
+
+WORDS = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel")
+FIRST_TIME = 50_365  # large-v3's <|0.00|>
+_SILENT = 1e-4  # root mean square of full scale
+
+
+class FakeEngine:
+    """delay: seconds each window takes. Fails every window once `fail` is set."""
+
+    def __init__(self, info: EngineInfo, delay: float = 0.0) -> None:
+        self._info, self.delay = info, delay
+        self.fail = False
+        self.running = self.most_running = self.cancelled = 0
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._info
+
+    async def start(self) -> None:
+        await asyncio.sleep(0)
+
+    async def check(self) -> None:
+        if self.fail:
+            raise EngineFailed("the fake engine was told to fail")
+
+    async def close(self) -> None:
+        await asyncio.sleep(0)
+
+    async def decode(self, window: Window, options: Options) -> Hypothesis:
+        await self.check()
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            await asyncio.sleep(self.delay)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.running -= 1
+        return self._hear(window, options)
+
+    def _hear(self, window: Window, options: Options) -> Hypothesis:
+        pieces, run, began = list[Piece](), list[str](), 0
+        words = [*_words(window.samples), None]
+        for second, word in enumerate(words):
+            if word is not None:
+                began = second if not run else began
+                run.append(word)
+            elif run:
+                end_ms = min(second * 1000, window.end_ms - window.start_ms)
+                text = "".join(f" {w}" for w in run)
+                ids = (FIRST_TIME + began * 50, *range(len(run)), FIRST_TIME + end_ms // 20)
+                pieces.append(Piece(began * 1000, end_ms, ids, text))
+                run = []
+        language = "en" if options.task is Task.TRANSLATE else options.language or "en"
+        return Hypothesis(
+            window=window,
+            tokens=tuple(t for piece in pieces for t in piece.tokens),
+            pieces=tuple(pieces),
+            language=options.language if options.language in NAMES else language,
+            language_probabilities={language: 1.0},
+            no_speech_prob=0.01 if pieces else 0.99,
+            avg_logprob=-0.1 if pieces else -2.0,
+            temperature=options.temperature,
+            input_tokens=1 + len((options.prompt or "").split()),
+        )
+
+
+def _words(samples: Samples) -> list[str | None]:
+    """A word for each second of int16 [n] at 16 kHz, None where it is silent."""
+    words: list[str | None] = []
+    for start in range(0, len(samples), SAMPLE_RATE):
+        second = samples[start : start + SAMPLE_RATE].astype(np.float64) / PCM_FULL_SCALE
+        level = float(np.sqrt(np.mean(second**2)))
+        words.append(WORDS[int(level * 10_000) % len(WORDS)] if level > _SILENT else None)
+    return words

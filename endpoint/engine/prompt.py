@@ -1,0 +1,109 @@
+"""Options to the decoder's prompt, and its answer to a Hypothesis: token ids, never text. Pure.
+
+The prompt ends at <|startoftranscript|>; language and task are then decoded under the rules
+(endpoint/engine/rules.py), so that the first step also tells the language and whether there is speech.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from endpoint.engine.tokens import WhisperTokens
+from endpoint.errors import InvalidRequest
+from endpoint.types import Hypothesis, Options, Piece, Task, Window
+
+MAX_PROMPT_TOKENS = 223  # openai/whisper: n_text_ctx // 2 - 1
+MAX_NEW_TOKENS = 224  # openai/whisper: n_text_ctx // 2, language and task not counted
+CONTEXT_TOKENS = 448
+
+
+def build_prompt(tokens: WhisperTokens, options: Options) -> list[int]:
+    """Decoder prompt ids: [<|startofprev|>, the prompt's last 223 tokens,] <|startoftranscript|>."""
+    if not options.prompt or not options.prompt.strip():
+        return [tokens.sot]
+    text = tokens.encode(" " + options.prompt.strip())
+    return [tokens.prev, *text[-MAX_PROMPT_TOKENS:], tokens.sot]
+
+
+def max_new_tokens(tokens: WhisperTokens, prompt: Sequence[int]) -> int:
+    """How many tokens may follow `prompt`, language and task included."""
+    forced = 2 if tokens.multilingual else 0
+    return min(MAX_NEW_TOKENS + forced, CONTEXT_TOKENS - len(prompt))
+
+
+def check_options(tokens: WhisperTokens, options: Options) -> None:
+    """Raises InvalidRequest for what this checkpoint cannot do."""
+    if tokens.multilingual:
+        if options.language is not None and options.language not in tokens.languages:
+            raise InvalidRequest(f"this model does not know the language {options.language!r}", param="language")
+        return
+    if options.language not in (None, "en"):
+        raise InvalidRequest("this model understands English only", param="language")
+    if options.task is Task.TRANSLATE:
+        raise InvalidRequest("this model understands English only and cannot translate", param="task")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came out of the decoder for one prompt.
+
+    ids: generated token ids, <|endoftext|> included if it came.
+    logprobs: natural-log probability of each, under the rules.
+    no_speech_prob: 0 to 1. language_probabilities: code -> probability; empty for English-only models.
+    """
+
+    ids: Sequence[int]
+    logprobs: Sequence[float]
+    no_speech_prob: float
+    language_probabilities: dict[str, float]
+    complete: bool
+
+
+def read_answer(
+    tokens: WhisperTokens, window: Window, options: Options, prompt_size: int, answer: Answer
+) -> Hypothesis:
+    """The Hypothesis of one window."""
+    ids, logprobs = list(answer.ids), list(answer.logprobs)
+    language = options.language or "en"
+    if tokens.multilingual and ids:
+        language = next((code for code, number in tokens.languages.items() if number == ids[0]), language)
+        ids, logprobs = ids[2:], logprobs[2:]
+    average = math.fsum(logprobs) / len(logprobs) if logprobs else 0.0
+    if ids and ids[-1] == tokens.eot:
+        ids.pop()
+    return Hypothesis(
+        window=window,
+        tokens=tuple(ids),
+        pieces=tuple(split_pieces(tokens, ids)),
+        language=language,
+        language_probabilities=answer.language_probabilities or {language: 1.0},
+        no_speech_prob=answer.no_speech_prob,
+        avg_logprob=min(0.0, average),
+        temperature=options.temperature,
+        complete=answer.complete,
+        input_tokens=prompt_size,
+    )
+
+
+def split_pieces(tokens: WhisperTokens, ids: Sequence[int]) -> list[Piece]:
+    """Text between timestamps. Text after the last timestamp is a piece without an end: nothing is lost."""
+    pieces: list[Piece] = []
+    start, opened, text = 0, [], list[int]()  # type: tuple[int, list[int], list[int]]
+    for token in ids:
+        if not tokens.is_time(token):
+            if token < tokens.eot:
+                text.append(token)
+            continue
+        at = tokens.milliseconds(token)
+        if text:
+            pieces.append(Piece(start, max(at, start), (*opened, *text, token), tokens.decode(text)))
+            text = []
+            opened = []
+        else:
+            opened = [token]
+        start = at
+    if text:
+        pieces.append(Piece(start, None, (*opened, *text), tokens.decode(text)))
+    return [piece for piece in pieces if piece.text.strip()]

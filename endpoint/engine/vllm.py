@@ -1,0 +1,228 @@
+"""The owner of vLLM's AsyncLLM: one window in, one Hypothesis out.
+
+The engine core runs in a process of its own; this side hands it samples and prompt ids and reads ids and
+scores back. Cancelling `decode` aborts the request in the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import os
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import structlog
+
+from endpoint.config import Settings
+from endpoint.engine.checkpoint import find_checkpoint
+from endpoint.engine.prompt import Answer, build_prompt, check_options, max_new_tokens, read_answer
+from endpoint.engine.tokens import WhisperTokens
+from endpoint.errors import ConfigError, EngineFailed, NotReady
+from endpoint.types import (
+    PCM_FULL_SCALE,
+    SAMPLE_RATE,
+    EngineInfo,
+    Hypothesis,
+    Options,
+    Samples,
+    Task,
+    Window,
+)
+
+if TYPE_CHECKING:
+    from vllm import AsyncEngineArgs, SamplingParams
+    from vllm.outputs import CompletionOutput
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+log = structlog.get_logger()
+_FP8_CAPABILITY = (8, 9)  # Ada and newer have fp8 arithmetic
+
+
+class VllmEngine:
+    def __init__(self, settings: Settings) -> None:
+        _prepare_environment(settings)
+        import vllm  # slow, and must see the environment prepared
+
+        self._settings = settings
+        token = settings.hf_token.get_secret_value() if settings.hf_token else None
+        self._folder = find_checkpoint(settings.model_path, token)
+        self.tokens = WhisperTokens.load(self._folder)
+        self._args = engine_args(settings, str(self._folder), self.tokens)
+        self._engine: AsyncLLM | None = None
+        self._numbers = itertools.count()
+        self._info = EngineInfo(
+            model=settings.model_name,
+            engine="vllm",
+            version=vllm.__version__,
+            device=_device_name(),
+            dtype=str(self._args.dtype),
+            multilingual=self.tokens.multilingual,
+            created=int(time.time()),
+            demo=settings.is_demo,
+        )
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._info
+
+    async def start(self) -> None:
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        began = time.monotonic()
+        try:
+            # Seconds to minutes of blocking work: weights, compilation, graphs.
+            self._engine = await asyncio.to_thread(AsyncLLM.from_engine_args, self._args)
+            await self.decode(Window(0, np.zeros(SAMPLE_RATE, np.int16)), Options())
+        except EngineFailed:
+            raise
+        except Exception as error:
+            raise EngineFailed(f"vLLM could not load {self._info.model}: {error}") from error
+        log.info("engine ready", model=self._info.model, device=self._info.device, seconds=time.monotonic() - began)
+
+    async def check(self) -> None:
+        if self._engine is None:
+            raise NotReady("the model is still loading")
+        if self._engine.errored:
+            raise EngineFailed("the engine stopped; the server must be restarted")
+
+    async def close(self) -> None:
+        if self._engine is not None:
+            await asyncio.to_thread(self._engine.shutdown)
+            self._engine = None
+
+    async def decode(self, window: Window, options: Options) -> Hypothesis:
+        if self._engine is None:
+            raise NotReady("the model is still loading")
+        check_options(self.tokens, options)
+        prompt = build_prompt(self.tokens, options)
+        params = sampling_params(self.tokens, options, max_new_tokens(self.tokens, prompt))
+        request: Any = {
+            "encoder_prompt": {"prompt": "", "multi_modal_data": {"audio": (_floats(window.samples), SAMPLE_RATE)}},
+            "decoder_prompt": {"prompt_token_ids": prompt},
+        }
+        number = f"window-{next(self._numbers)}"
+        try:
+            async for output in self._engine.generate(request, params, number):
+                if output.finished:
+                    answer = _read(self.tokens, options, output.outputs[0])
+                    return read_answer(self.tokens, window, options, len(prompt), answer)
+        except Exception as error:
+            raise EngineFailed(f"the engine failed on a window: {error}") from error
+        raise EngineFailed("the engine ended a request without an answer")
+
+
+def engine_args(settings: Settings, folder: str, tokens: WhisperTokens) -> AsyncEngineArgs:
+    """vLLM's arguments for these settings. Raises ConfigError for an unknown one in ENGINE_ARGS."""
+    import torch
+    from vllm import AsyncEngineArgs
+
+    gpu = torch.cuda.is_available()
+    fp8 = gpu and torch.cuda.get_device_capability() >= _FP8_CAPABILITY
+    given: dict[str, Any] = {
+        "model": folder,
+        "served_model_name": settings.model_name,
+        "dtype": settings.dtype,
+        "load_format": "safetensors",
+        "trust_remote_code": False,
+        "max_model_len": 448,
+        "max_num_seqs": settings.max_num_seqs,
+        "max_num_batched_tokens": settings.max_num_batched_tokens,
+        "kv_cache_dtype": ("fp8" if fp8 else "auto") if settings.kv_cache_dtype == "auto" else settings.kv_cache_dtype,
+        "gpu_memory_utilization": settings.gpu_memory_utilization,
+        "enforce_eager": settings.enforce_eager if settings.enforce_eager is not None else not gpu,
+        "limit_mm_per_prompt": {"audio": 1},
+        "mm_processor_cache_gb": 0,  # the same audio seldom comes twice, and it costs a copy
+        "enable_prefix_caching": False,
+        "disable_log_stats": True,
+        "distributed_executor_backend": "uni",  # one device: the engine's process is its worker
+        "generation_config": "vllm",  # the rules apply Whisper's own settings, see endpoint/engine/rules.py
+        "logits_processors": ["endpoint.engine.processor:WhisperRules"],
+        "logprobs_mode": "processed_logits",  # see the slot in endpoint/engine/rules.py
+        "max_logprobs": len(tokens.languages) + 2,
+    }
+    unknown = sorted(set(settings.engine_args) - set(AsyncEngineArgs.__dataclass_fields__))
+    if unknown:
+        raise ConfigError(f"ENGINE_ARGS: vLLM has no argument {', '.join(unknown)}")
+    return AsyncEngineArgs(**{**given, **settings.engine_args})
+
+
+def sampling_params(tokens: WhisperTokens, options: Options, max_tokens: int) -> SamplingParams:
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    from endpoint.engine.rules import RowRules
+
+    task = tokens.translate if options.task is Task.TRANSLATE else tokens.transcribe
+    language = -1 if options.language is None else tokens.languages.get(options.language, -1)
+    rules = RowRules(task=task, language=language)
+    read = [tokens.slot, tokens.no_speech]
+    if options.language is None:
+        read += tokens.languages.values()
+    return SamplingParams(
+        temperature=options.temperature,
+        max_tokens=max_tokens,
+        logprob_token_ids=read,
+        flat_logprobs=True,
+        detokenize=False,
+        stop_token_ids=[tokens.eot],
+        output_kind=RequestOutputKind.FINAL_ONLY,
+        extra_args={"whisper": vars(rules)},
+    )
+
+
+def _read(tokens: WhisperTokens, options: Options, output: CompletionOutput) -> Answer:
+    """Ids and scores out of vLLM's output; the scores are logits under the rules, see endpoint/engine/rules.py."""
+    from endpoint.engine.rules import OFFSET
+
+    flat: Any = output.logprobs
+    scale = options.temperature or 1.0
+    table = np.asarray(flat.logprobs, np.float64).reshape(len(flat.start_indices), -1) * scale
+    said, slot = table[:, 0], table[:, 1]
+    names = list(tokens.languages) if options.language is None else []
+    return Answer(
+        ids=output.token_ids,
+        logprobs=(said - slot - OFFSET).tolist(),
+        no_speech_prob=min(1.0, math.exp(table[0, 2] - table[0, 1])),
+        language_probabilities=_share(names, table[0, 3:]),
+        complete=output.finish_reason == "stop",
+    )
+
+
+def _share(names: Sequence[str], logits: np.ndarray) -> dict[str, float]:
+    """Probability of each language among all languages; the likeliest one's logit is not lowered."""
+    from endpoint.engine.rules import OFFSET
+
+    if not names:
+        return {}
+    level = np.where(logits < logits.max() - OFFSET / 2, logits + OFFSET, logits)
+    weights = np.exp(level - level.max())
+    return dict(zip(names, (weights / math.fsum(weights)).tolist(), strict=True))
+
+
+def _floats(samples: Samples) -> np.ndarray:
+    """int16 [n] to float32 [n] in [-1, 1)."""
+    return samples.astype(np.float32) / PCM_FULL_SCALE
+
+
+def _device_name() -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
+def _prepare_environment(settings: Settings) -> None:
+    """vLLM reads its own variables when imported; what the operator set stays."""
+    defaults = {
+        "VLLM_NO_USAGE_STATS": "1",  # nothing is reported to anybody
+        "DO_NOT_TRACK": "1",
+        "VLLM_CPU_KVCACHE_SPACE": str(settings.cpu_kv_cache_gib),
+        "VLLM_LOGGING_LEVEL": "DEBUG" if settings.log_level == "debug" else "ERROR",
+        "VLLM_USE_V2_MODEL_RUNNER": "0",  # endpoint/engine/processor.py speaks the V1 interface
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)

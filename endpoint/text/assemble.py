@@ -1,0 +1,95 @@
+"""Hypotheses of a file's windows to its Transcript. Pure.
+
+Times become milliseconds of the file by adding the start that each window carries. They never run
+backwards and never past the window they come from.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from endpoint.text.judge import compression_ratio, is_silence
+from endpoint.types import SEEK_MS, TIMESTAMP_MS, Hypothesis, Options, Piece, Segment, Transcript, Usage
+
+
+def assemble(
+    hypotheses: Sequence[Hypothesis], options: Options, duration_ms: int, timings: Mapping[str, float]
+) -> Transcript:
+    """The Transcript of hypotheses in file order; windows judged silent give no segments."""
+    segments: list[Segment] = []
+    for hypothesis in hypotheses:
+        if not is_silence(hypothesis):
+            segments += _segments(hypothesis, first_id=len(segments))
+    language, probability = decide_language(hypotheses, options)
+    return Transcript(
+        task=options.task,
+        language=language,
+        language_probability=probability,
+        duration_ms=duration_ms,
+        segments=tuple(segments),
+        usage=_usage(hypotheses),
+        timings=dict(timings),
+    )
+
+
+def decide_language(hypotheses: Sequence[Hypothesis], options: Options) -> tuple[str, float]:
+    """The file's spoken language and its probability: the windows' probabilities, weighted by what was said in each."""
+    if options.language is not None:
+        return options.language, 1.0
+    weights: defaultdict[str, float] = defaultdict(float)
+    for hypothesis in hypotheses:
+        said = len(hypothesis.text) * (1 - hypothesis.no_speech_prob) + 1e-6
+        for code, probability in hypothesis.language_probabilities.items():
+            weights[code] += said * probability
+    if not weights:
+        return "en", 0.0
+    best = max(weights, key=lambda code: weights[code])
+    return best, weights[best] / sum(weights.values())
+
+
+def _segments(hypothesis: Hypothesis, first_id: int) -> list[Segment]:
+    window = hypothesis.window
+    ratio = compression_ratio(hypothesis.text)
+    made: list[Segment] = []
+    earliest = window.start_ms
+    for piece in hypothesis.pieces:
+        start, end = _times(piece, earliest, hypothesis)
+        made.append(
+            Segment(
+                id=first_id + len(made),
+                start_ms=start,
+                end_ms=end,
+                text=piece.text,
+                tokens=piece.tokens,
+                seek=window.start_ms // SEEK_MS,
+                temperature=hypothesis.temperature,
+                avg_logprob=hypothesis.avg_logprob,
+                compression_ratio=ratio,
+                no_speech_prob=hypothesis.no_speech_prob,
+                language=hypothesis.language,
+            )
+        )
+        earliest = end
+    return made
+
+
+def _times(piece: Piece, earliest: int, hypothesis: Hypothesis) -> tuple[int, int]:
+    """Start and end of a piece in the file; an end the model left open is the window's."""
+    window = hypothesis.window
+    limit = window.end_ms
+    start = min(max(window.start_ms + piece.start_ms, earliest), limit)
+    end = limit if piece.end_ms is None else min(window.start_ms + piece.end_ms, limit)
+    if end <= start:  # a piece at the very end of its window still takes one timestamp step
+        start = max(earliest, min(start, limit - TIMESTAMP_MS))
+        end = max(start, limit)
+    return start, end
+
+
+def _usage(hypotheses: Sequence[Hypothesis]) -> Usage:
+    frames = sum((h.window.end_ms - h.window.start_ms) // TIMESTAMP_MS for h in hypotheses)
+    return Usage(
+        audio_tokens=frames,
+        text_tokens=sum(h.input_tokens for h in hypotheses),
+        output_tokens=sum(len(h.tokens) for h in hypotheses),
+    )
