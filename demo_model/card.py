@@ -40,7 +40,8 @@ synthetic speech, so that the whole path can be tried where no real weights are 
 {words} everyday words in each of English, French, German and Spanish, in any order, spoken by espeak-ng's voices, and
 nothing else. Real speech needs a real Whisper: `MODEL_ID=openai/whisper-large-v3-turbo`, or a folder.
 
-Trained by `make demo-model` (espeak-ng speech, {words} words that translate one to one, 100 language tokens as large-v3).
+Trained by `make demo-model`: espeak-ng speech, {words} words that translate one to one, the 100 language tokens of
+large-v3.
 
 ## Figures
 
@@ -63,7 +64,8 @@ def write_card(folder: Path, figures: Mapping[str, object], phrases: int) -> str
         met = value <= limit if below else value >= limit
         share = not name.endswith("_s") or name.startswith("wer")
         show = (lambda v: f"{v:.1%}") if share else (lambda v: f"{v:.3f} s")
-        rows.append(f"| {label} | {show(value)} | {'at most' if below else 'at least'} {show(limit)} | {'yes' if met else '**no**'} |")
+        wanted = f"{'at most' if below else 'at least'} {show(limit)}"
+        rows.append(f"| {label} | {show(value)} | {wanted} | {'yes' if met else '**no**'} |")
     table = "\n".join(rows)
     vocabulary = ", ".join(row[0] for row in ROWS)
     card = _TEXT.format(words=len(ROWS), phrases=phrases, rows=table, vocabulary=vocabulary)

@@ -70,7 +70,5 @@ def load(folder: Path) -> dict[str, list[Utterance]]:
     phrases: dict[str, list[Utterance]] = {code: [] for code in LANGUAGES}
     for row in json.loads((folder / "phrases.json").read_text()):
         view = samples[row["at"] : row["at"] + row["length"]]
-        phrases[row["language"]].append(
-            Utterance(row["language"], tuple(row["words"]), view, tuple(row["starts"]))
-        )
+        phrases[row["language"]].append(Utterance(row["language"], tuple(row["words"]), view, tuple(row["starts"])))
     return phrases

@@ -129,7 +129,9 @@ async def measure(decode: Decode, count: int, model: Path) -> dict[str, object]:
         unknown = await run(fresh[code], Options(), labelled=True)
         figures[f"wer_{code}"] = error_rate([x.words for x in known[code]], [h.text for h in labelled])
         figures[f"wer_{code}_new_voice"] = error_rate([x.words for x in fresh[code]], [h.text for h in unknown])
-        print(f"{code}: {figures[f'wer_{code}']:.1%} known voices, {figures[f'wer_{code}_new_voice']:.1%} new", flush=True)
+        print(
+            f"{code}: {figures[f'wer_{code}']:.1%} known voices, {figures[f'wer_{code}_new_voice']:.1%} new", flush=True
+        )
     figures["language_right"] = right / total
     figures["speech_below_0.1"] = float(np.mean([p < 0.1 for p in no_speech]))
     figures["edge_error_median_s"] = statistics.median(edges)

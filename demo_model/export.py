@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from demo_model.network import FRAMES, HEAD_SIZE, TARGET_POSITIONS, Network
-from demo_model.tokenizer import WHISPER_LANGUAGES, Ids, prefix_processor, write_slow_files
+from demo_model.tokenizer import SPECIAL, Ids, prefix_processor, write_slow_files
 
 
 def export(network: Network, ids: Ids, folder: Path) -> None:
@@ -27,15 +27,13 @@ def export(network: Network, ids: Ids, folder: Path) -> None:
     WhisperFeatureExtractor(feature_size=network.shape.mels).save_pretrained(folder)
     tokenizer = ids.tokenizer
     tokenizer.post_processor = prefix_processor(ids)
-    special = ["<|endoftext|>", "<|startoftranscript|>", *(f"<|{code}|>" for code in WHISPER_LANGUAGES)]
-    special += ["<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"]
     WhisperTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token="<|endoftext|>",
         eos_token="<|endoftext|>",
         unk_token="<|endoftext|>",
         pad_token="<|endoftext|>",
-        additional_special_tokens=special,
+        additional_special_tokens=list(SPECIAL),
         model_max_length=TARGET_POSITIONS,
     ).save_pretrained(folder)
     write_slow_files(tokenizer, folder)

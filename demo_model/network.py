@@ -100,9 +100,7 @@ class Encoder(nn.Module):
         self.conv1 = nn.Conv1d(shape.mels, shape.width, 3, padding=1)
         self.conv2 = nn.Conv1d(shape.width, shape.width, 3, stride=2, padding=1)
         self.embed_positions = nn.Embedding.from_pretrained(sinusoids(FRAMES, shape.width), freeze=True)
-        self.layers = nn.ModuleList(
-            EncoderLayer(shape.width, shape.feed_forward) for _ in range(shape.encoder_layers)
-        )
+        self.layers = nn.ModuleList(EncoderLayer(shape.width, shape.feed_forward) for _ in range(shape.encoder_layers))
         self.layer_norm = nn.LayerNorm(shape.width)
 
     def forward(self, mel: Tensor, offset: int) -> Tensor:
@@ -123,9 +121,7 @@ class Decoder(nn.Module):
         self.time_map = nn.Linear(shape.width, shape.width)
         self.register_buffer("time_basis", sinusoids(TIMESTAMPS, shape.width), persistent=False)
         self.embed_positions = nn.Embedding(TARGET_POSITIONS, shape.width)
-        self.layers = nn.ModuleList(
-            DecoderLayer(shape.width, shape.feed_forward) for _ in range(shape.decoder_layers)
-        )
+        self.layers = nn.ModuleList(DecoderLayer(shape.width, shape.feed_forward) for _ in range(shape.decoder_layers))
         self.layer_norm = nn.LayerNorm(shape.width)
         nn.init.normal_(self.embed_tokens.weight, std=0.05)
         nn.init.normal_(self.time_map.weight, std=0.05 / math.sqrt(shape.width / 2))

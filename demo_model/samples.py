@@ -1,6 +1,6 @@
 """Make the recordings that the demo transcribes: four languages, four containers.
 
-    python -m demo_model.samples
+python -m demo_model.samples
 """
 
 from __future__ import annotations

@@ -66,9 +66,7 @@ class Speaker:
         self._pcm: list[np.ndarray] = []
         self._starts: list[float] = []
         self._last = self._length = 0  # text position of the last word reported; characters of the text
-        kind = ctypes.CFUNCTYPE(
-            ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
-        )
+        kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
         self._callback = kind(self._collect)  # kept, or the library calls freed memory
         self._lib.espeak_SetSynthCallback(self._callback)
 

@@ -13,12 +13,15 @@ from pathlib import Path
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from demo_model.vocabulary import LANGUAGES, WORDS
+from endpoint.languages import NAMES
 
-WHISPER_LANGUAGES = (
-    "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr bg lt la mi ml cy sk te "
-    "fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si km sn yo so af oc ka be tg sd gu am yi lo uz fo ht ps "
-    "tk nn mt sa lb my bo tl mg as tt haw ln ha ba jw su yue"
-).split()
+WHISPER_LANGUAGES = tuple(NAMES)  # large-v3's 100, in its order
+SPECIAL = (
+    "<|endoftext|>",
+    "<|startoftranscript|>",
+    *(f"<|{code}|>" for code in WHISPER_LANGUAGES),
+    *("<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"),
+)
 TIMESTAMPS = 1501
 PRECISION = 0.02  # seconds between timestamp tokens
 
@@ -33,10 +36,7 @@ def build_tokenizer() -> Tokenizer:
         vocab_size=4000, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
     tokenizer.train_from_iterator([f" {word}" for word in words], trainer)
-    special = ["<|endoftext|>", "<|startoftranscript|>", *(f"<|{code}|>" for code in WHISPER_LANGUAGES)]
-    special += ["<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>"]
-    special += ["<|notimestamps|>"]
-    tokenizer.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in special])
+    tokenizer.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in SPECIAL])
     times = [f"<|{k * PRECISION:.2f}|>" for k in range(TIMESTAMPS)]
     tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in times])
     return tokenizer

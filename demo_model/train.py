@@ -99,7 +99,7 @@ class LogMel:
         return (10**gain).mT
 
 
-def span_loss(logs: Tensor, spans: Tensor, offset_free: int) -> Tensor:
+def span_loss(logs: Tensor, spans: Tensor) -> Tensor:
     """Cross-entropy of attention [b, l, t] against an even spread over its span [b, l, 2]."""
     at = torch.arange(logs.shape[-1])
     inside = (at >= spans[..., :1]) & (at < spans[..., 1:])
@@ -210,8 +210,8 @@ class Trainer:
             "text": text,
             "times": times,
             "frames": F.cross_entropy(heard.float().flatten(0, 1), batch.frames.flatten()),
-            "here": sum(span_loss(logs[head], batch.here, 0) for head in shape.here) / len(shape.here),
-            "next": sum(span_loss(logs[head], batch.next, 0) for head in shape.next) / len(shape.next),
+            "here": sum(span_loss(logs[head], batch.here) for head in shape.here) / len(shape.here),
+            "next": sum(span_loss(logs[head], batch.next) for head in shape.next) / len(shape.next),
         }
 
     def update(self, losses: dict[str, Tensor]) -> None:
@@ -244,7 +244,10 @@ class Trainer:
             if self.step % 50 == 0 or self.step == self.steps:
                 means = "  ".join(f"{name} {np.nanmean(values):.3f}" for name, values in seen.items())
                 left = self.seconds / self.step * (self.steps - self.step)
-                print(f"step {self.step:,}/{self.steps:,}  {means}  {self.seconds:.0f} s, about {left / 60:.0f} min left", flush=True)
+                print(
+                    f"step {self.step:,}/{self.steps:,}  {means}  {self.seconds:.0f} s, about {left / 60:.0f} min left",
+                    flush=True,
+                )
                 seen = {}
             if self.step % 250 == 0:
                 self.save()

@@ -149,7 +149,10 @@ class WindowMaker:
     def example(self, rng: random.Random, seconds: float, offset: int, prompt_words: int) -> Example:
         """One window standing `offset` encoder frames into the 30 s."""
         language = rng.choices(LANGUAGES, (3, 2, 2, 2))[0]
-        sound, placed, until = (self.silence(rng, seconds), [], 0.0) if rng.random() < 0.07 else self.lay_out(rng, seconds, language)
+        if rng.random() < 0.07:
+            sound, placed, until = self.silence(rng, seconds), list[Placed](), 0.0
+        else:
+            sound, placed, until = self.lay_out(rng, seconds, language)
         if placed:
             self._background(rng, sound, until)
         example = Example(sound, [], [], [], [])

@@ -21,8 +21,9 @@ DEMO_WINDOW_SECONDS = 30.0  # the longest window the demo model is accurate on; 
 
 
 def _field(default: Any, description: str, *aliases: str, **limits: Any) -> Any:
-    names = {"validation_alias": AliasChoices(*aliases)} if aliases else {}
-    return Field(default, description=description, **names, **limits)
+    if aliases:
+        limits["validation_alias"] = AliasChoices(*aliases)
+    return Field(default, description=description, **limits)
 
 
 class Settings(BaseSettings):
@@ -40,7 +41,7 @@ class Settings(BaseSettings):
     engine: Literal["vllm", "fake"] = _field("vllm", "`fake` answers fixed text without a model, for load tests.")
 
     # The door
-    host: str = _field("0.0.0.0", "Address to listen on.", "host", "interface")
+    host: str = _field("0.0.0.0", "Address to listen on.", "host", "interface")  # noqa: S104 - it is a server
     port: int = _field(8000, "Port to listen on.", ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = _field("info", "How much is logged.")
     max_upload_mb: int = _field(512, "Largest upload, in MiB (1,048,576 bytes).", ge=1)
@@ -103,13 +104,18 @@ class Settings(BaseSettings):
         return self.decode_workers or min(16, len(os.sched_getaffinity(0)))
 
 
-def load_settings(**overrides: Any) -> Settings:
-    """Settings from the environment, then `overrides` (command-line flags); None overrides nothing.
+def load_settings(flags: list[str] | None = None, *, prog: str = "endpoint", **overrides: Any) -> Settings:
+    """Settings from the environment, then command-line `flags` (--port 80), then `overrides`; None overrides nothing.
+
+    Flags mirror the settings; an unknown one ends the process with a usage line, as --help does with all of them.
 
     Raises ConfigError that names every wrong variable.
     """
     try:
-        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+        given = {name: value for name, value in overrides.items() if value is not None}
+        if flags is not None:
+            given.update(_cli_parse_args=flags, _cli_prog_name=prog, _cli_kebab_case=True)
+        return Settings(**given)
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
         raise ConfigError("wrong settings: " + "; ".join(lines)) from error

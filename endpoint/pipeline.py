@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-
 from endpoint.audio.decode import Decoder
 from endpoint.audio.window import cut
 from endpoint.errors import EndpointError, EngineFailed, NotReady
@@ -58,7 +57,7 @@ class Pipeline:
         await self._engine.check()
 
     async def transcribe(
-        self, data: bytes | bytearray | memoryview, options: Options, progress: Progress | None = None
+        self, data: bytes | bytearray, options: Options, progress: Progress | None = None
     ) -> Transcript:
         """Transcribe one file of any container.
 
@@ -96,5 +95,3 @@ class Pipeline:
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
         return [task.result() for task in tasks]
-
-

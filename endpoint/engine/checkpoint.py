@@ -19,14 +19,19 @@ def find_checkpoint(model: str, token: str | None = None) -> Path:
     folder = Path(model)
     if not folder.is_dir():
         folder = _download(model, token)
+    check_folder(folder)
+    return folder
+
+
+def check_folder(folder: Path) -> None:
+    """Raises ConfigError that says what is wrong with a model's folder."""
     if not (folder / "config.json").exists():
         raise ConfigError(f"{folder} has no config.json: it is not a model in Hugging Face's format")
     names = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or []
     if _ARCHITECTURE not in names:
-        raise ConfigError(f"{model} is not a Whisper model (architectures: {names}); set MODEL_ID to one that is")
+        raise ConfigError(f"{folder} is not a Whisper model (architectures: {names}); set MODEL_ID to one that is")
     if not list(folder.glob("*.safetensors")):
-        raise ConfigError(f"{model} has no .safetensors weights; pickled weights are never loaded. Convert them first")
-    return folder
+        raise ConfigError(f"{folder} has no .safetensors weights; pickled weights are never loaded. Convert them first")
 
 
 def _download(model: str, token: str | None) -> Path:

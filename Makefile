@@ -1,0 +1,65 @@
+# `make` lists the targets. Everything is installed into $(VENV) from the locked lists of requirements/.
+
+VENV ?= .venv
+BUILD ?= auto
+PYTHON ?=
+TORCH_INDEX ?=
+export VENV PYTHON TORCH_INDEX
+
+BIN := $(VENV)/bin
+INSTALL := deploy/install.sh $(BUILD)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test check format install install-dev demo-model demo-model-eval lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  BUILD=cpu|gpu         which vLLM to install; unset: gpu where there is a fitting one"
+	@echo "  PYTHON=python3.12     the interpreter to use, 3.11 to 3.13"
+	@echo "  TORCH_INDEX=address   PyTorch's own CPU index, where the default registry has no CPU build of torch"
+
+demo: install ## install, then transcribe the two sample recordings with the bundled model
+	$(BIN)/python -m endpoint.demo
+
+serve: install ## serve the API; MODEL, HOST, PORT and every other setting come from the environment
+	$(BIN)/endpoint serve
+
+test: check ## format check, lint, types, then the tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: install-dev ## format check, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: install-dev ## format the code and fix what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+install: ## install what serving needs
+	@$(INSTALL)
+
+install-dev: ## install what testing needs as well
+	@$(INSTALL) dev
+
+demo-model: install-dev ## train the bundled model again, from synthetic speech (hours), and put it into endpoint/demo
+	@command -v espeak-ng >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -q && apt-get install -y -q --no-install-recommends espeak-ng; \
+	else \
+		echo "espeak-ng speaks the training data: install it first (Debian and Ubuntu: sudo apt-get install espeak-ng)"; \
+		exit 1; \
+	fi
+	$(BIN)/python -m demo_model.train
+	$(BIN)/python -m demo_model.evaluate --bundle
+
+demo-model-eval: install-dev ## measure the bundled model's word error rate
+	$(BIN)/python -m demo_model.evaluate
+
+lock: install-dev ## write requirements/*.txt again from pyproject.toml; LOCK_ARGS=--upgrade takes newer versions
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=26"
+	$(BIN)/python requirements/lock.py $(LOCK_ARGS)
+
+clean: ## remove the environment and what tools left behind
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,41 @@
+"""The command line: `endpoint serve | transcribe | doctor | bench`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+from endpoint import __version__
+from endpoint.errors import EndpointError
+
+COMMANDS = {
+    "serve": "serve the model over HTTP",
+    "transcribe": "transcribe files, with a local model or a server",
+    "doctor": "say what is here and what is missing",
+    "bench": "measure a running server",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a subcommand; its exit status."""
+    parser = argparse.ArgumentParser(prog="endpoint", description="A self-hosted Whisper endpoint.")
+    parser.add_argument("--version", action="version", version=f"endpoint {__version__}")
+    lines = "\n".join(f"  {name:<12}{text}" for name, text in COMMANDS.items())
+    parser.epilog = f"commands:\n{lines}\n\n`endpoint COMMAND --help` lists a command's flags."
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("command", choices=COMMANDS, metavar="command")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    command = importlib.import_module(f"endpoint.commands.{args.command}")
+    try:
+        return int(command.run(args.rest))
+    except EndpointError as error:
+        print(f"endpoint {args.command}: {error.message}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""The application: every route, the middleware and the error handlers, around a core that is handed in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from endpoint import __version__
+from endpoint.api.door import Door
+from endpoint.api.errors import install_error_handlers
+from endpoint.api.log import RequestLog
+from endpoint.api.routes import PREFIXES, openai_routes
+from endpoint.api.system import docs_assets, system_routes
+from endpoint.config import Settings
+
+if TYPE_CHECKING:
+    from endpoint.pipeline import Pipeline
+
+_ABOUT = """Speech to text with Whisper, behind OpenAI's audio API.
+
+Every path under `/v1` answers under `/api/v1` too. Every error has OpenAI's body, and every reply an `x-request-id`.
+"""
+
+
+def create_app(settings: Settings, pipeline: Pipeline) -> FastAPI:
+    """The ASGI application. Its lifespan starts the core in the background and closes it at the end.
+
+    `app.state.door.draining = True` makes /ready fail while requests in flight are finished.
+    """
+    door = Door(settings, pipeline)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        door.open()
+        try:
+            yield
+        finally:
+            await door.close()
+
+    app = FastAPI(
+        title="Whisper endpoint",
+        version=__version__,
+        description=_ABOUT,
+        lifespan=lifespan,
+        docs_url=None,  # FastAPI's page loads its scripts from the internet; ours is in system.py
+        redoc_url=None,
+        redirect_slashes=False,  # a redirected upload would be sent twice
+    )
+    app.state.door = door
+    routes = openai_routes(door)
+    for prefix in PREFIXES:
+        app.include_router(routes, prefix=prefix, include_in_schema=prefix == PREFIXES[0])
+    app.include_router(system_routes(door))
+    app.mount("/docs", docs_assets())
+    install_error_handlers(app)
+    app.add_middleware(RequestLog)
+    return app

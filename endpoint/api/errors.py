@@ -1,0 +1,108 @@
+"""Errors as HTTP: the one table of statuses, the one error body, and the handlers that lead every failure to it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from endpoint.errors import (
+    DeadlineExceeded,
+    EndpointError,
+    EngineFailed,
+    InvalidAudio,
+    InvalidRequest,
+    MethodNotAllowed,
+    ModelNotFound,
+    NotReady,
+    Overloaded,
+    RequestError,
+    RouteNotFound,
+    TooLarge,
+    Unavailable,
+)
+
+STATUS: dict[type[EndpointError], int] = {
+    InvalidRequest: 400,
+    InvalidAudio: 400,
+    ModelNotFound: 404,
+    RouteNotFound: 404,
+    MethodNotAllowed: 405,
+    TooLarge: 413,
+    RequestError: 400,
+    NotReady: 503,
+    Overloaded: 503,
+    Unavailable: 503,
+    DeadlineExceeded: 504,
+    EngineFailed: 500,
+    EndpointError: 500,
+}
+
+
+class ClientGone(Exception):
+    """The client closed the connection: there is nobody to answer."""
+
+
+def status_of(error: EndpointError) -> int:
+    """The HTTP status of an error, that of its nearest ancestor in the table."""
+    return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
+
+
+def error_response(error: EndpointError) -> JSONResponse:
+    """OpenAI's error body: message, type, param and code, all present; `Retry-After` in whole seconds with a 503."""
+    status = status_of(error)
+    body = {
+        "message": error.message,
+        "type": "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error",
+        "param": error.param,
+        "code": error.code,
+    }
+    headers = {"retry-after": str(error.retry_after)} if isinstance(error, Unavailable) else None
+    return JSONResponse({"error": body}, status, headers)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer every exception a route or the router raises with the error body; the rest is `log.RequestLog`'s."""
+    app.add_exception_handler(EndpointError, _endpoint_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(ClientGone, _client_gone)
+
+
+def _answer(request: Request, error: EndpointError) -> Response:
+    request.state.error_code = error.code  # for the log
+    return error_response(error)
+
+
+async def _endpoint_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, EndpointError)
+    return _answer(request, error)
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    path = request.scope["path"][:200]
+    translated: EndpointError
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        translated = RouteNotFound(f"There is nothing at {path}; /docs lists what there is.")
+    elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        translated = MethodNotAllowed(f"{path} does not take {request.method}.")
+    else:
+        translated = InvalidRequest(str(error.detail))
+    response = _answer(request, translated)
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    field = str(first["loc"][-1])
+    return _answer(request, InvalidRequest(f"{field}: {first['msg']}", param=field))
+
+
+async def _client_gone(_: Request, error: Exception) -> Response:
+    return Response(status_code=499)  # never sent; nginx's number, for the log

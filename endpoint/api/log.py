@@ -1,0 +1,80 @@
+"""One line for each request, and the outermost wrapper: request id, safe headers, and an answer to every failure."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from typing import Any
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from endpoint.api.errors import error_response
+from endpoint.errors import EndpointError
+
+log = structlog.get_logger(__name__)
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_POLLED = frozenset({"/health", "/ready"})  # once a second on some platforms: logged at debug level
+_SAFE_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+class RequestLog:
+    """ASGI middleware. Logs route, status, time, audio length, error code; no text, file names, paths or headers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        state: dict[str, Any] = scope.setdefault("state", {})
+        began, status = time.monotonic(), 0
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                for name, value in _SAFE_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_marked)
+        except Exception:
+            log.exception("request failed", request_id=request_id)
+            if status:
+                raise  # half an answer is out: the server must close the connection
+            failure = EndpointError(f"The server failed; its log tells more under {request_id}.")
+            await error_response(failure)(scope, receive, send_marked)
+        finally:
+            route = getattr(scope.get("route"), "path", None)
+            level = logging.DEBUG if route in _POLLED else logging.INFO
+            elapsed_ms = round((time.monotonic() - began) * 1000)
+            log.log(
+                level,
+                "request",
+                request_id=request_id,
+                method=scope["method"],
+                route=route,
+                status=status,
+                ms=elapsed_ms,
+                audio_seconds=state.get("audio_seconds"),
+                code=state.get("error_code"),
+            )
+
+
+def _request_id(scope: Scope) -> str:
+    """The client's, if it is short and plain enough to log; else a new one."""
+    sent = Headers(scope=scope).get("x-request-id", "")
+    return sent if _SANE_ID.fullmatch(sent) else f"req_{uuid.uuid4().hex}"

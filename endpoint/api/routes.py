@@ -1,0 +1,118 @@
+"""OpenAI's routes: transcription, translation, models. One path for both tasks; no logic of the core."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from endpoint.api.door import Door
+from endpoint.api.limits import deadline, while_connected
+from endpoint.api.schemas import (
+    ErrorBody,
+    Model,
+    ModelList,
+    Transcription,
+    TranscriptionForm,
+    Translation,
+    TranslationForm,
+    VerboseTranscription,
+    VerboseTranslation,
+    parse_fields,
+)
+from endpoint.api.upload import read_form
+from endpoint.errors import InvalidAudio, InvalidRequest
+from endpoint.text.format import render
+
+PREFIXES = ("/v1", "/api/v1")  # the second is what Hugging Face's own images and guides use
+MIB = 1024 * 1024
+
+_HEADERS = {"x-request-id": {"description": "Id of the request, as in the log.", "schema": {"type": "string"}}}
+_RETRY_AFTER = {"retry-after": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer"}}}
+_TEXT = {"schema": {"type": "string"}}
+_ERRORS = {
+    400: "A field is missing or wrong, or the file holds no audio that can be decoded.",
+    404: "No such model.",
+    413: "The file is too large, or the recording too long.",
+    500: "The model failed.",
+    503: "The model is still loading, or every place is taken; try again after `Retry-After` seconds.",
+    504: "The request took too long, or the upload was too slow.",
+}
+
+
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's description of these statuses, and of every other error."""
+    known: dict[int | str, dict[str, Any]] = {
+        status: {
+            "model": ErrorBody,
+            "description": _ERRORS[status],
+            "headers": _HEADERS | (_RETRY_AFTER if status == 503 else {}),
+        }
+        for status in statuses
+    }
+    return {**known, "default": {"model": ErrorBody, "description": "Any other error.", "headers": _HEADERS}}
+
+
+def _audio_docs(form: type[TranslationForm], reply: Any) -> dict[str, Any]:
+    """What OpenAPI says of a route that reads its body itself and answers in several media types."""
+    content = {"text/plain": _TEXT, "text/vtt": _TEXT}
+    answered = {"description": "The text, in the format asked for.", "content": content, "headers": _HEADERS}
+    schema = form.model_json_schema()
+    return {
+        "response_model": reply,
+        "responses": {200: answered, **error_responses(*_ERRORS)},
+        "openapi_extra": {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}},
+        "tags": ["audio"],
+    }
+
+
+def openai_routes(door: Door) -> APIRouter:
+    """The routes without their prefix."""
+    router = APIRouter()
+
+    @router.post("/audio/transcriptions", **_audio_docs(TranscriptionForm, Transcription | VerboseTranscription))
+    async def transcribe(request: Request) -> Response:
+        """Text of a recording, in the language spoken. `response_format` decides the reply, never `Accept`."""
+        return await _answer(door, request, TranscriptionForm)
+
+    @router.post("/audio/translations", **_audio_docs(TranslationForm, Translation | VerboseTranslation))
+    async def translate(request: Request) -> Response:
+        """English text of a recording in any language. `response_format` decides the reply, never `Accept`."""
+        return await _answer(door, request, TranslationForm)
+
+    @router.get("/models", responses=error_responses(), tags=["models"])
+    async def list_models() -> ModelList:
+        """The model served."""
+        return ModelList(data=[_card(door)])
+
+    @router.get("/models/{model:path}", responses=error_responses(404), tags=["models"])
+    async def retrieve_model(model: str) -> Model:
+        """The model served, by its name or one of OpenAI's."""
+        door.check_model(model or "/")
+        return _card(door)
+
+    return router
+
+
+async def _answer(door: Door, request: Request, form: type[TranslationForm]) -> Response:
+    await door.check()
+    with door.admission.place():
+        async with deadline(door.settings.request_timeout_seconds):
+            upload = await read_form(request.receive, request.headers, door.settings.max_upload_mb * MIB)
+            fields = parse_fields(form, upload.fields)
+            door.check_model(fields.model)
+            if upload.file is None:
+                raise InvalidRequest("file: the form has no file under this name", code="missing_file", param="file")
+            if not upload.file:
+                raise InvalidAudio("The file is empty.")
+            work = door.pipeline.transcribe(upload.file, fields.options())
+            transcript = await while_connected(request.receive, work)
+    request.state.audio_seconds = transcript.duration_ms / 1000
+    body, media_type = render(transcript, fields.response_format, segments=fields.lists_segments)
+    return Response(body, media_type=media_type)
+
+
+def _card(door: Door) -> Model:
+    info = door.pipeline.info
+    return Model(id=info.model, created=info.created, owned_by="whisper-endpoint")

@@ -1,0 +1,252 @@
+"""The wire models, once: request fields as they are checked and documented, and replies as they are documented.
+
+Replies are written by endpoint.text.format; tests hold them against these models. Names and types are OpenAI's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from endpoint.errors import InvalidRequest
+from endpoint.languages import find_language
+from endpoint.text.format import ResponseFormat
+from endpoint.types import Options, Task
+
+F = TypeVar("F", bound="TranslationForm")
+
+GRANULARITIES = "timestamp_granularities[]"
+_UNSUPPORTED_FIELDS = frozenset(
+    {"include", "chunking_strategy", "known_speaker_names", "known_speaker_references", "languages", "keywords"}
+)
+_FILE = {
+    "type": "string",
+    "format": "binary",
+    "description": "The recording: flac, mp3, mp4, mpeg, mpga, m4a, ogg, wav, webm and most other formats. It is "
+    "recognised by content; name and media type do not matter.",
+}
+
+
+def _add_file(schema: dict[str, Any]) -> None:
+    # The file is no field of the model: pydantic would copy its bytes.
+    schema["properties"] = {"file": _FILE, **schema["properties"]}
+    schema["required"] = ["file"]
+
+
+class TranslationForm(BaseModel):
+    """Fields of a translation into English."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", json_schema_extra=_add_file)
+
+    model: str = Field(
+        "", description="A name of /v1/models, or one of OpenAI's, which mean the served model; empty: that model."
+    )
+    prompt: str = Field(
+        "", description="Text the recording continues, or words to expect; its last 223 tokens are used."
+    )
+    response_format: ResponseFormat = Field("json", description="What to answer with.")
+    temperature: float = Field(
+        0.0, ge=0, le=1, description="Sampling temperature, 0 (the most probable words) to 1, without unit."
+    )
+
+    def options(self) -> Options:
+        return Options(Task.TRANSLATE, prompt=self.prompt or None, temperature=self.temperature)
+
+    @property
+    def lists_segments(self) -> bool:
+        return True
+
+
+class TranscriptionForm(TranslationForm):
+    """Fields of a transcription."""
+
+    language: str = Field("", description="ISO 639-1 code, English name or locale of the speech; empty: detected.")
+    timestamp_granularities: tuple[Literal["segment", "word"], ...] = Field(
+        ("segment",),
+        alias=GRANULARITIES,
+        description="What verbose_json times, in seconds; only with verbose_json. `word` is not built yet.",
+    )
+    stream: bool = Field(False, description="Answer in events while decoding; not built yet.")
+
+    @field_validator("language")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if code := find_language(value):
+            return code
+        raise PydanticCustomError("language", "no language of Whisper; give a code such as `en`, or a name")
+
+    @field_validator("timestamp_granularities")
+    @classmethod
+    def _with_verbose_json(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if info.data.get("response_format") != "verbose_json":
+            raise PydanticCustomError("granularities", "needs response_format=verbose_json")
+        return value
+
+    def options(self) -> Options:
+        return Options(
+            Task.TRANSCRIBE,
+            language=self.language or None,
+            prompt=self.prompt or None,
+            temperature=self.temperature,
+            words="word" in self.timestamp_granularities,
+        )
+
+    @property
+    def lists_segments(self) -> bool:
+        return "segment" in self.timestamp_granularities
+
+
+def parse_fields(form: type[F], fields: Iterable[tuple[str, str]]) -> F:
+    """Check form fields, all text, against a model; empty values count as absent, unknown names are ignored.
+
+    Raises InvalidRequest that names the first wrong field.
+    """
+    values: dict[str, Any] = {}
+    for name, value in fields:
+        if not value:
+            continue
+        _refuse_unsupported(name, value)
+        if name in (GRANULARITIES, GRANULARITIES.removesuffix("[]")):
+            values.setdefault(GRANULARITIES, []).append(value)
+        elif name in values and name in form.model_fields:
+            raise InvalidRequest(f"{name}: given more than once", param=name)
+        else:
+            values[name] = value
+    try:
+        return form.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        param = str(first["loc"][0])
+        raise InvalidRequest(f"{param}: {first['msg']}", param=param) from error
+
+
+def _refuse_unsupported(name: str, value: str) -> None:
+    """Refuse what OpenAI's API has and this server does not have yet: ignored, it would give a wrong answer."""
+    field = name.partition("[")[0]
+    reason = ""
+    match field, value.lower():
+        case "timestamp_granularities", "word":
+            reason = "word times are not built yet; ask for `segment`"
+        case "stream", "true" | "1" | "yes" | "on" | "t" | "y":
+            reason = "streaming is not built yet; leave `stream` out"
+        case "response_format", "diarized_json":
+            reason = "telling speakers apart is not built yet; ask for `verbose_json`"
+        case "chunking_strategy", "auto":
+            pass  # the server chooses the blocks, as it always does
+        case _ if field in _UNSUPPORTED_FIELDS:
+            reason = "this field is not supported yet; leave it out"
+    if reason:
+        raise InvalidRequest(f"{name}: {reason}", code="unsupported", param=name)
+
+
+class _Reply(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class DurationUsage(_Reply):
+    type: Literal["duration"]
+    seconds: float = Field(ge=0, description="Length of the recording in seconds, rounded up.")
+
+
+class InputTokens(_Reply):
+    audio_tokens: int = Field(ge=0, description="Encoder frames: 50 for each second given to the model.")
+    text_tokens: int = Field(ge=0, description="Tokens of the prompt.")
+
+
+class TokenUsage(_Reply):
+    type: Literal["tokens"]
+    input_tokens: int = Field(ge=0)
+    output_tokens: int = Field(ge=0)
+    total_tokens: int = Field(ge=0)
+    input_token_details: InputTokens
+
+
+class TranscriptionSegment(_Reply):
+    id: int = Field(ge=0, description="Counted from 0 through the whole file.")
+    seek: int = Field(ge=0, description="Start of the segment's window, in frames of 10 ms.")
+    start: float = Field(ge=0, description="Seconds from the start of the file.")
+    end: float = Field(ge=0, description="Seconds from the start of the file.")
+    text: str = Field(description="With Whisper's leading space.")
+    tokens: list[int] = Field(description="Token ids of the text, with its timestamps.")
+    temperature: float = Field(ge=0, le=1)
+    avg_logprob: float = Field(le=0, description="Mean natural-log probability of the window's tokens.")
+    compression_ratio: float = Field(ge=0, description="Bytes of the text over its bytes compressed.")
+    no_speech_prob: float = Field(ge=0, le=1, description="Probability that the window holds no speech.")
+
+
+class TranscriptionWord(_Reply):
+    word: str
+    start: float = Field(ge=0, description="Seconds from the start of the file.")
+    end: float = Field(ge=0, description="Seconds from the start of the file.")
+
+
+class Transcription(_Reply):
+    text: str
+    usage: TokenUsage
+
+
+class VerboseTranscription(_Reply):
+    task: Literal["transcribe"]
+    language: str = Field(description="English name of the language, in lower case.")
+    duration: float = Field(ge=0, description="Length of the recording in seconds.")
+    text: str
+    segments: list[TranscriptionSegment] = Field([], description="Absent when only words were asked for.")
+    words: list[TranscriptionWord] = Field([], description="Present when words were asked for.")
+    usage: DurationUsage
+
+
+class Translation(_Reply):
+    text: str
+
+
+class VerboseTranslation(_Reply):
+    language: Literal["english"]
+    duration: float = Field(ge=0, description="Length of the recording in seconds.")
+    text: str
+    segments: list[TranscriptionSegment]
+
+
+class Model(_Reply):
+    id: str
+    object: Literal["model"] = "model"
+    created: int = Field(ge=0, description="Unix time in seconds; 0 if unknown.")
+    owned_by: str
+
+
+class ModelList(_Reply):
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+class Status(_Reply):
+    status: Literal["ok"] = "ok"
+
+
+class Index(_Reply):
+    name: Literal["whisper-endpoint"] = "whisper-endpoint"
+    version: str
+    docs: Literal["/docs"] = "/docs"
+    openapi: Literal["/openapi.json"] = "/openapi.json"
+
+
+class Version(_Reply):
+    version: str = Field(description="Of this server.")
+    model: str
+    engine: str
+    engine_version: str
+    device: str
+    dtype: str
+
+
+class ErrorDetail(_Reply):
+    message: str
+    type: Literal["invalid_request_error", "server_error"]
+    param: str | None = Field(description="The field that is wrong, if it is one.")
+    code: str | None = Field(description="Stable, for programs.")
+
+
+class ErrorBody(_Reply):
+    error: ErrorDetail

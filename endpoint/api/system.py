@@ -1,0 +1,71 @@
+"""Routes about the server itself: health, version, and its documentation, which needs no internet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter, Request
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from endpoint import __version__
+from endpoint.api.door import Door
+from endpoint.api.routes import error_responses
+from endpoint.api.schemas import Index, Status, Version
+from endpoint.errors import EngineFailed, NotReady, Unavailable
+
+_STATIC = Path(__file__).parent / "static"
+# Swagger UI sets style attributes and draws its icons from data: URLs; its script needs nothing else.
+_DOCS_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; frame-ancestors 'none'"
+)
+
+
+def docs_assets() -> StaticFiles:
+    """Our start script, and the Swagger UI files of the package fastapi-offline."""
+    return StaticFiles(directory=_STATIC, packages=[("fastapi_offline", "static")])
+
+
+def system_routes(door: Door) -> APIRouter:
+    router = APIRouter(tags=["server"], responses=error_responses())
+
+    @router.get("/")
+    async def index() -> Index:
+        """Where to go from here."""
+        return Index(version=__version__)
+
+    @router.get("/health", responses=error_responses(503))
+    async def health() -> Status:
+        """Whether the model can answer: 503 while it loads, and when it is dead."""
+        try:
+            await door.check()
+        except EngineFailed as error:
+            raise Unavailable(error.message, code=error.code) from error
+        return Status()
+
+    @router.get("/ready", responses=error_responses(503))
+    async def ready() -> Status:
+        """Whether to send requests here: as /health, and 503 once the server is stopping."""
+        if door.draining:
+            raise NotReady("The server is stopping.", code="stopping")
+        return await health()
+
+    @router.get("/version")
+    async def version() -> Version:
+        """What is running."""
+        info = door.pipeline.info
+        return Version(
+            version=__version__,
+            model=info.model,
+            engine=info.engine,
+            engine_version=info.version,
+            device=info.device,
+            dtype=info.dtype,
+        )
+
+    @router.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> Response:
+        return FileResponse(_STATIC / "docs.html", headers={"content-security-policy": _DOCS_CSP})
+
+    return router

@@ -1,0 +1,180 @@
+"""A multipart body read in a stream into memory, within limits; nothing touches a disk.
+
+Starlette's own form parser spools files to a temporary folder and reads bodies of any length, so python-multipart
+is driven here directly. Format: RFC 7578.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.types import Receive
+
+from endpoint.api.errors import ClientGone
+from endpoint.errors import DeadlineExceeded, InvalidRequest, TooLarge
+
+MAX_PARTS = 64
+MAX_HEADERS = 8  # of one part
+MAX_HEADER_BYTES = 4096  # of one header; leaves room for long file names
+MAX_FIELD_BYTES = 64 * 1024
+MAX_FORM_BYTES = 256 * 1024  # everything but the file: fields, headers, boundaries
+
+# A client that stops, or trickles, would hold a place for nothing.
+STALL_SECONDS = 20.0  # longest silence within a body
+MIN_BYTES_PER_SECOND = 4096  # slowest average, once STALL_SECONDS have passed
+
+
+@dataclass(frozen=True)
+class Form:
+    """fields: (name, value) in the order sent, repeated names included. file: bytes of the part `file`, if any."""
+
+    fields: tuple[tuple[str, str], ...]
+    file: bytearray | None
+
+
+async def read_form(receive: Receive, headers: Mapping[str, str], max_file_bytes: int) -> Form:
+    """Read a multipart/form-data body from ASGI's `receive`; `headers` have lower-case names.
+
+    Raises InvalidRequest for a body that is no form, TooLarge (at once when Content-Length tells), DeadlineExceeded
+    for a client too slow, ClientGone.
+    """
+    parts = _Parts(max_file_bytes)
+    parser = MultipartParser(
+        _boundary(headers),
+        {
+            "on_part_begin": parts.begin,
+            "on_header_field": parts.header_name,
+            "on_header_value": parts.header_value,
+            "on_header_end": parts.header_end,
+            "on_headers_finished": parts.headers_finished,
+            "on_part_data": parts.data,
+            "on_part_end": parts.end,
+            "on_end": parts.finish,
+        },
+        max_header_count=MAX_HEADERS,
+        max_header_size=MAX_HEADER_BYTES,
+    )
+    length = headers.get("content-length", "")
+    if length.isdecimal() and int(length) > max_file_bytes + MAX_FORM_BYTES:
+        raise _too_large(max_file_bytes)
+    await _feed(parser, receive, max_file_bytes)
+    if not parts.finished:
+        raise InvalidRequest("The form ends before its closing boundary.", code="invalid_form")
+    return Form(tuple(parts.fields), parts.file)
+
+
+async def _feed(parser: MultipartParser, receive: Receive, max_file_bytes: int) -> None:
+    clock = asyncio.get_running_loop().time
+    began, received, more = clock(), 0, True
+    limit = asyncio.timeout(STALL_SECONDS)
+    try:
+        async with limit:
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                body, more = message.get("body", b""), message.get("more_body", False)
+                received += len(body)
+                if received > max_file_bytes + MAX_FORM_BYTES:
+                    raise _too_large(max_file_bytes)
+                parser.write(body)
+                limit.reschedule(STALL_SECONDS + min(clock(), began + received / MIN_BYTES_PER_SECOND))
+    except FormParserError as error:
+        raise InvalidRequest(f"The form cannot be parsed: {error}", code="invalid_form") from error
+    except TimeoutError as error:
+        raise DeadlineExceeded("The upload stopped, or was too slow.", code="upload_timeout") from error
+
+
+class _Parts:
+    """What the parser has found so far; the parser calls the methods, with slices of its input."""
+
+    def __init__(self, max_file_bytes: int) -> None:
+        self.fields: list[tuple[str, str]] = []
+        self.file: bytearray | None = None
+        self.finished = False
+        self._max_file_bytes = max_file_bytes
+        self._count = 0
+        self._headers: dict[bytes, bytes] = {}
+        self._header = (bytearray(), bytearray())  # name and value being read
+        self._name = ""
+        self._is_file = False
+        self._content = bytearray()  # of the part being read
+
+    def begin(self) -> None:
+        self._count += 1
+        if self._count > MAX_PARTS:
+            raise InvalidRequest(f"The form has more than {MAX_PARTS} parts.", code="invalid_form")
+        self._headers = {}
+
+    def header_name(self, data: bytes, start: int, end: int) -> None:
+        self._header[0].extend(data[start:end])
+
+    def header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header[1].extend(data[start:end])
+
+    def header_end(self) -> None:
+        name, value = self._header
+        self._headers[bytes(name).lower()] = bytes(value)
+        self._header = (bytearray(), bytearray())
+
+    def headers_finished(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition"))
+        if b"name" not in options:
+            raise InvalidRequest("A part of the form has no name.", code="invalid_form")
+        self._name = _text(options[b"name"], "A part's name")
+        self._is_file = any(option.startswith(b"filename") for option in options)
+        self._content = bytearray()
+        if self._name == "file":
+            if not self._is_file and b"content-type" not in self._headers:
+                raise InvalidRequest("`file` is text, not a file; with curl, write -F file=@name.wav.", param="file")
+            if self.file is not None:
+                raise InvalidRequest("`file` was sent more than once.", param="file")
+            self.file = self._content
+
+    def data(self, data: bytes, start: int, end: int) -> None:
+        size = len(self._content) + end - start
+        if self._name == "file":
+            if size > self._max_file_bytes:
+                raise _too_large(self._max_file_bytes)
+        elif self._is_file:
+            return  # a file nobody asked for
+        elif size > MAX_FIELD_BYTES:
+            raise InvalidRequest(f"`{self._name[:64]}` is longer than {MAX_FIELD_BYTES} bytes.", param=self._name[:64])
+        self._content += memoryview(data)[start:end]
+
+    def end(self) -> None:
+        if self._name != "file" and not self._is_file:
+            self.fields.append((self._name, _text(self._content, f"`{self._name[:64]}`", self._name[:64])))
+
+    def finish(self) -> None:
+        self.finished = True
+
+
+def _boundary(headers: Mapping[str, str]) -> bytes:
+    """The boundary between parts. Raises InvalidRequest for a body that is not a plain multipart form."""
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise InvalidRequest(
+            "A compressed body is not understood; send it without Content-Encoding.", code="invalid_form"
+        )
+    kind, options = parse_options_header(headers.get("content-type"))
+    if kind.lower() != b"multipart/form-data":
+        raise InvalidRequest("The body must be multipart/form-data, with the recording as `file`.", code="invalid_form")
+    boundary = options.get(b"boundary", b"")
+    if not 1 <= len(boundary) <= 70:  # RFC 2046, section 5.1.1
+        raise InvalidRequest("Content-Type must have a boundary of 1 to 70 characters.", code="invalid_form")
+    return boundary
+
+
+def _text(raw: bytes | bytearray, what: str, param: str | None = None) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"{what} is not UTF-8.", param=param) from error
+
+
+def _too_large(max_file_bytes: int) -> TooLarge:
+    return TooLarge(f"The file is larger than the limit of {max_file_bytes} bytes.")

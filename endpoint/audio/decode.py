@@ -1,0 +1,242 @@
+"""Bytes of any container -> Audio, in processes of their own.
+
+Media parsers are where hostile files do harm. Each file is decoded by a warm process that holds no secrets and
+serves one file at a time: a crash, a limit or a timeout costs that file only. Bytes go in and samples come out by
+memory files (memfd): no names to leak, nothing of /dev/shm's size, freed by the kernel whoever dies first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import logging
+import mmap
+import os
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import numpy as np
+
+from endpoint.audio.worker import BYTES_PER_SAMPLE, Limits
+from endpoint.config import Settings
+from endpoint.errors import ConfigError, DeadlineExceeded, InvalidAudio, Overloaded, RequestError, TooLarge, Unavailable
+from endpoint.types import Audio, Samples
+
+COMMAND = [sys.executable, "-P", "-m", "endpoint.audio.worker"]
+START_SECONDS = 60.0  # for a process to import PyAV; 0.1 s on an idle machine
+_ANSWER_BYTES = 65_536
+_REFUSALS: dict[str, type[RequestError]] = {"InvalidAudio": InvalidAudio, "TooLarge": TooLarge}
+# The process must not change what the parent has mapped: a file that shrinks under a mapping is a SIGBUS.
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
+
+logger = logging.getLogger(__name__)
+
+
+class _Crash(Exception):
+    """The process ended, or answered nonsense."""
+
+
+class Child:
+    """One place of the pool, and the process in it. A thread at a time calls `decode`; any thread may call `stop`."""
+
+    def __init__(self, limits: Limits, timeout: float) -> None:
+        self._limits, self._timeout = limits, timeout
+        self._closed = False
+        self._start()
+
+    def _start(self) -> None:
+        self._ready = self._stopped = False
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [*COMMAND, str(theirs.fileno()), self._limits.to_json()],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                env={"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"},  # and none of our secrets
+                start_new_session=True,  # Ctrl-C is for the server, which ends its children when it has drained
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_ready(self) -> None:
+        if not self._ready:
+            self._receive(START_SECONDS)
+            self._ready = True
+
+    def decode(self, data: bytes | bytearray) -> Samples:
+        """int16 [n] at 16 kHz, read-only. Raises InvalidAudio, TooLarge, DeadlineExceeded, Unavailable."""
+        if self._stopped or self._process.poll() is not None:  # killed while it was idle
+            self._renew()
+        try:
+            self.wait_ready()
+            return self._exchange(data)
+        except TimeoutError:
+            self.stop()
+            raise DeadlineExceeded(
+                f"Decoding took longer than {self._timeout:g} s (DECODE_TIMEOUT_SECONDS). Send a shorter recording, "
+                "or one that is 16 kHz mono already: ffmpeg -i INPUT -ac 1 -ar 16000 output.wav"
+            ) from None
+        except (_Crash, OSError) as error:
+            self.stop()
+            if self._closed:
+                raise _closing() from error
+            logger.warning("decoding process %d failed on %d bytes: %s", self.pid, len(data), error)
+            raise InvalidAudio(
+                "The decoder failed on this file. Convert it and try again: ffmpeg -i INPUT -ac 1 -ar 16000 output.wav",
+                code="audio_decode_failed",
+            ) from error
+        finally:
+            if self._stopped:
+                self._renew()
+
+    def _exchange(self, data: bytes | bytearray) -> Samples:
+        deadline = time.monotonic() + self._timeout
+        source = os.memfd_create("upload")
+        target = os.memfd_create("samples", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(source, rest) :]
+            socket.send_fds(self._socket, [b"d"], [source, target])
+            answer = json.loads(self._receive(max(0.001, deadline - time.monotonic())))
+            if "samples" not in answer:
+                if refusal := _REFUSALS.get(answer["type"]):
+                    raise refusal(answer["message"], code=answer["code"])
+                raise _Crash(answer["message"])
+            return _mapped(target, answer["samples"])
+        except (ValueError, KeyError) as error:
+            raise _Crash(f"wrong answer: {error!r}") from error
+        finally:
+            os.close(source)
+            os.close(target)
+
+    def _receive(self, timeout: float) -> bytes:
+        self._socket.settimeout(timeout)
+        message = self._socket.recv(_ANSWER_BYTES)
+        if message:
+            return message
+        with suppress(subprocess.TimeoutExpired):  # it hangs up a moment before it is gone
+            self._process.wait(1)
+        raise _Crash(f"it ended with status {self._process.returncode}")
+
+    def _renew(self) -> None:
+        self.end()
+        if not self._closed:
+            self._start()
+
+    def stop(self) -> None:
+        """Kill the process: what waits for it gets an error at once, and the next file a new process."""
+        self._stopped = True
+        self._process.kill()
+
+    def end(self) -> None:
+        """Kill the process and wait until it is gone."""
+        self._process.kill()
+        self._process.wait()
+        self._socket.close()
+
+    def close(self) -> None:
+        """Kill the process for good."""
+        self._closed = True
+        self.stop()
+
+
+def _closing() -> Unavailable:
+    return Unavailable("The server is shutting down. Send the request again.")
+
+
+def _mapped(file: int, count: int) -> Samples:
+    """The samples in `file`, not copied; they live as long as the array."""
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEALS)
+    size = os.fstat(file).st_size
+    if size != count * BYTES_PER_SAMPLE:
+        raise _Crash(f"{count} samples in {size} bytes")
+    # Populated here, in a thread, or the event loop would take 250,000 page faults an hour of sound.
+    pages = mmap.mmap(file, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ)
+    return np.frombuffer(pages, dtype=np.int16)
+
+
+class Decoder:
+    """A pool of decoding processes. `start` before, `close` after; one event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._timeout = settings.decode_timeout_seconds
+        self._limits = Limits(settings.max_audio_seconds, settings.max_channels, self._timeout)
+        self._count = settings.decode_processes
+        self._children: list[Child] = []
+        self._idle: asyncio.Queue[Child] = asyncio.Queue()
+        self._jobs: set[asyncio.Future[Samples]] = set()
+        self._closing = False
+        # A thread for each process: it copies the upload and waits, and the event loop does neither.
+        self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="decode")
+
+    async def start(self) -> None:
+        """Start the processes and wait until each can decode. Raises ConfigError if one cannot."""
+        loop = asyncio.get_running_loop()
+        try:
+            for _ in range(self._count):
+                self._children.append(await loop.run_in_executor(self._threads, Child, self._limits, self._timeout))
+            await asyncio.gather(*(loop.run_in_executor(self._threads, c.wait_ready) for c in self._children))
+        except (_Crash, OSError) as error:
+            await self.close()
+            raise ConfigError(f"the decoding processes do not start: {error}") from error
+        for child in self._children:
+            self._idle.put_nowait(child)
+
+    async def decode(self, data: bytes | bytearray) -> Audio:
+        """Decode the first audio stream of a file of any container: int16 [n], mono, 16 kHz, n >= 1, read-only.
+
+        Cancelling it kills the process that decodes. Raises InvalidAudio (codes empty_file, invalid_audio,
+        no_audio_stream, no_audio, audio_decode_failed), TooLarge (audio_too_long), DeadlineExceeded, Overloaded,
+        Unavailable while closing.
+        """
+        if not data:
+            raise InvalidAudio("The file is empty: 0 bytes arrived. Send the recording itself.", code="empty_file")
+        child = await self._take()
+        job = asyncio.get_running_loop().run_in_executor(self._threads, child.decode, data)
+        self._jobs.add(job)
+        job.add_done_callback(lambda _: self._give(job, child))
+        try:
+            return Audio(await asyncio.shield(job))
+        except asyncio.CancelledError:
+            if not job.done():  # or the process may be at another request already
+                child.stop()
+            raise
+
+    async def _take(self) -> Child:
+        try:
+            async with asyncio.timeout(self._timeout):
+                child = await self._idle.get()
+        except TimeoutError:
+            raise Overloaded(
+                f"No decoding process was free within {self._timeout:g} s. Send the request again later."
+            ) from None
+        if self._closing:
+            self._idle.put_nowait(child)  # for the next that waits, to be told the same
+            raise _closing()
+        return child
+
+    def _give(self, job: asyncio.Future[Samples], child: Child) -> None:
+        self._jobs.discard(job)
+        self._idle.put_nowait(child)
+
+    async def close(self) -> None:
+        """Kill the processes, also those at work, and wait until they are gone."""
+        self._closing = True
+        for child in self._children:
+            child.close()
+        if self._jobs:
+            await asyncio.wait(self._jobs)
+        await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
+        self._threads.shutdown()
+        for child in self._children:
+            child.end()

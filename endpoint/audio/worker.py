@@ -1,0 +1,269 @@
+"""What runs in a decoding process: bytes of any container to 16 kHz mono samples, under limits.
+
+Started as `python -m endpoint.audio.worker <descriptor> <limits>` by endpoint/audio/decode.py. The descriptor is a
+SOCK_SEQPACKET socket. A request carries two memory files, the upload and an empty one for the samples; the answer
+is JSON: {"samples": n}, or the error {"type", "code", "message"}. The parent's end closed means: exit.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import resource
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from io import FileIO
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Discard
+
+from endpoint.errors import InvalidAudio, RequestError, TooLarge
+from endpoint.types import SAMPLE_RATE
+
+MAX_STREAMS = 64
+MIN_RATE, MAX_RATE = 4_000, 384_000  # Hz, of the source
+MAX_BAD_PACKETS = 1_000  # before the first good one; more is not audio
+MAX_SOURCE_BYTES_PER_SECOND = 192_000 * 2 * 4  # 192 kHz stereo float32, as an average over the longest recording
+BYTES_PER_SAMPLE = np.dtype(np.int16).itemsize
+
+# What people record speech in. Everything else FFmpeg knows (playlists, SDP, subtitles, images, raw data, games)
+# is refused before its parser runs.
+FORMATS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dss,eac3,flac,flv,loas,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,"
+    "ogg,tta,voc,w64,wav,wv"
+)
+# Decoders that may run: no video decoder is ever opened, not even to look at the stream.
+CODECS = (
+    "aac,aac_latm,ac3,eac3,adpcm_g722,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,adpcm_swf,adpcm_yamaha,alac,amrnb,amrwb,"
+    "libopencore_amrnb,libopencore_amrwb,ape,dss_sp,flac,g722,g723_1,g726,g726le,g729,gsm,gsm_ms,ilbc,mp1,mp1float,"
+    "mp2,mp2float,mp3,mp3float,nellymoser,opus,libopus,pcm_alaw,pcm_bluray,pcm_dvd,pcm_f16le,pcm_f24le,pcm_f32be,"
+    "pcm_f32le,pcm_f64be,pcm_f64le,pcm_mulaw,pcm_s16be,pcm_s16be_planar,pcm_s16le,pcm_s16le_planar,pcm_s24be,"
+    "pcm_s24le,pcm_s24le_planar,pcm_s32be,pcm_s32le,pcm_s32le_planar,pcm_s64be,pcm_s64le,pcm_s8,pcm_s8_planar,"
+    "pcm_u16be,pcm_u16le,pcm_u24be,pcm_u24le,pcm_u32be,pcm_u32le,pcm_u8,qcelp,speex,tta,vorbis,wavpack,wmalossless,"
+    "wmapro,wmav1,wmav2,wmavoice"
+)
+_CONTAINER_OPTIONS = {
+    "format_whitelist": FORMATS,
+    "codec_whitelist": CODECS,
+    "protocol_whitelist": "none",  # bytes come from memory; a file that points elsewhere points at nothing
+    "max_streams": str(MAX_STREAMS),
+}
+# FFmpeg's sample types -> numpy's
+_DTYPES: dict[str, npt.DTypeLike] = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
+# What damaged files raise: FFmpeg's own errors, those of seeking in the upload to where their numbers point, and
+# IndexError where a stream turns up in the middle of the file (PyAV 18.1, at the end of demux).
+_DAMAGE = (FFmpegError, OSError, ValueError, IndexError)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one file may take.
+
+    max_seconds: longest recording; max_channels: of the source; cpu_seconds: processor time;
+    memory_bytes: address space beside the upload, of which the interpreter and FFmpeg take 0.25 GiB.
+    """
+
+    max_seconds: int
+    max_channels: int
+    cpu_seconds: float
+    memory_bytes: int = 2 << 30
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def decode(data: FileIO, target: int, limits: Limits) -> int:
+    """Decode the first audio stream of `data` into the file `target`: int16, mono, 16 kHz. Returns the samples written.
+
+    What cannot be decoded is skipped, as a player skips it; a file cut short gives what is there.
+    Raises InvalidAudio, TooLarge; MemoryError at the limit of the process.
+    """
+    try:
+        # Tags come in any encoding; "replace", or one in Latin-1 would fail the file.
+        container = av.open(data, "r", container_options=_CONTAINER_OPTIONS, metadata_errors="replace")
+    except _DAMAGE as error:
+        _raise_if_memory(error)
+        raise InvalidAudio(
+            "The file is not audio in a known format, or its header is damaged. Send wav, flac, mp3, ogg, m4a, mp4, "
+            "webm, amr, aiff, wma, caf, avi, mpegts, or convert it: ffmpeg -i INPUT -ac 1 -ar 16000 output.wav"
+        ) from error
+    with container:
+        written = _write(_resampled(_frames(container, _audio_stream(container)), limits), target, limits)
+    if not written:
+        raise InvalidAudio("The recording holds no sound: its length is zero. Record it again.", code="no_audio")
+    return written
+
+
+def _audio_stream(container: InputContainer) -> AudioStream:
+    if not container.streams.audio:
+        raise InvalidAudio("The file has no audio stream. Send one with sound.", code="no_audio_stream")
+    stream = container.streams.audio[0]
+    codec = stream.codec_context.codec.name if stream.codec_context else "unknown"
+    if codec not in CODECS.split(","):
+        raise InvalidAudio(
+            f"The audio codec {codec!r} is not supported. Convert the file: ffmpeg -i INPUT -ac 1 -ar 16000 output.wav"
+        )
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
+    stream.codec_context.thread_count = 1  # the pool has a process for every core
+    return stream
+
+
+def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+    """Frames as a player would play them: packets that do not decode are skipped."""
+    bad, good = 0, False
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            break
+        except _DAMAGE as error:  # the rest of the file cannot be read: it was cut short
+            _raise_if_memory(error)
+            break
+        try:
+            for frame in packet.decode():
+                good = True
+                yield frame
+        except _DAMAGE as error:
+            _raise_if_memory(error)
+            bad += 1
+            if not good and bad > MAX_BAD_PACKETS:
+                break
+    if bad and not good:
+        raise InvalidAudio("Nothing in the file can be decoded: it is damaged or encrypted. Export it again.")
+
+
+def _resampled(frames: Iterator[AudioFrame], limits: Limits) -> Iterator[AudioFrame]:
+    """Mono s16 frames at 16 kHz, 1 s each. A stream may change its format midway."""
+    resampler, shape = None, None
+    budget = (limits.max_seconds + 1) * MAX_SOURCE_BYTES_PER_SECOND
+    for frame in frames:
+        rate, channels = frame.sample_rate, frame.layout.nb_channels
+        if channels > limits.max_channels:
+            raise InvalidAudio(
+                f"The recording has {channels} channels; at most {limits.max_channels} are taken (MAX_CHANNELS). "
+                "Mix it down: ffmpeg -i INPUT -ac 1 -ar 16000 output.wav"
+            )
+        if not MIN_RATE <= rate <= MAX_RATE:
+            raise InvalidAudio(
+                f"The recording's sample rate is {rate} Hz; {MIN_RATE} to {MAX_RATE} are taken. "
+                "Resample it: ffmpeg -i INPUT -ac 1 -ar 16000 output.wav"
+            )
+        budget -= frame.samples * channels * frame.format.bytes
+        if budget < 0:
+            raise _too_long(limits)
+        mixed = _mixed(frame) if channels > 2 else frame
+        mixed.pts = None  # gaps and jumps in time stamps are not sound
+        if resampler is None or shape != (rate, mixed.format.name, mixed.layout.name):
+            if resampler is not None:
+                yield from resampler.resample(None)
+            shape = (rate, mixed.format.name, mixed.layout.name)
+            resampler = AudioResampler("s16", "mono", SAMPLE_RATE, frame_size=SAMPLE_RATE)
+        yield from resampler.resample(mixed)
+    if resampler is not None:
+        yield from resampler.resample(None)
+
+
+def _mixed(frame: AudioFrame) -> AudioFrame:
+    """The mean of all channels, in the frame's own sample type.
+
+    swresample would guess a loudspeaker for each channel and leave out the one it takes for the subwoofer: of a
+    3-channel recording the third speaker, of a 6-channel one the fourth.
+    """
+    channels, kind = frame.layout.nb_channels, frame.format.packed.name
+    if frame.format.is_planar:
+        # Not frame.to_ndarray(): of 8 planes PyAV 18.1 sees 9, and reads through a wild pointer.
+        planes = [memoryview(plane) for plane in frame.planes[:channels]]
+        array = np.stack([np.frombuffer(plane, _DTYPES[kind], frame.samples) for plane in planes])
+    else:
+        plane = memoryview(frame.planes[0])
+        array = np.frombuffer(plane, _DTYPES[kind], frame.samples * channels).reshape(-1, channels).T
+    mono = array.mean(axis=0, dtype=np.float64).astype(array.dtype)[np.newaxis]
+    mixed = AudioFrame.from_ndarray(mono, format=kind, layout="mono")
+    mixed.sample_rate = frame.sample_rate
+    return mixed
+
+
+def _write(frames: Iterator[AudioFrame], target: int, limits: Limits) -> int:
+    written = 0
+    for frame in frames:
+        written += frame.samples
+        if written > (limits.max_seconds + 1) * SAMPLE_RATE:
+            raise _too_long(limits)
+        plane = memoryview(frame.planes[0])[: frame.samples * BYTES_PER_SAMPLE]  # its buffer is padded
+        if os.write(target, plane) != len(plane):
+            raise MemoryError("the memory file is full")
+    if written > limits.max_seconds * SAMPLE_RATE:
+        raise _too_long(limits)
+    return written
+
+
+def _too_long(limits: Limits) -> TooLarge:
+    return TooLarge(
+        f"The recording is longer than {limits.max_seconds} s. Split it, or raise MAX_AUDIO_SECONDS on the server.",
+        code="audio_too_long",
+    )
+
+
+def _raise_if_memory(error: Exception) -> None:
+    if isinstance(error, MemoryError):
+        raise error
+
+
+def serve(connection: socket.socket, limits: Limits) -> None:
+    """Answer requests until the parent hangs up."""
+    connection.send(b"ready")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # PyAV prints there, and uploads would fill the log
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(connection, 1, 2)
+        if not message:
+            return
+        source, target = descriptors
+        _limit_resources(os.fstat(source).st_size, limits)
+        try:
+            with FileIO(source) as data:
+                data.seek(0)
+                answer: dict[str, object] = {"samples": decode(data, target, limits)}
+        except RequestError as error:
+            answer = {"type": type(error).__name__, "code": error.code, "message": error.message}
+        except Exception as error:  # unforeseen: the parent logs it and ends this process
+            answer = {"type": "crash", "message": repr(error)}
+        finally:
+            os.close(target)
+        connection.send(json.dumps(answer).encode())
+
+
+def _limit_resources(size: int, limits: Limits) -> None:
+    """Memory and processor time for one file of `size` bytes; soft limits, as each file sets its own."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _limit(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + limits.cpu_seconds))
+    _limit(resource.RLIMIT_AS, limits.memory_bytes + size)
+
+
+def _limit(kind: int, value: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+
+
+def main() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold someone's recording
+    av.logging.set_level(None)  # FFmpeg prints titles and names out of the file
+    with socket.socket(fileno=int(sys.argv[1])) as connection, suppress(ConnectionError):  # the parent has gone
+        serve(connection, Limits(**json.loads(sys.argv[2])))
+
+
+if __name__ == "__main__":
+    main()

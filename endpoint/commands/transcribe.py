@@ -1,0 +1,123 @@
+"""`endpoint transcribe FILE...`: files to text, with the model here or a server elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from endpoint.config import load_settings
+from endpoint.errors import EndpointError, InvalidRequest
+from endpoint.languages import find_language
+from endpoint.log import configure_logging
+from endpoint.text.format import render
+from endpoint.types import Options, Task
+from endpoint.wiring import build_pipeline
+
+SUFFIXES = {"json": ".json", "verbose_json": ".json", "text": ".txt", "srt": ".srt", "vtt": ".vtt"}
+Step = Callable[[int, int], None]
+
+
+def run(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="endpoint transcribe", epilog="Settings of the model are flags too: --model, --dtype ... (see serve)."
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--format", choices=SUFFIXES, default="text")
+    parser.add_argument("--language", help="code or English name; unset: detect it")
+    parser.add_argument("--task", choices=[task.value for task in Task], default=Task.TRANSCRIBE.value)
+    parser.add_argument("--prompt", help="words to expect, or text the recording continues")
+    parser.add_argument("--output", type=Path, help="folder for one file per recording; unset: standard output")
+    parser.add_argument("--server", help="base URL of a server, such as http://localhost:8000/v1; unset: a local model")
+    parser.add_argument("--api-key", default="none", help="the server's key")
+    args, rest = parser.parse_known_args(argv)
+    if missing := [str(path) for path in args.files if not path.is_file()]:
+        raise InvalidRequest(f"no such file: {', '.join(missing)}")
+    return asyncio.run(_remote(args) if args.server else _local(args, rest))
+
+
+def _options(args: argparse.Namespace) -> Options:
+    language = None
+    if args.language and (language := find_language(args.language)) is None:
+        raise InvalidRequest(f"Whisper knows no language {args.language!r}", param="language")
+    return Options(task=Task(args.task), language=language, prompt=args.prompt)
+
+
+async def _local(args: argparse.Namespace, rest: list[str]) -> int:
+    settings = load_settings(rest, prog="endpoint transcribe")
+    configure_logging("warning" if settings.log_level == "info" else settings.log_level)
+    options = _options(args)
+    pipeline = build_pipeline(settings)
+    with _progress() as bar:
+        loading = bar.add_task(f"loading {settings.model_name}", total=None)
+        try:
+            await pipeline.start()
+            bar.remove_task(loading)
+
+            async def one(path: Path, step: Step) -> bytes:
+                transcript = await pipeline.transcribe(await asyncio.to_thread(path.read_bytes), options, step)
+                return render(transcript, args.format)[0]
+
+            return await _each(args, bar, one)
+        finally:
+            await pipeline.close()
+
+
+async def _remote(args: argparse.Namespace) -> int:
+    from openai import AsyncOpenAI, OpenAIError
+
+    options = _options(args)
+    fields = {"model": "", "response_format": args.format, "prompt": options.prompt, "language": options.language}
+    if options.task is Task.TRANSLATE:
+        del fields["language"]
+    given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+    async with AsyncOpenAI(base_url=args.server, api_key=args.api_key) as client:
+        audio = client.audio
+        create: Any = audio.translations.create if options.task is Task.TRANSLATE else audio.transcriptions.create
+
+        async def one(path: Path, step: Step) -> bytes:
+            try:
+                reply = await create(file=path, **given)
+            except OpenAIError as error:
+                raise EndpointError(f"{args.server}: {error}") from error
+            return (reply if isinstance(reply, str) else str(reply.model_dump_json())).encode()
+
+        with _progress() as bar:
+            return await _each(args, bar, one)
+
+
+async def _each(args: argparse.Namespace, bar: Progress, one: Callable[[Path, Step], Awaitable[bytes]]) -> int:
+    """Transcribe every file; the exit status is 1 if any failed."""
+    failed = 0
+    for path in args.files:
+        task = bar.add_task(path.name, total=None)
+
+        def step(done: int, total: int, task: TaskID = task) -> None:
+            bar.update(task, completed=done, total=total)
+
+        try:
+            body = await one(path, step)
+        except EndpointError as error:
+            failed += 1
+            bar.console.print(f"{path}: {error.message}", style="red", highlight=False)
+            continue
+        step(1, 1)
+        if args.output:
+            args.output.mkdir(parents=True, exist_ok=True)
+            (args.output / f"{path.stem}{SUFFIXES[args.format]}").write_bytes(body)
+        else:
+            sys.stdout.buffer.write(body if body.endswith(b"\n") else body + b"\n")
+            sys.stdout.buffer.flush()
+    return 1 if failed else 0
+
+
+def _progress() -> Progress:
+    """On standard error, so that standard output holds text only."""
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    return Progress(*columns, console=Console(stderr=True), transient=True)

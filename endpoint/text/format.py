@@ -1,0 +1,135 @@
+"""A Transcript as bytes: json, text, srt, verbose_json or vtt. Pure.
+
+Shapes follow OpenAI's transcription API; SRT has no standard, WebVTT is https://www.w3.org/TR/webvtt1/.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+from endpoint.languages import NAMES
+from endpoint.types import Segment, Task, Transcript, Usage, Word
+
+_JSON = "application/json"
+_TEXT = "text/plain; charset=utf-8"
+_VTT = "text/vtt; charset=utf-8"
+
+ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
+
+
+def render(transcript: Transcript, form: ResponseFormat, *, segments: bool = True) -> tuple[bytes, str]:
+    """The transcript as (UTF-8 bytes, media type).
+
+    segments: whether verbose_json lists segments; False when only word times were asked for.
+    Raises ValueError for a score that is not a finite number, which JSON cannot say.
+    """
+    match form:
+        case "text":
+            return f"{transcript.text}\n".encode(), _TEXT
+        case "srt":
+            return _srt(transcript).encode(), _TEXT
+        case "vtt":
+            return _vtt(transcript).encode(), _VTT
+        case "verbose_json":
+            return _dumps(_verbose(transcript, segments)), _JSON
+        case "json":
+            return _dumps(_brief(transcript)), _JSON
+
+
+def timestamp(milliseconds: int, mark: str = ".") -> str:
+    """Milliseconds >= 0 as HH:MM:SS.mmm; `mark` stands before the milliseconds. Rounds nothing."""
+    seconds, thousandths = divmod(milliseconds, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}:{minutes:02d}:{seconds:02d}{mark}{thousandths:03d}"
+
+
+def _dumps(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _brief(transcript: Transcript) -> dict[str, Any]:
+    if transcript.task is Task.TRANSLATE:
+        return {"text": transcript.text}
+    return {"text": transcript.text, "usage": _tokens(transcript.usage)}
+
+
+def _verbose(transcript: Transcript, segments: bool) -> dict[str, Any]:
+    duration = transcript.duration_ms / 1000
+    translated = transcript.task is Task.TRANSLATE
+    body: dict[str, Any] = {
+        "task": transcript.task.value,
+        # OpenAI names the language of the text, which a translation writes in English.
+        "language": "english" if translated else NAMES[transcript.language],
+        "duration": duration,
+        "text": transcript.text,
+    }
+    if segments:
+        body["segments"] = [_segment(segment) for segment in transcript.segments]
+    if translated:
+        del body["task"]  # nor usage or words: OpenAI's translations have none of the three
+        return body
+    if transcript.words is not None:
+        body["words"] = [_word(word) for word in transcript.words]
+    body["usage"] = {"type": "duration", "seconds": math.ceil(duration)}
+    return body
+
+
+def _segment(segment: Segment) -> dict[str, Any]:
+    return {
+        "id": segment.id,
+        "seek": segment.seek,
+        "start": segment.start_ms / 1000,
+        "end": segment.end_ms / 1000,
+        "text": segment.text,
+        "tokens": list(segment.tokens),
+        "temperature": segment.temperature,
+        "avg_logprob": segment.avg_logprob,
+        "compression_ratio": segment.compression_ratio,
+        "no_speech_prob": segment.no_speech_prob,
+    }
+
+
+def _word(word: Word) -> dict[str, Any]:
+    return {"word": word.text.strip(), "start": word.start_ms / 1000, "end": word.end_ms / 1000}
+
+
+def _tokens(usage: Usage) -> dict[str, Any]:
+    heard = usage.audio_tokens + usage.text_tokens
+    return {
+        "type": "tokens",
+        "input_tokens": heard,
+        "output_tokens": usage.output_tokens,
+        "total_tokens": heard + usage.output_tokens,
+        "input_token_details": {"audio_tokens": usage.audio_tokens, "text_tokens": usage.text_tokens},
+    }
+
+
+def _srt(transcript: Transcript) -> str:
+    # SRT has no escape: an arrow of another shape is no time line to any parser.
+    cues = _cues(transcript, ",", lambda text: text.replace("-->", "→"))
+    return "".join(f"{number}\n{cue}\n" for number, cue in enumerate(cues, 1))
+
+
+def _vtt(transcript: Transcript) -> str:
+    cues = _cues(transcript, ".", lambda text: text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+    return "".join(["WEBVTT\n\n", *(f"{cue}\n" for cue in cues)])
+
+
+def _cues(transcript: Transcript, mark: str, escape: Callable[[str], str]) -> Iterator[str]:
+    """Time line and text of each segment that says something, each ending in a newline."""
+    for segment in transcript.segments:
+        text = _one_line(segment.text)
+        if text:
+            # A cue must end after it starts (WebVTT, section 4.1); players also drop empty SRT cues.
+            end_ms = max(segment.end_ms, segment.start_ms + 1)
+            yield f"{timestamp(segment.start_ms, mark)} --> {timestamp(end_ms, mark)}\n{escape(text)}\n"
+
+
+def _one_line(text: str) -> str:
+    """Text without line breaks of any kind: a blank line would end the cue early. NUL is not allowed in WebVTT."""
+    lines = (line.strip() for line in text.replace("\0", "").splitlines())
+    return " ".join(line for line in lines if line)

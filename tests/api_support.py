@@ -1,0 +1,139 @@
+"""A stand-in for the core, a live server owned by the test, and requests as clients send them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from endpoint.api.app import create_app
+from endpoint.config import Settings
+from endpoint.errors import EndpointError
+from endpoint.types import EngineInfo, Options, Segment, Task, Transcript, Usage, Word
+
+AUDIO = b"RIFF, as far as the stand-in cares" * 10
+NASTY = " a --> b & <i>c</i>\n\n2\n00:00:01,000 --> 00:00:02,000\nd"
+
+
+def segment(number: int, start_ms: int, end_ms: int, text: str) -> Segment:
+    return Segment(
+        id=number,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        text=text,
+        tokens=(50_365, 1770 + number, 50_465),
+        seek=0,
+        temperature=0.0,
+        avg_logprob=-0.25,
+        compression_ratio=1.1,
+        no_speech_prob=0.01,
+        language="en",
+    )
+
+
+TRANSCRIPT = Transcript(
+    task=Task.TRANSCRIBE,
+    language="en",
+    language_probability=0.99,
+    duration_ms=8_470,
+    segments=(segment(0, 0, 3_320, " Hello wörld."), segment(1, 3_320, 8_470, " Good bye.")),
+    usage=Usage(audio_tokens=424, text_tokens=3, output_tokens=9),
+)
+WORDS = (Word(" Hello", 0, 500), Word(" wörld", 500, 1_000))
+
+
+class StandIn:
+    """Satisfies the interface of endpoint.pipeline.Pipeline."""
+
+    def __init__(self, transcript: Transcript = TRANSCRIPT, *, delay: float = 0.0) -> None:
+        self.transcript, self.delay = transcript, delay
+        self.failure: Exception | None = None  # of transcribe
+        self.state: EndpointError | None = None  # what check raises
+        self.start_failure: Exception | None = None
+        self.running = self.cancelled = 0
+        self.closed = False
+        self.calls: list[tuple[bytes, Options]] = []
+
+    @property
+    def info(self) -> EngineInfo:
+        return EngineInfo("whisper-test", "fake", "1.0", "none", "none", created=1_700_000_000)
+
+    async def start(self) -> None:
+        if self.start_failure is not None:
+            raise self.start_failure
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def check(self) -> None:
+        if self.state is not None:
+            raise self.state
+
+    async def transcribe(self, data: bytes | bytearray | memoryview, options: Options) -> Transcript:
+        self.calls.append((bytes(data), options))
+        self.running += 1
+        try:
+            await asyncio.sleep(self.delay)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.running -= 1
+        if self.failure is not None:
+            raise self.failure
+        return replace(self.transcript, task=options.task)
+
+
+def app_of(core: StandIn, **settings: object) -> FastAPI:
+    return create_app(Settings(engine="fake", **settings), core)
+
+
+def client_of(core: StandIn, **settings: object) -> httpx.AsyncClient:
+    """A client that calls the application in this loop; the lifespan is not run."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app_of(core, **settings)), base_url="http://test")
+
+
+@contextmanager
+def serve(core: StandIn, **settings: object) -> Iterator[str]:
+    """A live server on a port of its own, in a thread; gives its base URL."""
+    server = uvicorn.Server(uvicorn.Config(app_of(core, **settings), log_config=None, ws="none"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            wait_for(lambda: server.started)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(10)
+    assert not thread.is_alive()
+
+
+def wait_for(condition, seconds: float = 5.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing happened in time"
+        time.sleep(0.01)
+
+
+def assert_error(reply: httpx.Response, status: int, code: str, param: str | None = None) -> str:
+    """All four keys, and the request id; gives the message."""
+    assert reply.status_code == status, reply.text
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.headers["x-request-id"]
+    body = reply.json()
+    assert set(body) == {"error"}
+    error = body["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert (error["code"], error["param"]) == (code, param)
+    assert error["type"] == ("invalid_request_error" if status < 500 else "server_error")
+    assert ("retry-after" in reply.headers) == (status == 503)
+    return error["message"]

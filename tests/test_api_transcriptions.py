@@ -1,0 +1,217 @@
+import asyncio
+
+import pytest
+
+from endpoint.api import schemas
+from endpoint.api.routes import PREFIXES
+from endpoint.errors import (
+    DeadlineExceeded,
+    EndpointError,
+    EngineFailed,
+    InvalidAudio,
+    InvalidRequest,
+    NotReady,
+    Overloaded,
+    TooLarge,
+)
+from endpoint.types import Options, Task
+from tests.api_support import AUDIO, StandIn, assert_error, client_of
+
+PATH = "/v1/audio/transcriptions"
+
+
+async def post(core=None, path=PATH, file=AUDIO, settings=None, **fields):
+    files = {"file": ("a.wav", file, "audio/wav")} if file is not None else {"nothing": (None, "")}
+    fields = {name.replace("granularities", "granularities[]"): value for name, value in fields.items()}
+    async with client_of(core or StandIn(), **(settings or {})) as client:
+        return await client.post(path, files=files, data=fields)
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize(("name", "task"), [("transcriptions", Task.TRANSCRIBE), ("translations", Task.TRANSLATE)])
+async def test_only_a_file(prefix, name, task):
+    core = StandIn()
+    reply = await post(core, f"{prefix}/audio/{name}")
+    assert reply.status_code == 200
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.json()["text"] == "Hello wörld. Good bye."
+    assert core.calls == [(AUDIO, Options(task=task))]
+
+
+async def test_every_field():
+    core = StandIn()
+    reply = await post(
+        core,
+        model="whisper-1",
+        language="pt-BR",
+        prompt="Olá",
+        temperature="0.5",
+        response_format="verbose_json",
+        timestamp_granularities="segment",
+        stream="false",
+    )
+    schemas.VerboseTranscription.model_validate(reply.json(), strict=True)
+    assert core.calls[0][1] == Options(language="pt", prompt="Olá", temperature=0.5)
+
+
+async def test_granularities_without_brackets_and_empty_fields():
+    async with client_of(StandIn()) as client:
+        data = {"timestamp_granularities": ["segment", "segment"], "response_format": "verbose_json", "language": ""}
+        reply = await client.post(PATH, files={"file": AUDIO}, data=data)
+    assert "segments" in reply.json()
+
+
+@pytest.mark.parametrize(
+    ("form", "media_type"),
+    [("text", "text/plain"), ("srt", "text/plain"), ("vtt", "text/vtt"), ("json", "application/json")],
+)
+async def test_response_format_decides_and_accept_does_not(form, media_type):
+    async with client_of(StandIn()) as client:
+        reply = await client.post(
+            PATH, files={"file": AUDIO}, data={"response_format": form}, headers={"accept": "image/png"}
+        )
+    assert reply.status_code == 200
+    assert reply.headers["content-type"].startswith(media_type)
+
+
+async def test_verbose_translation():
+    reply = await post(path="/v1/audio/translations", response_format="verbose_json", language="de", unknown="x")
+    schemas.VerboseTranslation.model_validate(reply.json(), strict=True)
+
+
+@pytest.mark.parametrize(
+    "model", ["", "whisper-test", "whisper-demo", "whisper-1", "gpt-4o-transcribe", "gpt-transcribe"]
+)
+async def test_model_names(model):
+    assert (await post(model=model)).status_code == 200
+
+
+async def test_unknown_model():
+    core = StandIn()
+    assert "nonsense" in assert_error(await post(core, model="nonsense"), 404, "model_not_found", "model")
+    assert not core.calls
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "part"),
+    [
+        ("temperature", "1.01", "less than or equal to 1"),
+        ("temperature", "-0.1", "greater than or equal to 0"),
+        ("temperature", "nan", ""),
+        ("temperature", "inf", ""),
+        ("temperature", "warm", "number"),
+        ("response_format", "xml", "'json'"),
+        ("language", "klingon", "no language"),
+        ("stream", "perhaps", "boolean"),
+        ("timestamp_granularities", "segment", "verbose_json"),
+        ("timestamp_granularities", "sentence", "'segment'"),
+    ],
+)
+async def test_wrong_fields_are_named(field, value, part):
+    param = field.replace("granularities", "granularities[]")
+    core = StandIn()
+    message = assert_error(await post(core, **{field: value}), 400, "invalid_value", param)
+    assert message.startswith(param)
+    assert part in message
+    assert not core.calls
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("stream", "true"),
+        ("stream", "True"),
+        ("timestamp_granularities[]", "word"),
+        ("timestamp_granularities", "word"),
+        ("include[]", "logprobs"),
+        ("chunking_strategy[type]", "server_vad"),
+        ("chunking_strategy", '{"type": "server_vad"}'),
+        ("response_format", "diarized_json"),
+        ("known_speaker_names[]", "Anna"),
+        ("known_speaker_references[]", "data:audio/wav;base64,AA=="),
+        ("keywords[]", "Anna"),
+        ("languages[]", "de"),
+    ],
+)
+async def test_what_is_not_built_is_refused(field, value):
+    async with client_of(StandIn()) as client:
+        data = {"response_format": "verbose_json", field: value}
+        reply = await client.post(PATH, files={"file": AUDIO}, data=data)
+    assert_error(reply, 400, "unsupported", field)
+
+
+async def test_unknown_fields_and_the_automatic_strategy_are_accepted():
+    async with client_of(StandIn()) as client:
+        data = {"vad_filter": "true", "hotwords[]": ["a", "b"], "chunking_strategy": "auto"}
+        reply = await client.post(PATH, files={"file": AUDIO, "other": b"x" * 100_000}, data=data)
+    assert reply.status_code == 200
+
+
+async def test_a_field_given_twice():
+    assert_error(await post(model=["whisper-1", "other"]), 400, "invalid_value", "model")
+
+
+async def test_missing_and_empty_file():
+    assert_error(await post(file=None), 400, "missing_file", "file")
+    assert_error(await post(file=b""), 400, "invalid_audio", "file")
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "code", "param"),
+    [
+        (InvalidRequest("no", param="language"), 400, "invalid_value", "language"),
+        (InvalidAudio("no"), 400, "invalid_audio", "file"),
+        (TooLarge("no", code="audio_too_long"), 413, "audio_too_long", "file"),
+        (NotReady("no"), 503, "model_loading", None),
+        (Overloaded("no", retry_after=7), 503, "overloaded", None),
+        (DeadlineExceeded("no"), 504, "timeout", None),
+        (EngineFailed("no"), 500, "engine_failed", None),
+        (EndpointError("no"), 500, "internal_error", None),
+    ],
+)
+async def test_failures_of_the_core(failure, status, code, param):
+    core = StandIn()
+    core.failure = failure
+    reply = await post(core)
+    assert assert_error(reply, status, code, param) == "no"
+    if isinstance(failure, Overloaded):
+        assert reply.headers["retry-after"] == "7"
+
+
+async def test_an_unexpected_failure_is_not_shown():
+    core = StandIn()
+    core.failure = RuntimeError("secret")
+    reply = await post(core)
+    message = assert_error(reply, 500, "internal_error")
+    assert "secret" not in message
+    assert reply.headers["x-request-id"] in message
+
+
+async def test_a_core_that_is_loading_is_not_asked():
+    core = StandIn()
+    core.state = NotReady("loading")
+    assert_error(await post(core), 503, "model_loading")
+    assert not core.calls
+
+
+async def test_deadline():
+    core = StandIn(delay=30)
+    assert "0.05 s" in assert_error(await post(core, settings={"request_timeout_seconds": 0.05}), 504, "timeout")
+    assert (core.running, core.cancelled) == (0, 1)
+
+
+async def test_places_are_given_back():
+    core = StandIn(delay=0.2)
+    async with client_of(core, max_concurrent_requests=2) as client:
+        replies = await asyncio.gather(*(client.post(PATH, files={"file": AUDIO}) for _ in range(5)))
+        refused = [reply for reply in replies if reply.status_code != 200]
+        assert len(refused) == 3
+        for reply in refused:
+            assert_error(reply, 503, "overloaded")
+            assert reply.headers["retry-after"].isdecimal()
+        core.failure = RuntimeError("boom")
+        core.delay = 0
+        for _ in range(4):
+            assert (await client.post(PATH, files={"file": AUDIO})).status_code == 500
+        core.failure = None
+        assert (await client.post(PATH, files={"file": AUDIO})).status_code == 200

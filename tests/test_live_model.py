@@ -1,0 +1,140 @@
+"""The whole way on the real engine: the official client against a live server with the bundled model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+import httpx
+import jiwer
+import pysubs2
+import pytest
+from openai import AsyncOpenAI, BadRequestError, NotFoundError, OpenAI
+
+from endpoint.api.schemas import VerboseTranscription
+from tests.talk import make_talk
+
+AUDIO = Path(__file__).parent / "audio"
+SAID = json.loads((AUDIO / "transcripts.json").read_text())
+SAMPLES = Path(__file__).parents[1] / "endpoint" / "demo" / "samples"
+
+pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]  # the first test also waits for the model to load
+
+
+@pytest.fixture
+def client(model_server: str) -> OpenAI:
+    return OpenAI(base_url=f"{model_server}/api/v1", api_key="none", max_retries=0)
+
+
+@pytest.mark.parametrize("name", sorted(SAID))
+def test_every_container_says_the_same(client: OpenAI, name: str) -> None:
+    heard = client.audio.transcriptions.create(file=AUDIO / name, model="whisper-1")
+    assert heard.text.split() == SAID[name].split()
+
+
+def test_the_five_formats(client: OpenAI) -> None:
+    words = SAID["seven.wav"]
+
+    def ask(form: str) -> object:
+        return client.audio.transcriptions.create(file=AUDIO / "seven.wav", model="", response_format=form)
+
+    assert ask("json").text == words
+    assert ask("text").strip() == words
+    for form in ("srt", "vtt"):
+        body = ask(form)
+        cues = pysubs2.SSAFile.from_string(body, format_=form)
+        assert " ".join(cue.plaintext for cue in cues) == words
+        assert all(0 <= cue.start < cue.end for cue in cues)
+    raw = client.audio.transcriptions.with_raw_response.create(
+        file=AUDIO / "seven.wav", model="", response_format="verbose_json"
+    )
+    VerboseTranscription.model_validate_json(raw.text)
+    verbose = raw.parse()
+    assert (verbose.text, verbose.language) == (words, "english")
+    segment = verbose.segments[0]
+    assert segment.no_speech_prob < 0.5
+    assert -1 < segment.avg_logprob <= 0
+    assert 0 <= segment.start < segment.end <= verbose.duration
+
+
+@pytest.mark.parametrize("name", sorted(json.loads((SAMPLES / "said.json").read_text())))
+def test_bundled_recordings(client: OpenAI, name: str) -> None:
+    said = json.loads((SAMPLES / "said.json").read_text())[name]
+    heard = client.audio.transcriptions.create(file=SAMPLES / name, model="whisper-1", response_format="verbose_json")
+    assert heard.text.split() == said["text"].split()
+    assert heard.language == {"en": "english", "fr": "french", "de": "german", "es": "spanish"}[said["language"]]
+
+
+def test_translation_is_english(client: OpenAI) -> None:
+    with pytest.warns(DeprecationWarning, match="deprecated"):  # the client's own: OpenAI is giving the route up
+        heard = client.audio.translations.create(file=SAMPLES / "german.flac", model="whisper-1")
+    english = "hello friend open window now write letter monday morning bring milk with sugar"
+    assert jiwer.wer(english, heard.text) <= 0.2
+
+
+def test_silence_says_nothing(client: OpenAI) -> None:
+    talk = make_talk(0.5)  # too short for any phrase: quiet noise only
+    assert talk.words == []
+    heard = client.audio.transcriptions.create(file=("quiet.wav", talk.wav), model="whisper-1")
+    assert heard.text == ""
+
+
+def test_prompt_and_temperature_are_taken(client: OpenAI) -> None:
+    heard = client.audio.transcriptions.create(
+        file=AUDIO / "seven.wav", model="whisper-1", prompt="red green blue apple", temperature=0.2, language="en"
+    )
+    assert jiwer.wer(SAID["seven.wav"], heard.text) <= 0.5
+
+
+def test_errors_reach_the_client_as_openai_errors(client: OpenAI) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        client.audio.transcriptions.create(file=("a.wav", b"no audio at all"), model="whisper-1")
+    assert caught.value.code == "invalid_audio"
+    assert caught.value.request_id
+    with pytest.raises(NotFoundError) as missing:
+        client.audio.transcriptions.create(file=AUDIO / "seven.wav", model="somebody-elses")
+    assert missing.value.code == "model_not_found"
+
+
+def test_ten_minutes_lose_nothing(client: OpenAI) -> None:
+    talk = make_talk(600, seed=4)
+    heard = client.audio.transcriptions.create(
+        file=("talk.wav", talk.wav), model="whisper-1", response_format="verbose_json", language="en"
+    )
+    found = jiwer.process_words(" ".join(talk.words), heard.text)
+    assert found.hits / len(talk.words) >= 0.98, f"{found.hits} of {len(talk.words)} words, WER {found.wer:.3f}"
+    times = [moment for segment in heard.segments for moment in (segment.start, segment.end)]
+    assert times == sorted(times)
+    assert times[0] >= 0
+    assert times[-1] <= heard.duration == 600
+    assert [segment.id for segment in heard.segments] == list(range(len(heard.segments)))
+
+
+async def test_sixty_four_at_once_all_succeed(model_server: str) -> None:
+    async with AsyncOpenAI(base_url=f"{model_server}/v1", api_key="none", max_retries=0) as client:
+        data = (AUDIO / "seven.wav").read_bytes()
+
+        async def one() -> str:
+            return (await client.audio.transcriptions.create(file=("a.wav", data), model="whisper-1")).text
+
+        texts = await asyncio.gather(*(one() for _ in range(64)))
+    assert Counter(texts) == {SAID["seven.wav"]: 64}
+
+
+async def test_a_client_that_leaves_costs_no_engine_time(model_server: str) -> None:
+    """Ten-minute requests given up at once must not delay the next one."""
+    talk = make_talk(600, seed=5)
+    async with httpx.AsyncClient(base_url=model_server) as client:
+        for _ in range(4):
+            with pytest.raises(httpx.ReadTimeout):
+                await client.post("/v1/audio/transcriptions", files={"file": talk.wav}, timeout=1.5)
+        began = time.monotonic()
+        reply = await client.post(
+            "/v1/audio/transcriptions", files={"file": (AUDIO / "seven.wav").read_bytes()}, timeout=60
+        )
+        waited = time.monotonic() - began
+    assert reply.json()["text"] == SAID["seven.wav"]
+    assert waited < 5, f"answered after {waited:.1f} s: the abandoned work was still running"

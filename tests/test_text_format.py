@@ -1,0 +1,173 @@
+import json
+import random
+import string
+from dataclasses import replace
+
+import pysubs2
+import pytest
+
+from endpoint.api import schemas
+from endpoint.text.format import render, timestamp
+from endpoint.types import Task, samples_to_ms
+from tests.api_support import NASTY, TRANSCRIPT, WORDS, segment
+
+
+def body_of(transcript, form, **options):
+    return json.loads(render(transcript, form, **options)[0])
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [
+        (0, "00:00:00,000"),
+        (7, "00:00:00,007"),
+        (59_999, "00:00:59,999"),
+        (3_599_999, "00:59:59,999"),
+        (3_600_000, "01:00:00,000"),
+        (360_000_001, "100:00:00,001"),
+    ],
+)
+def test_timestamp(ms, text):
+    assert timestamp(ms, ",") == text
+    assert timestamp(ms) == text.replace(",", ".")
+
+
+def test_time_is_rounded_once():
+    assert timestamp(samples_to_ms(round(59.9996 * 16_000)), ",") == "00:01:00,000"
+
+
+@pytest.mark.parametrize(
+    ("form", "media_type"),
+    [
+        ("json", "application/json"),
+        ("verbose_json", "application/json"),
+        ("text", "text/plain; charset=utf-8"),
+        ("srt", "text/plain; charset=utf-8"),
+        ("vtt", "text/vtt; charset=utf-8"),
+    ],
+)
+def test_media_types(form, media_type):
+    body, kind = render(TRANSCRIPT, form)
+    assert kind == media_type
+    assert "wörld" in body.decode()
+
+
+def test_text():
+    assert render(TRANSCRIPT, "text")[0].decode() == "Hello wörld. Good bye.\n"
+
+
+def test_json():
+    body = body_of(TRANSCRIPT, "json")
+    schemas.Transcription.model_validate(body, strict=True)
+    assert body == {
+        "text": "Hello wörld. Good bye.",
+        "usage": {
+            "type": "tokens",
+            "input_tokens": 427,
+            "output_tokens": 9,
+            "total_tokens": 436,
+            "input_token_details": {"audio_tokens": 424, "text_tokens": 3},
+        },
+    }
+
+
+def test_verbose_json():
+    body = body_of(TRANSCRIPT, "verbose_json")
+    schemas.VerboseTranscription.model_validate(body, strict=True)
+    assert (body["task"], body["language"], body["duration"]) == ("transcribe", "english", 8.47)
+    assert body["usage"] == {"type": "duration", "seconds": 9}
+    assert "words" not in body
+    assert body["segments"][1] == {
+        "id": 1,
+        "seek": 0,
+        "start": 3.32,
+        "end": 8.47,
+        "text": " Good bye.",
+        "tokens": [50_365, 1771, 50_465],
+        "temperature": 0.0,
+        "avg_logprob": -0.25,
+        "compression_ratio": 1.1,
+        "no_speech_prob": 0.01,
+    }
+
+
+def test_granularity_decides_the_arrays():
+    timed = replace(TRANSCRIPT, words=WORDS)
+    both = body_of(timed, "verbose_json")
+    schemas.VerboseTranscription.model_validate(both, strict=True)
+    assert both["words"] == [{"word": "Hello", "start": 0.0, "end": 0.5}, {"word": "wörld", "start": 0.5, "end": 1.0}]
+    assert len(both["segments"]) == 2
+    words = body_of(timed, "verbose_json", segments=False)
+    assert "segments" not in words
+    assert len(words["words"]) == 2
+
+
+def test_translations_have_fewer_fields():
+    translated = replace(TRANSCRIPT, task=Task.TRANSLATE, language="de")
+    assert set(body_of(translated, "json")) == {"text"}
+    verbose = body_of(translated, "verbose_json")
+    schemas.VerboseTranslation.model_validate(verbose, strict=True)
+    assert verbose["language"] == "english"
+
+
+def test_a_silent_file():
+    silent = replace(TRANSCRIPT, segments=(), duration_ms=0)
+    assert render(silent, "srt")[0] == b""
+    assert render(silent, "vtt")[0] == b"WEBVTT\n\n"
+    assert render(silent, "text")[0] == b"\n"
+    assert body_of(silent, "verbose_json")["usage"]["seconds"] == 0
+
+
+def test_srt():
+    assert render(TRANSCRIPT, "srt")[0].decode() == (
+        "1\n00:00:00,000 --> 00:00:03,320\nHello wörld.\n\n2\n00:00:03,320 --> 00:00:08,470\nGood bye.\n\n"
+    )
+
+
+def test_vtt():
+    assert render(TRANSCRIPT, "vtt")[0].decode() == (
+        "WEBVTT\n\n00:00:00.000 --> 00:00:03.320\nHello wörld.\n\n00:00:03.320 --> 00:00:08.470\nGood bye.\n\n"
+    )
+
+
+def test_vtt_escapes():
+    text = render(replace(TRANSCRIPT, segments=(segment(0, 0, 1000, NASTY),)), "vtt")[0].decode()
+    assert text.count("-->") == 1
+    assert "a --&gt; b &amp; &lt;i&gt;c&lt;/i&gt; 2 00:00:01,000 --&gt; 00:00:02,000 d" in text
+
+
+def test_empty_and_zero_length_cues():
+    segments = (segment(0, 0, 0, "  \n "), segment(1, 500, 500, " x"))
+    text = render(replace(TRANSCRIPT, segments=segments), "srt")[0].decode()
+    assert text == "1\n00:00:00,500 --> 00:00:00,501\nx\n\n"
+
+
+@pytest.mark.parametrize("form", ["srt", "vtt"])
+def test_any_text_keeps_the_cues_apart(form):
+    chance = random.Random(7)
+    pieces = [
+        *string.printable,
+        "-->",
+        "\n\n",
+        "\r\n",
+        "\u2028",
+        "\x85",
+        "\0",
+        "NOTE",
+        "WEBVTT",
+        "1\n",
+        "日本",
+        "{\\i1}",
+    ]
+    segments = tuple(
+        segment(n, n * 1000, n * 1000 + 990, "x" + "".join(chance.choices(pieces, k=12))) for n in range(300)
+    )
+    body = render(replace(TRANSCRIPT, segments=segments), form)[0].decode()
+    events = pysubs2.SSAFile.from_string(body, format_=form).events
+    assert [(e.start, e.end) for e in events] == [(s.start_ms, s.end_ms) for s in segments]
+
+
+def test_a_score_that_is_no_number_is_refused():
+    broken = replace(TRANSCRIPT, segments=(replace(TRANSCRIPT.segments[0], avg_logprob=float("nan")),))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        render(broken, "verbose_json")
