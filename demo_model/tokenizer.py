@@ -99,13 +99,16 @@ class Ids:
 
 
 def write_slow_files(tokenizer: Tokenizer, folder: Path) -> None:
-    """vocab.json, merges.txt and added_tokens.json beside tokenizer.json, as openai/whisper-* has them."""
+    """The older tokenizers' files beside tokenizer.json, as openai/whisper-* has them."""
     body = json.loads(tokenizer.to_str())
     (folder / "vocab.json").write_text(json.dumps(body["model"]["vocab"], ensure_ascii=False))
     merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in body["model"]["merges"]]
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8")
     added = {row["content"]: row["id"] for row in body["added_tokens"]}
     (folder / "added_tokens.json").write_text(json.dumps(added))
+    end = SPECIAL[0]
+    named = {"bos_token": end, "eos_token": end, "pad_token": end, "unk_token": end}
+    (folder / "special_tokens_map.json").write_text(json.dumps({**named, "additional_special_tokens": SPECIAL}))
 
 
 def prefix_processor(ids: Ids) -> processors.TemplateProcessing:

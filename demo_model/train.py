@@ -257,7 +257,7 @@ class Trainer:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("build/demo-model"))
-    parser.add_argument("--steps", type=int, default=12_000)
+    parser.add_argument("--steps", type=int, default=7_000)
     parser.add_argument("--phrases", type=int, default=30_000)
     args = parser.parse_args()
     torch.set_num_threads(max(1, min(16, math.floor(len(os.sched_getaffinity(0))))))

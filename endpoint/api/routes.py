@@ -22,7 +22,7 @@ from endpoint.api.schemas import (
     parse_fields,
 )
 from endpoint.api.upload import read_form
-from endpoint.errors import InvalidAudio, InvalidRequest
+from endpoint.errors import InvalidRequest
 from endpoint.text.format import render
 
 PREFIXES = ("/v1", "/api/v1")  # the second is what Hugging Face's own images and guides use
@@ -104,8 +104,6 @@ async def _answer(door: Door, request: Request, form: type[TranslationForm]) -> 
             door.check_model(fields.model)
             if upload.file is None:
                 raise InvalidRequest("file: the form has no file under this name", code="missing_file", param="file")
-            if not upload.file:
-                raise InvalidAudio("The file is empty.")
             work = door.pipeline.transcribe(upload.file, fields.options())
             transcript = await while_connected(request.receive, work)
     request.state.audio_seconds = transcript.duration_ms / 1000
