@@ -41,13 +41,21 @@ class Options:
 
     language: code of `endpoint.languages`, or None to detect it.
     prompt: text the recording continues, or words to expect; its last 223 tokens are used.
-    temperature: 0 (greedy) to 1.
+    hotwords: words that are likely, put before the prompt.
+    temperature: 0 (greedy, and more where that fails) to 1 (used as it is).
     words: also time every word.
+    languages: codes to detect among; empty for all the model knows.
+    multilingual: every window keeps the language heard in it; else the file has one.
+    condition_on_previous_text: each window is given the text before it, so windows are decoded one by one.
     """
 
     task: Task = Task.TRANSCRIBE
     language: str | None = None
     prompt: str | None = None
+    hotwords: str | None = None
+    languages: tuple[str, ...] = ()
+    multilingual: bool = False
+    condition_on_previous_text: bool = False
     temperature: float = 0.0
     words: bool = False
 
@@ -198,6 +206,10 @@ class Engine(Protocol):
 
     async def decode(self, window: Window, options: Options) -> Hypothesis:
         """Transcribe one window. Raises EngineFailed; InvalidRequest for options this model cannot follow."""
+        ...
+
+    async def detect(self, window: Window, options: Options) -> Hypothesis:
+        """What language is spoken in one window: one decoder step. The hypothesis has no text. Raises as `decode`."""
         ...
 
     async def check(self) -> None:
