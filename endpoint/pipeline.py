@@ -13,9 +13,10 @@ from dataclasses import replace
 from endpoint.audio.decode import Decoder
 from endpoint.audio.window import cut
 from endpoint.errors import EndpointError, EngineFailed, NotReady
-from endpoint.repair import decode_well, settle_language
+from endpoint.repair import decode_fully, settle_language
 from endpoint.tasks import together
 from endpoint.text.assemble import assemble, language_shares
+from endpoint.text.coverage import account
 from endpoint.types import SAMPLE_RATE, Engine, EngineInfo, Hypothesis, Options, Transcript, Window
 
 DETECT_WINDOWS = 8  # spread over the file
@@ -78,7 +79,8 @@ class Pipeline:
         hypotheses = await self.run(windows, options, progress)
         hypotheses = await settle_language(self._engine, hypotheses, options)
         timings = {"decode": decoded - began, "engine": time.perf_counter() - decoded}
-        return assemble(hypotheses, options, audio.duration_ms, timings)
+        transcript = assemble(hypotheses, options, audio.duration_ms, timings)
+        return account(transcript, [span for window in windows for span in window.speech])
 
     async def run(
         self, windows: Sequence[Window], options: Options, progress: Progress | None = None
@@ -89,16 +91,16 @@ class Pipeline:
         places = asyncio.Semaphore(WINDOWS_AT_ONCE)
         done = 0
 
-        async def one(window: Window) -> Hypothesis:
+        async def one(window: Window) -> list[Hypothesis]:
             nonlocal done
             async with places:
-                hypothesis = await decode_well(self._engine, window, options)
+                found = await decode_fully(self._engine, window, options)
             done += 1
             if progress is not None:
                 progress(done, len(windows))
-            return hypothesis
+            return found
 
-        return await together(map(one, windows))
+        return [hypothesis for found in await together(map(one, windows)) for hypothesis in found]
 
     async def _run_in_turn(
         self, windows: Sequence[Window], options: Options, progress: Progress | None
@@ -106,13 +108,13 @@ class Pipeline:
         """One window after the other, each prompted with the text before it, as the reference does."""
         done: list[Hypothesis] = []
         given = options
-        for window in windows:
-            done.append(await decode_well(self._engine, window, given))
+        for number, window in enumerate(windows, 1):
+            done += await decode_fully(self._engine, window, given)
             # Text that took a high temperature is no good guide to what follows.
             trusted = [h.text for h in done if h.temperature <= PROMPT_RESET_TEMPERATURE]
             given = replace(options, prompt="".join([options.prompt or "", *trusted])[-PROMPT_CHARACTERS:])
             if progress is not None:
-                progress(len(done), len(windows))
+                progress(number, len(windows))
         return done
 
     async def detect(self, data: bytes | bytearray, options: Options) -> tuple[Mapping[str, float], int]:

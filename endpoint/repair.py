@@ -9,10 +9,12 @@ from dataclasses import replace
 
 from endpoint.tasks import together
 from endpoint.text.assemble import decide_language
-from endpoint.text.judge import best, needs_fallback
+from endpoint.text.coverage import unfinished_from
+from endpoint.text.judge import best, is_silence, needs_fallback
 from endpoint.types import Engine, Hypothesis, Options, Window
 
 TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)  # the reference's ladder, after 0
+CONTINUATIONS = 3  # of one window
 SURE = 0.8  # a window this sure of its own language keeps it, whatever the file's is
 
 
@@ -26,6 +28,18 @@ async def decode_well(engine: Engine, window: Window, options: Options) -> Hypot
         if not needs_fallback(attempts[-1]):
             return attempts[-1]
     return best(attempts)
+
+
+async def decode_fully(engine: Engine, window: Window, options: Options) -> list[Hypothesis]:
+    """Decode well; and where the text ends clearly before the speech does, decode the rest again from there."""
+    done = [await decode_well(engine, window, options)]
+    while len(done) <= CONTINUATIONS and (start := unfinished_from(done[-1])) is not None:
+        rest = done[-1].window.after(start)
+        more = await decode_well(engine, rest, replace(options, language=options.language or done[0].language))
+        if not more.pieces or is_silence(more):
+            break
+        done.append(more)
+    return done
 
 
 async def settle_language(engine: Engine, hypotheses: Sequence[Hypothesis], options: Options) -> list[Hypothesis]:

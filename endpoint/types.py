@@ -72,15 +72,25 @@ class Audio:
 
 
 @dataclass(frozen=True)
+class Span:
+    """Speech from sample `start` up to `end`, counted from the beginning of the file."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
 class Window:
     """A view of at most 30 s of an Audio.
 
     start: first sample, counted from the beginning of the file.
     samples: int16 [n], n <= WINDOW_SAMPLES, 16 kHz.
+    speech: where voice activity heard speech in it; empty when that is off.
     """
 
     start: int
     samples: Samples
+    speech: tuple[Span, ...] = ()
 
     @property
     def start_ms(self) -> int:
@@ -89,6 +99,11 @@ class Window:
     @property
     def end_ms(self) -> int:
         return samples_to_ms(self.start + len(self.samples))
+
+    def after(self, start: int) -> Window:
+        """The rest of the window from sample `start` of the file on."""
+        speech = tuple(Span(max(span.start, start), span.end) for span in self.speech if span.end > start)
+        return Window(start, self.samples[start - self.start :], speech)
 
 
 @dataclass(frozen=True)
@@ -174,6 +189,8 @@ class Transcript:
     segments: tuple[Segment, ...]
     words: tuple[Word, ...] | None = None
     usage: Usage = Usage()
+    coverage: float | None = None  # share of the speech heard that segments cover, 0 to 1; None without voice activity
+    uncovered: tuple[tuple[int, int], ...] = ()  # stretches of speech without text, in milliseconds
     timings: Mapping[str, float] = field(default_factory=dict)
 
     @property
