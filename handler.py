@@ -62,7 +62,7 @@ class Parameters(BaseModel):
         if self.language and language is None:
             raise InvalidRequest(f"{self.language!r} is no language of Whisper", param="language")
         words = self.return_timestamps == "word"
-        return Options(self.task, language, self.prompt, self.temperature, words)
+        return Options(self.task, language, self.prompt, temperature=self.temperature, words=words)
 
 
 def read_inputs(data: Any) -> bytes:

@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from endpoint.audio.decode import Decoder
 from endpoint.audio.window import cut
 from endpoint.errors import EndpointError, EngineFailed, NotReady
-from endpoint.text.assemble import assemble
+from endpoint.repair import decode_fully, settle_language
+from endpoint.tasks import together
+from endpoint.text.assemble import assemble, language_shares
+from endpoint.text.coverage import account
 from endpoint.types import SAMPLE_RATE, Engine, EngineInfo, Hypothesis, Options, Transcript, Window
 
+DETECT_WINDOWS = 8  # spread over the file
+PROMPT_RESET_TEMPERATURE = 0.5  # openai/whisper transcribe.py
+PROMPT_CHARACTERS = 2_000  # more than 223 tokens of any language hold
 WINDOWS_AT_ONCE = 32  # of one file; a long file leaves room in the engine's batch for others
 
 Progress = Callable[[int, int], None]  # windows done, windows in all
@@ -70,28 +77,51 @@ class Pipeline:
         decoded = time.perf_counter()
         windows = cut(audio, self._longest)
         hypotheses = await self.run(windows, options, progress)
+        hypotheses = await settle_language(self._engine, hypotheses, options)
         timings = {"decode": decoded - began, "engine": time.perf_counter() - decoded}
-        return assemble(hypotheses, options, audio.duration_ms, timings)
+        transcript = assemble(hypotheses, options, audio.duration_ms, timings)
+        return account(transcript, [span for window in windows for span in window.speech])
 
     async def run(
         self, windows: Sequence[Window], options: Options, progress: Progress | None = None
     ) -> list[Hypothesis]:
         """Hypotheses of `windows`, in their order; a failure cancels the rest."""
+        if options.condition_on_previous_text:
+            return await self._run_in_turn(windows, options, progress)
         places = asyncio.Semaphore(WINDOWS_AT_ONCE)
         done = 0
 
-        async def one(window: Window) -> Hypothesis:
+        async def one(window: Window) -> list[Hypothesis]:
             nonlocal done
             async with places:
-                hypothesis = await self._engine.decode(window, options)
+                found = await decode_fully(self._engine, window, options)
             done += 1
             if progress is not None:
                 progress(done, len(windows))
-            return hypothesis
+            return found
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(window)) for window in windows]
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None
-        return [task.result() for task in tasks]
+        return [hypothesis for found in await together(map(one, windows)) for hypothesis in found]
+
+    async def _run_in_turn(
+        self, windows: Sequence[Window], options: Options, progress: Progress | None
+    ) -> list[Hypothesis]:
+        """One window after the other, each prompted with the text before it, as the reference does."""
+        done: list[Hypothesis] = []
+        given = options
+        for number, window in enumerate(windows, 1):
+            done += await decode_fully(self._engine, window, given)
+            # Text that took a high temperature is no good guide to what follows.
+            trusted = [h.text for h in done if h.temperature <= PROMPT_RESET_TEMPERATURE]
+            given = replace(options, prompt="".join([options.prompt or "", *trusted])[-PROMPT_CHARACTERS:])
+            if progress is not None:
+                progress(number, len(windows))
+        return done
+
+    async def detect(self, data: bytes | bytearray, options: Options) -> tuple[Mapping[str, float], int]:
+        """(probability of each language, length in ms) of a file, heard in up to DETECT_WINDOWS of its windows."""
+        await self.check()
+        audio = await self._decoder.decode(data)
+        windows = cut(audio, self._longest)
+        some = windows[:: -(-len(windows) // DETECT_WINDOWS)]
+        heard = await together(self._engine.detect(window, options) for window in some)
+        return language_shares(heard), audio.duration_ms

@@ -41,13 +41,21 @@ class Options:
 
     language: code of `endpoint.languages`, or None to detect it.
     prompt: text the recording continues, or words to expect; its last 223 tokens are used.
-    temperature: 0 (greedy) to 1.
+    hotwords: words that are likely, put before the prompt.
+    temperature: 0 (greedy, and more where that fails) to 1 (used as it is).
     words: also time every word.
+    languages: codes to detect among; empty for all the model knows.
+    multilingual: every window keeps the language heard in it; else the file has one.
+    condition_on_previous_text: each window is given the text before it, so windows are decoded one by one.
     """
 
     task: Task = Task.TRANSCRIBE
     language: str | None = None
     prompt: str | None = None
+    hotwords: str | None = None
+    languages: tuple[str, ...] = ()
+    multilingual: bool = False
+    condition_on_previous_text: bool = False
     temperature: float = 0.0
     words: bool = False
 
@@ -64,15 +72,25 @@ class Audio:
 
 
 @dataclass(frozen=True)
+class Span:
+    """Speech from sample `start` up to `end`, counted from the beginning of the file."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
 class Window:
     """A view of at most 30 s of an Audio.
 
     start: first sample, counted from the beginning of the file.
     samples: int16 [n], n <= WINDOW_SAMPLES, 16 kHz.
+    speech: where voice activity heard speech in it; empty when that is off.
     """
 
     start: int
     samples: Samples
+    speech: tuple[Span, ...] = ()
 
     @property
     def start_ms(self) -> int:
@@ -81,6 +99,11 @@ class Window:
     @property
     def end_ms(self) -> int:
         return samples_to_ms(self.start + len(self.samples))
+
+    def after(self, start: int) -> Window:
+        """The rest of the window from sample `start` of the file on."""
+        speech = tuple(Span(max(span.start, start), span.end) for span in self.speech if span.end > start)
+        return Window(start, self.samples[start - self.start :], speech)
 
 
 @dataclass(frozen=True)
@@ -166,6 +189,8 @@ class Transcript:
     segments: tuple[Segment, ...]
     words: tuple[Word, ...] | None = None
     usage: Usage = Usage()
+    coverage: float | None = None  # share of the speech heard that segments cover, 0 to 1; None without voice activity
+    uncovered: tuple[tuple[int, int], ...] = ()  # stretches of speech without text, in milliseconds
     timings: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -198,6 +223,10 @@ class Engine(Protocol):
 
     async def decode(self, window: Window, options: Options) -> Hypothesis:
         """Transcribe one window. Raises EngineFailed; InvalidRequest for options this model cannot follow."""
+        ...
+
+    async def detect(self, window: Window, options: Options) -> Hypothesis:
+        """What language is spoken in one window: one decoder step. The hypothesis has no text. Raises as `decode`."""
         ...
 
     async def check(self) -> None:

@@ -129,8 +129,6 @@ async def test_wrong_fields_are_named(field, value, part):
         ("response_format", "diarized_json"),
         ("known_speaker_names[]", "Anna"),
         ("known_speaker_references[]", "data:audio/wav;base64,AA=="),
-        ("keywords[]", "Anna"),
-        ("languages[]", "de"),
     ],
 )
 async def test_what_is_not_built_is_refused(field, value):
@@ -214,3 +212,29 @@ async def test_places_are_given_back():
             assert (await client.post(PATH, files={"file": AUDIO})).status_code == 500
         core.failure = None
         assert (await client.post(PATH, files={"file": AUDIO})).status_code == 200
+
+
+async def test_languages_keywords_and_multi_reach_the_core():
+    core = StandIn()
+    async with client_of(core) as client:
+        form = {"languages[]": ["de", "French"], "keywords[]": ["Anna", "Bert"], "hotwords": "Carl"}
+        assert (await client.post(PATH, files={"file": AUDIO}, data=form)).status_code == 200
+        assert (await client.post(PATH, files={"file": AUDIO}, data={"language": "multi"})).status_code == 200
+    (_, first), (_, second) = core.calls
+    assert (first.languages, first.hotwords, first.language) == (("de", "fr"), "Carl, Anna, Bert", None)
+    assert second.multilingual
+    assert second.language is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"languages[]": ["xx"]}, "languages[]"),
+        ({"language": "en", "languages[]": ["de"]}, "languages[]"),
+        ({"keywords[]": ["<b>"]}, "keywords[]"),
+    ],
+)
+async def test_wrong_languages_and_keywords(fields: dict[str, object], param: str):
+    async with client_of(StandIn()) as client:
+        reply = await client.post(PATH, files={"file": AUDIO}, data=fields)
+    assert_error(reply, 400, "invalid_value", param)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -10,7 +12,10 @@ from starlette.responses import Response
 from endpoint.api.door import Door
 from endpoint.api.limits import deadline, while_connected
 from endpoint.api.schemas import (
+    DetectedLanguage,
+    DetectionForm,
     ErrorBody,
+    LanguageProbability,
     Model,
     ModelList,
     Transcription,
@@ -23,8 +28,10 @@ from endpoint.api.schemas import (
 )
 from endpoint.api.upload import read_form
 from endpoint.errors import InvalidRequest
+from endpoint.languages import NAMES
 from endpoint.text.format import render
 
+A = TypeVar("A", TranslationForm, TranscriptionForm, DetectionForm)
 PREFIXES = ("/v1", "/api/v1")  # the second is what Hugging Face's own images and guides use
 MIB = 1024 * 1024
 
@@ -54,7 +61,7 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {**known, "default": {"model": ErrorBody, "description": "Any other error.", "headers": _HEADERS}}
 
 
-def _audio_docs(form: type[TranslationForm], reply: Any) -> dict[str, Any]:
+def _audio_docs(form: type[TranslationForm | DetectionForm], reply: Any) -> dict[str, Any]:
     """What OpenAPI says of a route that reads its body itself and answers in several media types."""
     content = {"text/plain": _TEXT, "text/vtt": _TEXT}
     answered = {"description": "The text, in the format asked for.", "content": content, "headers": _HEADERS}
@@ -81,6 +88,16 @@ def openai_routes(door: Door) -> APIRouter:
         """English text of a recording in any language. `response_format` decides the reply, never `Accept`."""
         return await _answer(door, request, TranslationForm)
 
+    detection = _audio_docs(DetectionForm, DetectedLanguage)
+    del detection["responses"][200]
+
+    @router.post("/audio/detect-language", **detection)
+    async def detect_language(request: Request) -> DetectedLanguage:
+        """The language spoken in a recording: one decoder step in up to eight of its windows. An extension."""
+        async with _upload(door, request, DetectionForm) as (file, fields):
+            work = door.pipeline.detect(file, fields.options())
+            return _detected(*await while_connected(request.receive, work))
+
     @router.get("/models", responses=error_responses(), tags=["models"])
     async def list_models() -> ModelList:
         """The model served."""
@@ -95,7 +112,9 @@ def openai_routes(door: Door) -> APIRouter:
     return router
 
 
-async def _answer(door: Door, request: Request, form: type[TranslationForm]) -> Response:
+@asynccontextmanager
+async def _upload(door: Door, request: Request, form: type[A]) -> AsyncIterator[tuple[bytearray, A]]:
+    """The file and the checked fields of a request that holds a place and has a deadline."""
     await door.check()
     with door.admission.place():
         async with deadline(door.settings.request_timeout_seconds):
@@ -104,11 +123,21 @@ async def _answer(door: Door, request: Request, form: type[TranslationForm]) -> 
             door.check_model(fields.model)
             if upload.file is None:
                 raise InvalidRequest("file: the form has no file under this name", code="missing_file", param="file")
-            work = door.pipeline.transcribe(upload.file, fields.options())
-            transcript = await while_connected(request.receive, work)
+            yield upload.file, fields
+
+
+async def _answer(door: Door, request: Request, form: type[TranslationForm]) -> Response:
+    async with _upload(door, request, form) as (file, fields):
+        transcript = await while_connected(request.receive, door.pipeline.transcribe(file, fields.options()))
     request.state.audio_seconds = transcript.duration_ms / 1000
     body, media_type = render(transcript, fields.response_format, segments=fields.lists_segments)
     return Response(body, media_type=media_type)
+
+
+def _detected(probabilities: Mapping[str, float], duration_ms: int) -> DetectedLanguage:
+    top = sorted(probabilities.items(), key=lambda item: -item[1])[:5]
+    rows = [LanguageProbability(language=code, name=NAMES[code], probability=share) for code, share in top]
+    return DetectedLanguage(**rows[0].model_dump(), duration=duration_ms / 1000, languages=rows)
 
 
 def _card(door: Door) -> Model:

@@ -6,6 +6,7 @@ Replies are written by endpoint.text.format; tests hold them against these model
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -16,12 +17,12 @@ from endpoint.languages import find_language
 from endpoint.text.format import ResponseFormat
 from endpoint.types import Options, Task
 
-F = TypeVar("F", bound="TranslationForm")
+F = TypeVar("F", bound=BaseModel)
 
 GRANULARITIES = "timestamp_granularities[]"
-_UNSUPPORTED_FIELDS = frozenset(
-    {"include", "chunking_strategy", "known_speaker_names", "known_speaker_references", "languages", "keywords"}
-)
+_UNSUPPORTED_FIELDS = frozenset({"include", "chunking_strategy", "known_speaker_names", "known_speaker_references"})
+_LISTS = (GRANULARITIES, "languages[]", "keywords[]")  # fields that may be repeated, with or without the brackets
+MULTI = "multi"
 _FILE = {
     "type": "string",
     "format": "binary",
@@ -49,11 +50,26 @@ class TranslationForm(BaseModel):
     )
     response_format: ResponseFormat = Field("json", description="What to answer with.")
     temperature: float = Field(
-        0.0, ge=0, le=1, description="Sampling temperature, 0 (the most probable words) to 1, without unit."
+        0.0,
+        ge=0,
+        le=1,
+        description="Sampling temperature, without unit. 0: the most probable words, and up to 1.0 where those are "
+        "bad; more than 0: as given.",
+    )
+    hotwords: str = Field("", description="Words that are likely to occur, such as names. An extension.")
+    condition_on_previous_text: bool = Field(
+        False,
+        description="Give each window the text before it; slower, since windows wait for each other. An extension.",
     )
 
     def options(self) -> Options:
-        return Options(Task.TRANSLATE, prompt=self.prompt or None, temperature=self.temperature)
+        return Options(
+            Task.TRANSLATE,
+            prompt=self.prompt or None,
+            hotwords=self.hotwords or None,
+            temperature=self.temperature,
+            condition_on_previous_text=self.condition_on_previous_text,
+        )
 
     @property
     def lists_segments(self) -> bool:
@@ -63,7 +79,13 @@ class TranslationForm(BaseModel):
 class TranscriptionForm(TranslationForm):
     """Fields of a transcription."""
 
-    language: str = Field("", description="ISO 639-1 code, English name or locale of the speech; empty: detected.")
+    language: str = Field(
+        "",
+        description="ISO 639-1 code, English name or locale of the speech; empty: detected. `multi`: every window of "
+        "the recording keeps the language heard in it (an extension).",
+    )
+    languages: tuple[str, ...] = Field((), alias="languages[]", description="Languages to detect among.")
+    keywords: tuple[str, ...] = Field((), alias="keywords[]", description="Words that are likely to occur, one each.")
     timestamp_granularities: tuple[Literal["segment", "word"], ...] = Field(
         ("segment",),
         alias=GRANULARITIES,
@@ -74,9 +96,21 @@ class TranscriptionForm(TranslationForm):
     @field_validator("language")
     @classmethod
     def _known(cls, value: str) -> str:
-        if code := find_language(value):
-            return code
-        raise PydanticCustomError("language", "no language of Whisper; give a code such as `en`, or a name")
+        return MULTI if value.strip().lower() == MULTI else _code(value)
+
+    @field_validator("languages")
+    @classmethod
+    def _all_known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if info.data.get("language"):
+            raise PydanticCustomError("languages", "give either `language` or `languages[]`")
+        return tuple(map(_code, value))
+
+    @field_validator("keywords")
+    @classmethod
+    def _plain(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(set(word) & set("<>\r\n") for word in value):
+            raise PydanticCustomError("keywords", "a keyword is one line without < and >")
+        return value
 
     @field_validator("timestamp_granularities")
     @classmethod
@@ -86,17 +120,42 @@ class TranscriptionForm(TranslationForm):
         return value
 
     def options(self) -> Options:
-        return Options(
-            Task.TRANSCRIBE,
-            language=self.language or None,
-            prompt=self.prompt or None,
-            temperature=self.temperature,
+        return replace(
+            super().options(),
+            task=Task.TRANSCRIBE,
+            language=self.language if self.language not in ("", MULTI) else None,
+            multilingual=self.language == MULTI,
+            languages=self.languages,
+            hotwords=", ".join(filter(None, (self.hotwords, *self.keywords))) or None,
             words="word" in self.timestamp_granularities,
         )
 
     @property
     def lists_segments(self) -> bool:
         return "segment" in self.timestamp_granularities
+
+
+class DetectionForm(BaseModel):
+    """Fields of a language detection."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", json_schema_extra=_add_file)
+
+    model: str = Field("", description="As for a transcription.")
+    languages: tuple[str, ...] = Field((), alias="languages[]", description="Languages to detect among.")
+
+    @field_validator("languages")
+    @classmethod
+    def _all_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_code, value))
+
+    def options(self) -> Options:
+        return Options(languages=self.languages)
+
+
+def _code(value: str) -> str:
+    if code := find_language(value):
+        return code
+    raise PydanticCustomError("language", "no language of Whisper; give a code such as `en`, or a name")
 
 
 def parse_fields(form: type[F], fields: Iterable[tuple[str, str]]) -> F:
@@ -109,8 +168,8 @@ def parse_fields(form: type[F], fields: Iterable[tuple[str, str]]) -> F:
         if not value:
             continue
         _refuse_unsupported(name, value)
-        if name in (GRANULARITIES, GRANULARITIES.removesuffix("[]")):
-            values.setdefault(GRANULARITIES, []).append(value)
+        if (listed := f"{name.removesuffix('[]')}[]") in _LISTS:
+            values.setdefault(listed, []).append(value)
         elif name in values and name in form.model_fields:
             raise InvalidRequest(f"{name}: given more than once", param=name)
         else:
@@ -207,6 +266,17 @@ class VerboseTranslation(_Reply):
     duration: float = Field(ge=0, description="Length of the recording in seconds.")
     text: str
     segments: list[TranscriptionSegment]
+
+
+class LanguageProbability(_Reply):
+    language: str = Field(description="ISO 639-1 code.")
+    name: str = Field(description="English name, lower case.")
+    probability: float = Field(ge=0, le=1)
+
+
+class DetectedLanguage(LanguageProbability):
+    duration: float = Field(ge=0, description="Length of the recording in seconds.")
+    languages: list[LanguageProbability] = Field(description="The likeliest five, the best first.")
 
 
 class Model(_Reply):

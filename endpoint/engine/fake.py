@@ -8,6 +8,7 @@ gives nothing.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 
@@ -54,6 +55,11 @@ class FakeEngine:
         finally:
             self.running -= 1
         return self._hear(window, options)
+
+    async def detect(self, window: Window, options: Options) -> Hypothesis:
+        return replace(
+            await self.decode(window, Options(language=(options.languages or ("en",))[0])), pieces=(), tokens=()
+        )
 
     def _hear(self, window: Window, options: Options) -> Hypothesis:
         pieces, run, began = list[Piece](), list[str](), 0

@@ -21,9 +21,10 @@ CONTEXT_TOKENS = 448
 
 def build_prompt(tokens: WhisperTokens, options: Options) -> list[int]:
     """Decoder prompt ids: [<|startofprev|>, the prompt's last 223 tokens,] <|startoftranscript|>."""
-    if not options.prompt or not options.prompt.strip():
+    given = " ".join(part.strip() for part in (options.hotwords, options.prompt) if part and part.strip())
+    if not given:
         return [tokens.sot]
-    text = tokens.encode(" " + options.prompt.strip())
+    text = tokens.encode(" " + given)
     return [tokens.prev, *text[-MAX_PROMPT_TOKENS:], tokens.sot]
 
 
@@ -36,8 +37,9 @@ def max_new_tokens(tokens: WhisperTokens, prompt: Sequence[int]) -> int:
 def check_options(tokens: WhisperTokens, options: Options) -> None:
     """Raises InvalidRequest for what this checkpoint cannot do."""
     if tokens.multilingual:
-        if options.language is not None and options.language not in tokens.languages:
-            raise InvalidRequest(f"this model does not know the language {options.language!r}", param="language")
+        for name, codes in (("language", (options.language,)), ("languages", options.languages)):
+            if unknown := [code for code in codes if code is not None and code not in tokens.languages]:
+                raise InvalidRequest(f"this model does not know the language {unknown[0]!r}", param=name)
         return
     if options.language not in (None, "en"):
         raise InvalidRequest("this model understands English only", param="language")

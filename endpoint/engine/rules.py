@@ -20,6 +20,8 @@ from torch import Tensor
 from endpoint.engine.tokens import TIMESTAMPS, WhisperTokens
 
 OFFSET = 1000.0  # exp(-1000) is 0 in float32, and differences near it keep 4 digits
+# A loop is 40 tokens of text that repeat what stood up to 32 tokens before them, at least five times over.
+LOOP_PERIOD, LOOP_TOKENS, LOOP_TIMES = 32, 40, 5
 MAX_INITIAL_TIME = 50  # openai/whisper max_initial_timestamp: 1.0 s, in timestamp steps
 _NO = float("-inf")
 
@@ -56,6 +58,10 @@ class Grammar:
         self.time_before = torch.zeros(rows, dtype=torch.bool, device=device)
         self.floor = torch.zeros(rows, dtype=torch.long, device=device)  # earliest timestamp id still allowed
         self.allowed = torch.zeros(rows, len(self._language_ids), dtype=torch.bool, device=device)
+        self.recent = torch.full((rows, LOOP_PERIOD), -1, device=device)  # the last text tokens, the newest first
+        self.repeated = torch.zeros(rows, LOOP_PERIOD, dtype=torch.long, device=device)  # tokens equal to k + 1 before
+        periods = torch.arange(1, LOOP_PERIOD + 1, device=device)
+        self._loop_limit = (periods * (LOOP_TIMES - 1)).clamp(min=LOOP_TOKENS)
 
     def _mask(self, ids: tuple[int, ...]) -> Tensor:
         mask = torch.zeros(self.tokens.vocabulary, dtype=torch.bool, device=self.device)
@@ -64,7 +70,8 @@ class Grammar:
 
     @property
     def _state(self) -> tuple[Tensor, ...]:
-        return self.phase, self.task, self.timed, self.last_time, self.time_before, self.floor, self.allowed
+        times = self.timed, self.last_time, self.time_before, self.floor
+        return self.phase, self.task, *times, self.allowed, self.recent, self.repeated
 
     # ---- rows come, move and go -------------------------------------------------------------------
 
@@ -78,6 +85,7 @@ class Grammar:
         self.timed[row] = rules.timestamps
         self.last_time[row], self.time_before[row] = False, True
         self.floor[row] = self.tokens.first_time
+        self.recent[row], self.repeated[row] = -1, 0
         wanted = rules.allowed if rules.language < 0 else (rules.language,)
         ids = self._language_ids
         self.allowed[row] = torch.isin(ids, torch.tensor(wanted, device=self.device)) if wanted else True
@@ -102,6 +110,11 @@ class Grammar:
         self.time_before[rows] = torch.where(text & (phase != FIRST), self.last_time[rows], self.time_before[rows])
         self.last_time[rows] = torch.where(text, time, self.last_time[rows])
         self.phase[rows] = torch.where(phase < TEXT, phase + 1, phase)
+        word = (text & ~time)[:, None]
+        recent, same = self.recent[rows], self.recent[rows] == said[:, None]
+        self.repeated[rows] = torch.where(word, (self.repeated[rows] + 1) * same, self.repeated[rows])
+        pushed = torch.cat([said[:, None], recent[:, :-1]], dim=1)
+        self.recent[rows] = torch.where(word, pushed, recent)
 
     def apply(self, logits: Tensor) -> Tensor:
         """float32 [n, vocabulary] for rows 0 to n - 1, changed in place: -inf on what may not be said."""
@@ -114,6 +127,8 @@ class Grammar:
         forbidden = self._text_rules(n)
         forbidden = torch.where((phase == TASK)[:, None], self._ids != self.task[:n, None], forbidden)
         logits.masked_fill_(forbidden & ~(language | free)[:, None], _NO)
+        looping = (self.repeated[:n] >= self._loop_limit).any(-1) & (phase == TEXT)
+        logits.masked_fill_(looping[:, None] & (self._ids != self.tokens.eot), _NO)
         self._prefer_time(logits, ((phase == FIRST) | (phase == TEXT)) & self.timed[:n])
         if self.tokens.multilingual:
             self._choose_language(logits, language, raw_languages)

@@ -95,11 +95,18 @@ class VllmEngine:
             self._engine = None
 
     async def decode(self, window: Window, options: Options) -> Hypothesis:
+        prompt = build_prompt(self.tokens, options)
+        return await self._run(window, options, prompt, max_new_tokens(self.tokens, prompt))
+
+    async def detect(self, window: Window, options: Options) -> Hypothesis:
+        plain = Options(languages=options.languages)
+        return await self._run(window, plain, build_prompt(self.tokens, plain), max_tokens=1)
+
+    async def _run(self, window: Window, options: Options, prompt: list[int], max_tokens: int) -> Hypothesis:
         if self._engine is None:
             raise NotReady("the model is still loading")
         check_options(self.tokens, options)
-        prompt = build_prompt(self.tokens, options)
-        params = sampling_params(self.tokens, options, max_new_tokens(self.tokens, prompt))
+        params = sampling_params(self.tokens, options, max_tokens)
         request: Any = {
             "encoder_prompt": {"prompt": "", "multi_modal_data": {"audio": (_floats(window.samples), SAMPLE_RATE)}},
             "decoder_prompt": {"prompt_token_ids": prompt},
@@ -158,7 +165,7 @@ def sampling_params(tokens: WhisperTokens, options: Options, max_tokens: int) ->
 
     task = tokens.translate if options.task is Task.TRANSLATE else tokens.transcribe
     language = -1 if options.language is None else tokens.languages.get(options.language, -1)
-    rules = RowRules(task=task, language=language)
+    rules = RowRules(task, language, tuple(tokens.languages[code] for code in options.languages))
     read = [tokens.slot, tokens.no_speech]
     if options.language is None:
         read += tokens.languages.values()

@@ -34,18 +34,23 @@ def assemble(
 
 
 def decide_language(hypotheses: Sequence[Hypothesis], options: Options) -> tuple[str, float]:
-    """The file's spoken language and its probability: the windows' probabilities, weighted by what was said in each."""
+    """The file's spoken language and its probability."""
     if options.language is not None:
         return options.language, 1.0
+    shares = language_shares(hypotheses)
+    best = max(shares, key=lambda code: shares[code])
+    return best, shares[best]
+
+
+def language_shares(hypotheses: Sequence[Hypothesis]) -> dict[str, float]:
+    """Probability of each language in a file: its windows' probabilities, weighted by the speech in each."""
     weights: defaultdict[str, float] = defaultdict(float)
     for hypothesis in hypotheses:
-        said = len(hypothesis.text) * (1 - hypothesis.no_speech_prob) + 1e-6
+        heard = len(hypothesis.window.samples) * (1 - hypothesis.no_speech_prob) + 1e-6
         for code, probability in hypothesis.language_probabilities.items():
-            weights[code] += said * probability
-    if not weights:
-        return "en", 0.0
-    best = max(weights, key=lambda code: weights[code])
-    return best, weights[best] / sum(weights.values())
+            weights[code] += heard * probability
+    total = sum(weights.values())
+    return {code: weight / total for code, weight in weights.items()} or {"en": 0.0}
 
 
 def _segments(hypothesis: Hypothesis, first_id: int) -> list[Segment]:

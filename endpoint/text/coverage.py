@@ -1,0 +1,64 @@
+"""How much of the speech heard is inside the text. Pure; times in milliseconds of the file.
+
+Speech is what voice activity found; text is the segments. What lies in the one and not in the other was lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from endpoint.types import SAMPLE_RATE, Hypothesis, Segment, Span, Transcript, samples_to_ms
+
+Times = tuple[int, int]  # start and end, milliseconds of the file
+
+SLACK_MS = 500  # segments may start this much later, or end earlier, than voice activity says: breath and room
+UNFINISHED_MS = 1_000  # speech behind a window's last segment: more was left out, less is a word's tail
+
+
+def subtract(spans: Iterable[Times], covers: Sequence[Times]) -> list[Times]:
+    """The parts of `spans` in none of `covers`. Both in order; covers may touch but not run backwards."""
+    rest: list[Times] = []
+    for start, end in spans:
+        at = start
+        for first, last in covers:
+            if last <= at or first >= end:
+                continue
+            if first > at:
+                rest.append((at, first))
+            at = max(at, last)
+        if at < end:
+            rest.append((at, end))
+    return rest
+
+
+def uncovered(speech: Sequence[Span], segments: Sequence[Segment]) -> list[Times]:
+    """Stretches of speech of at least UNFINISHED_MS that no segment covers."""
+    heard = [(samples_to_ms(span.start), samples_to_ms(span.end)) for span in speech]
+    said = [(segment.start_ms - SLACK_MS, segment.end_ms + SLACK_MS) for segment in segments]
+    return [(start, end) for start, end in subtract(heard, said) if end - start >= UNFINISHED_MS]
+
+
+def coverage(speech: Sequence[Span], missing: Sequence[Times]) -> float:
+    """Share of the speech that segments cover, 0 to 1; 1 where there is no speech."""
+    total = sum(samples_to_ms(span.end) - samples_to_ms(span.start) for span in speech)
+    return 1.0 - sum(end - start for start, end in missing) / total if total else 1.0
+
+
+def account(transcript: Transcript, speech: Sequence[Span]) -> Transcript:
+    """The transcript with what it covers of `speech`, the spans of all its windows; as it is without any."""
+    if not speech:
+        return transcript
+    missing = uncovered(speech, transcript.segments)
+    return replace(transcript, coverage=coverage(speech, missing), uncovered=tuple(missing))
+
+
+def unfinished_from(hypothesis: Hypothesis) -> int | None:
+    """The sample of the file from which speech of this window is left out at its end; None where nothing is."""
+    window = hypothesis.window
+    if not hypothesis.pieces or hypothesis.pieces[-1].end_ms is None:
+        return None  # nothing to go on from, or the text runs to the window's end
+    end = window.start + hypothesis.pieces[-1].end_ms * SAMPLE_RATE // 1000
+    after = [Span(max(span.start, end), span.end) for span in window.speech if span.end > end]
+    left = sum(span.end - span.start for span in after)
+    return after[0].start if samples_to_ms(left) >= UNFINISHED_MS else None
