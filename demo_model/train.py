@@ -37,7 +37,7 @@ STAGES = (
     (0.28, (3, 5, 8)),
     (0.45, (4, 8, 12)),
     (0.62, (6, 12, 20)),
-    (1.00, (2, 4, 8, 15, 30, 30)),  # short ones too: without them a lone word came to look like silence
+    (1.00, (4, 8, 15, 30, 30)),
 )
 AUDIO_PER_STEP = 160  # seconds
 PEAK_RATE = 2e-3

@@ -83,6 +83,7 @@ class WindowMaker:
         fresh, used, level = rng.random() < 0.4, set(), rng.uniform(0.25, 1.0)
         cut_end = rng.random() < 0.15
         joined_limit = rng.choice((7, 7, 14, 30))
+        alone = rng.random() < 0.2  # one phrase and then nothing: else so little speech came to look like silence
         while True:
             phrase = rng.choice(self.phrases[language])
             for _ in range(4):
@@ -108,7 +109,7 @@ class WindowMaker:
                 else:
                     placed.append(new)
             at += phrase.duration + rng.uniform(low, high)
-            if at >= seconds:
+            if at >= seconds or alone:
                 break
         return sound, placed, min(seconds, max(0.0, at))
 

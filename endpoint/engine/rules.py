@@ -116,35 +116,39 @@ class Grammar:
         pushed = torch.cat([said[:, None], recent[:, :-1]], dim=1)
         self.recent[rows] = torch.where(word, pushed, recent)
 
-    def apply(self, logits: Tensor) -> Tensor:
-        """float32 [n, vocabulary] for rows 0 to n - 1, changed in place: -inf on what may not be said."""
-        n, slot, no_speech = len(logits), self.tokens.slot, self.tokens.no_speech
-        phase = self.phase[:n]
+    def apply(self, logits: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Change logits in place, float32 [n, vocabulary]: -inf on what may not be said.
+
+        rows: int64 [n], whose logits they are; None for rows 0 to n - 1.
+        """
+        at = slice(len(logits)) if rows is None else rows
+        slot, no_speech = self.tokens.slot, self.tokens.no_speech
+        phase = self.phase[at]
         language, free = phase == LANGUAGE, phase == FREE
         opening = language if self.tokens.multilingual else phase == FIRST  # the step that tells of speech
         raw_sum, raw_no_speech = logits.logsumexp(-1), logits[:, no_speech].clone()
         raw_languages = logits[:, self._language_ids]
-        forbidden = self._text_rules(n)
-        forbidden = torch.where((phase == TASK)[:, None], self._ids != self.task[:n, None], forbidden)
+        forbidden = self._text_rules(at)
+        forbidden = torch.where((phase == TASK)[:, None], self._ids != self.task[at][:, None], forbidden)
         logits.masked_fill_(forbidden & ~(language | free)[:, None], _NO)
-        looping = (self.repeated[:n] >= self._loop_limit).any(-1) & (phase == TEXT)
+        looping = (self.repeated[at] >= self._loop_limit).any(-1) & (phase == TEXT)
         logits.masked_fill_(looping[:, None] & (self._ids != self.tokens.eot), _NO)
-        self._prefer_time(logits, ((phase == FIRST) | (phase == TEXT)) & self.timed[:n])
+        self._prefer_time(logits, ((phase == FIRST) | (phase == TEXT)) & self.timed[at])
         if self.tokens.multilingual:
-            self._choose_language(logits, language, raw_languages)
+            self._choose_language(logits, language, raw_languages, self.allowed[at])
         total = torch.where(opening, raw_sum, logits.logsumexp(-1))
         logits[:, no_speech] = torch.where(opening, raw_no_speech - OFFSET, logits[:, no_speech])
         logits[:, slot] = torch.where(free, logits[:, slot], total - OFFSET)
         return logits
 
-    def _text_rules(self, n: int) -> Tensor:
+    def _text_rules(self, at: slice | Tensor) -> Tensor:
         """bool [n, vocabulary]: what FIRST and TEXT rows may not say."""
         ids, time, eot = self._ids, self._is_time, self.tokens.eot
-        first = (self.phase[:n] == FIRST)[:, None]
-        timed, last, before = self.timed[:n, None], self.last_time[:n, None], self.time_before[:n, None]
+        first, floor = (self.phase[at] == FIRST)[:, None], self.floor[at][:, None]
+        timed, last, before = self.timed[at][:, None], self.last_time[at][:, None], self.time_before[at][:, None]
         forbidden = self._never | (first & self._not_first)
         forbidden = forbidden | (timed & last & before & time) | (timed & last & ~before & (ids < eot))
-        forbidden = forbidden | (timed & time & (ids < self.floor[:n, None])) | (~timed & time)
+        forbidden = forbidden | (timed & time & (ids < floor)) | (~timed & time)
         at_start = (ids < self.tokens.first_time) | (ids > self.tokens.first_time + MAX_INITIAL_TIME)
         return forbidden | (first & timed & at_start)
 
@@ -155,9 +159,9 @@ class Grammar:
         wins = (times.logsumexp(-1) > text.amax(-1)) & rows
         text.masked_fill_(wins[:, None], _NO)
 
-    def _choose_language(self, logits: Tensor, rows: Tensor, scores: Tensor) -> None:
+    def _choose_language(self, logits: Tensor, rows: Tensor, scores: Tensor, allowed: Tensor) -> None:
         """`rows` may say their likeliest allowed language only; the others' scores stay readable, lowered."""
-        best = torch.where(self.allowed[: len(logits)], scores, _NO).argmax(-1, keepdim=True)
+        best = torch.where(allowed, scores, _NO).argmax(-1, keepdim=True)
         lowered = (scores - OFFSET).scatter(1, best, scores.gather(1, best))
         logits.masked_fill_(rows[:, None], _NO)
         logits[:, self._language_ids] = torch.where(rows[:, None], lowered, logits[:, self._language_ids])

@@ -147,7 +147,7 @@ def engine_args(settings: Settings, folder: str, tokens: WhisperTokens) -> Async
         "disable_log_stats": True,
         "distributed_executor_backend": "uni",  # one device: the engine's process is its worker
         "generation_config": "vllm",  # the rules apply Whisper's own settings, see endpoint/engine/rules.py
-        "logits_processors": ["endpoint.engine.processor:WhisperRules"],
+        "logits_processors": [_rules_class()],
         "logprobs_mode": "processed_logits",  # see the slot in endpoint/engine/rules.py
         "max_logprobs": len(tokens.languages) + 2,
     }
@@ -155,6 +155,12 @@ def engine_args(settings: Settings, folder: str, tokens: WhisperTokens) -> Async
     if unknown:
         raise ConfigError(f"ENGINE_ARGS: vLLM has no argument {', '.join(unknown)}")
     return AsyncEngineArgs(**{**given, **settings.engine_args})
+
+
+def _rules_class() -> str:
+    """vLLM's two model runners have interfaces of their own for the rules; V1 unless the operator asks for V2."""
+    newer = os.environ.get("VLLM_USE_V2_MODEL_RUNNER") == "1"
+    return f"endpoint.engine.{'processor_v2' if newer else 'processor'}:WhisperRules"
 
 
 def sampling_params(tokens: WhisperTokens, options: Options, max_tokens: int) -> SamplingParams:
@@ -228,7 +234,7 @@ def _prepare_environment(settings: Settings) -> None:
         "DO_NOT_TRACK": "1",
         "VLLM_CPU_KVCACHE_SPACE": str(settings.cpu_kv_cache_gib),
         "VLLM_LOGGING_LEVEL": "DEBUG" if settings.log_level == "debug" else "ERROR",
-        "VLLM_USE_V2_MODEL_RUNNER": "0",  # endpoint/engine/processor.py speaks the V1 interface
+        "VLLM_USE_V2_MODEL_RUNNER": "0",  # "1" works too: see _rules_class
         "TOKENIZERS_PARALLELISM": "false",
     }
     for name, value in defaults.items():
