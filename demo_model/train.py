@@ -42,6 +42,7 @@ STAGES = (
 AUDIO_PER_STEP = 160  # seconds
 PEAK_RATE = 2e-3
 EMA = 0.998
+LANGUAGE_WEIGHT = 4.0  # of the one token a window that names its language, against each of its words
 
 
 @dataclass
@@ -112,7 +113,10 @@ def token_loss(logits: Tensor, targets: Tensor, ids: Ids) -> tuple[Tensor, Tenso
     """(text, timestamps): cross-entropy; a timestamp one or two steps off is a small error."""
     words = (targets >= 0) & (targets < ids.first_time)
     times = targets >= ids.first_time
-    text = F.cross_entropy(logits[words].float(), targets[words])
+    names = torch.isin(targets[words], torch.tensor([*ids.languages.values(), ids.no_speech]))
+    each = F.cross_entropy(logits[words].float(), targets[words], reduction="none")
+    weight = 1.0 + (LANGUAGE_WEIGHT - 1.0) * names
+    text = (each * weight).sum() / weight.sum()
     if not bool(times.any()):
         return text, text * 0
     logs, aim = logits[times].float().log_softmax(-1), targets[times]

@@ -83,9 +83,11 @@ class WindowMaker:
         fresh, used, level = rng.random() < 0.4, set(), rng.uniform(0.25, 1.0)
         cut_end = rng.random() < 0.15
         joined_limit = rng.choice((7, 7, 14, 30))
-        alone = rng.random() < 0.2  # one phrase and then nothing: else so little speech came to look like silence
+        alone = rng.random() < 0.25  # one phrase and then nothing: else so little speech came to look like silence
         while True:
             phrase = rng.choice(self.phrases[language])
+            if alone:  # a short one
+                phrase = min(rng.choices(self.phrases[language], k=3), key=lambda one: one.duration)
             for _ in range(4):
                 if not (fresh and used & set(phrase.words)):
                     break
