@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     max_audio_seconds: int = _field(4 * 3600, "Longest recording, in seconds.", ge=1)
     max_concurrent_requests: int = _field(256, "Requests worked on at once; more are answered 503.", ge=1)
     request_timeout_seconds: float = _field(600.0, "Longest a request may take, in seconds; then 504.", gt=0)
+    url_hosts: str = _field("", "Hosts that `url` may name, separated by commas; empty: any public one.")
+    url_networks: str = _field("", "Private networks that `url` may lead to, such as 10.1.0.0/16, separated by commas.")
 
     # Decoding audio
     decode_workers: int = _field(0, "Processes that decode uploads; 0: one per core, at most 16.", ge=0, le=256)

@@ -219,3 +219,28 @@ def test_health_when_the_model_cannot_be_loaded():
         wait_for(lambda: "engine_failed" in httpx.get(url + "/health").text)
         reply = httpx.get(url + "/health")
         assert "secret" not in assert_error(reply, 503, "engine_failed")
+
+
+def test_a_recording_is_fetched_from_its_url(core, url):
+    body = b"RIFF, over there"
+    with socket.create_server(("127.0.0.2", 0)) as site, serve(core, url_networks="127.0.0.2/32") as open_to_it:
+        port = site.getsockname()[1]
+
+        def answer():
+            connection, _ = site.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+
+        at = f"http://127.0.0.2:{port}/a.wav"
+        refused = httpx.post(f"{url}/v1/audio/transcriptions", files={"url": (None, at)})
+        assert_error(refused, 400, "url_refused", "url")
+        both = httpx.post(f"{url}/v1/audio/transcriptions", data={"url": at}, files={"file": AUDIO})
+        assert_error(both, 400, "invalid_value", "url")
+        assert core.calls == []
+        thread = threading.Thread(target=answer)
+        thread.start()
+        reply = httpx.post(f"{open_to_it}/v1/audio/transcriptions", files={"url": (None, at)})
+        thread.join()
+    assert reply.status_code == 200
+    assert [data for data, _ in core.calls] == [body]

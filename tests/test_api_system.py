@@ -134,7 +134,7 @@ async def test_openapi_is_complete():
     for name, options in (("transcriptions", True), ("translations", False)):
         operation = api["paths"][f"/v1/audio/{name}"]["post"]
         form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
-        assert form["required"] == ["file"]
+        assert {"file", "url"} < set(form["properties"])
         assert ("language" in form["properties"]) is options
         for field, described in form["properties"].items():
             assert described["description"], field

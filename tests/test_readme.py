@@ -52,7 +52,7 @@ def test_every_setting_is_in_the_table_and_nothing_else() -> None:
     for name, default, meaning in rows:
         field = Settings.model_fields[name.lower()]
         assert meaning == field.description
-        assert default == ("" if field.default in (None, {}) else f"`{field.default}`")
+        assert default == ("" if field.default in (None, {}, "") else f"`{field.default}`")
 
 
 def test_links_lead_to_files() -> None:

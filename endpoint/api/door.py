@@ -11,6 +11,7 @@ import structlog
 from endpoint.api.limits import Admission
 from endpoint.config import Settings
 from endpoint.errors import EngineFailed, ModelNotFound
+from endpoint.outgoing import OutgoingPolicy
 
 if TYPE_CHECKING:
     from endpoint.pipeline import Pipeline
@@ -38,6 +39,7 @@ class Door:
         self.failed = asyncio.Event()  # set when the model could not be loaded: nothing will ever answer
         self.pipeline = pipeline
         self.admission = Admission(settings.max_concurrent_requests)
+        self.outgoing = OutgoingPolicy.parse(settings.url_hosts, settings.url_networks)
         self.draining = False  # set it when the server is told to stop: /ready fails at once, requests go on
         self._loading: asyncio.Task[None] | None = None
 

@@ -29,6 +29,7 @@ from endpoint.api.schemas import (
 from endpoint.api.upload import read_form
 from endpoint.errors import InvalidRequest
 from endpoint.languages import NAMES
+from endpoint.outgoing import fetch
 from endpoint.text.format import render
 
 A = TypeVar("A", TranslationForm, TranscriptionForm, DetectionForm)
@@ -121,9 +122,17 @@ async def _upload(door: Door, request: Request, form: type[A]) -> AsyncIterator[
             upload = await read_form(request.receive, request.headers, door.settings.max_upload_mb * MIB)
             fields = parse_fields(form, upload.fields)
             door.check_model(fields.model)
-            if upload.file is None:
-                raise InvalidRequest("file: the form has no file under this name", code="missing_file", param="file")
-            yield upload.file, fields
+            yield await _file_or_url(door, request, upload.file, fields.url), fields
+
+
+async def _file_or_url(door: Door, request: Request, file: bytearray | None, url: str) -> bytearray:
+    if file is not None and url:
+        raise InvalidRequest("url: give either `file` or `url`", param="url")
+    if file is not None:
+        return file
+    if not url:
+        raise InvalidRequest("file: the form has no file under this name", code="missing_file", param="file")
+    return await while_connected(request.receive, fetch(url, door.outgoing, door.settings.max_upload_mb * MIB))
 
 
 async def _answer(door: Door, request: Request, form: type[TranslationForm]) -> Response:

@@ -34,7 +34,6 @@ _FILE = {
 def _add_file(schema: dict[str, Any]) -> None:
     # The file is no field of the model: pydantic would copy its bytes.
     schema["properties"] = {"file": _FILE, **schema["properties"]}
-    schema["required"] = ["file"]
 
 
 class TranslationForm(BaseModel):
@@ -44,6 +43,11 @@ class TranslationForm(BaseModel):
 
     model: str = Field(
         "", description="A name of /v1/models, or one of OpenAI's, which mean the served model; empty: that model."
+    )
+    url: str = Field(
+        "",
+        description="http or https address to fetch the recording from, instead of `file`; public addresses only, "
+        "unless the operator allows others. An extension.",
     )
     prompt: str = Field(
         "", description="Text the recording continues, or words to expect; its last 223 tokens are used."
@@ -141,6 +145,7 @@ class DetectionForm(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", json_schema_extra=_add_file)
 
     model: str = Field("", description="As for a transcription.")
+    url: str = Field("", description="As for a transcription.")
     languages: tuple[str, ...] = Field((), alias="languages[]", description="Languages to detect among.")
 
     @field_validator("languages")
