@@ -91,6 +91,10 @@ class StandIn:
             raise self.failure
         return replace(self.transcript, task=options.task)
 
+    async def detect(self, data: bytes | bytearray, options: Options) -> tuple[dict[str, float], int]:
+        self.calls.append((bytes(data), options))
+        return {"en": 0.9, "de": 0.1}, self.transcript.duration_ms
+
 
 def app_of(core: StandIn, **settings: object) -> FastAPI:
     return create_app(Settings(engine="fake", **settings), core)

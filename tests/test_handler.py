@@ -15,8 +15,9 @@ import pytest
 
 import endpoint.wiring
 from endpoint.errors import DeadlineExceeded, EngineFailed, InvalidAudio, InvalidRequest, TooLarge
+from endpoint.huggingface import Parameters, read_inputs
 from endpoint.types import SAMPLE_RATE, Task
-from handler import EndpointHandler, Parameters, read_inputs
+from handler import EndpointHandler
 
 ROOT = Path(__file__).parent.parent
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from endpoint import __version__
+from endpoint.api.compat import compat_routes
 from endpoint.api.door import Door
 from endpoint.api.errors import install_error_handlers
 from endpoint.api.log import RequestLog
@@ -54,6 +55,7 @@ def create_app(settings: Settings, pipeline: Pipeline) -> FastAPI:
     for prefix in PREFIXES:
         app.include_router(routes, prefix=prefix, include_in_schema=prefix == PREFIXES[0])
     app.include_router(system_routes(door))
+    app.include_router(compat_routes(door))
     app.mount("/docs", docs_assets())
     install_error_handlers(app)
     app.add_middleware(RequestLog)

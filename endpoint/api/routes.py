@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from endpoint.api.door import Door
-from endpoint.api.limits import deadline, while_connected
+from endpoint.api.limits import while_connected
+from endpoint.api.receive import received
 from endpoint.api.schemas import (
+    AudioForm,
     DetectedLanguage,
     DetectionForm,
     ErrorBody,
@@ -24,17 +25,11 @@ from endpoint.api.schemas import (
     TranslationForm,
     VerboseTranscription,
     VerboseTranslation,
-    parse_fields,
 )
-from endpoint.api.upload import read_form
-from endpoint.errors import InvalidRequest
 from endpoint.languages import NAMES
-from endpoint.outgoing import fetch
 from endpoint.text.format import render
 
-A = TypeVar("A", TranslationForm, TranscriptionForm, DetectionForm)
 PREFIXES = ("/v1", "/api/v1")  # the second is what Hugging Face's own images and guides use
-MIB = 1024 * 1024
 
 _HEADERS = {"x-request-id": {"description": "Id of the request, as in the log.", "schema": {"type": "string"}}}
 _RETRY_AFTER = {"retry-after": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer"}}}
@@ -62,7 +57,7 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {**known, "default": {"model": ErrorBody, "description": "Any other error.", "headers": _HEADERS}}
 
 
-def _audio_docs(form: type[TranslationForm | DetectionForm], reply: Any) -> dict[str, Any]:
+def audio_docs(form: type[AudioForm], reply: Any) -> dict[str, Any]:
     """What OpenAPI says of a route that reads its body itself and answers in several media types."""
     content = {"text/plain": _TEXT, "text/vtt": _TEXT}
     answered = {"description": "The text, in the format asked for.", "content": content, "headers": _HEADERS}
@@ -79,23 +74,23 @@ def openai_routes(door: Door) -> APIRouter:
     """The routes without their prefix."""
     router = APIRouter()
 
-    @router.post("/audio/transcriptions", **_audio_docs(TranscriptionForm, Transcription | VerboseTranscription))
+    @router.post("/audio/transcriptions", **audio_docs(TranscriptionForm, Transcription | VerboseTranscription))
     async def transcribe(request: Request) -> Response:
         """Text of a recording, in the language spoken. `response_format` decides the reply, never `Accept`."""
         return await _answer(door, request, TranscriptionForm)
 
-    @router.post("/audio/translations", **_audio_docs(TranslationForm, Translation | VerboseTranslation))
+    @router.post("/audio/translations", **audio_docs(TranslationForm, Translation | VerboseTranslation))
     async def translate(request: Request) -> Response:
         """English text of a recording in any language. `response_format` decides the reply, never `Accept`."""
         return await _answer(door, request, TranslationForm)
 
-    detection = _audio_docs(DetectionForm, DetectedLanguage)
+    detection = audio_docs(DetectionForm, DetectedLanguage)
     del detection["responses"][200]
 
     @router.post("/audio/detect-language", **detection)
     async def detect_language(request: Request) -> DetectedLanguage:
         """The language spoken in a recording: one decoder step in up to eight of its windows. An extension."""
-        async with _upload(door, request, DetectionForm) as (file, fields):
+        async with received(door, request, DetectionForm) as (file, fields):
             work = door.pipeline.detect(file, fields.options())
             return _detected(*await while_connected(request.receive, work))
 
@@ -113,30 +108,8 @@ def openai_routes(door: Door) -> APIRouter:
     return router
 
 
-@asynccontextmanager
-async def _upload(door: Door, request: Request, form: type[A]) -> AsyncIterator[tuple[bytearray, A]]:
-    """The file and the checked fields of a request that holds a place and has a deadline."""
-    await door.check()
-    with door.admission.place():
-        async with deadline(door.settings.request_timeout_seconds):
-            upload = await read_form(request.receive, request.headers, door.settings.max_upload_mb * MIB)
-            fields = parse_fields(form, upload.fields)
-            door.check_model(fields.model)
-            yield await _file_or_url(door, request, upload.file, fields.url), fields
-
-
-async def _file_or_url(door: Door, request: Request, file: bytearray | None, url: str) -> bytearray:
-    if file is not None and url:
-        raise InvalidRequest("url: give either `file` or `url`", param="url")
-    if file is not None:
-        return file
-    if not url:
-        raise InvalidRequest("file: the form has no file under this name", code="missing_file", param="file")
-    return await while_connected(request.receive, fetch(url, door.outgoing, door.settings.max_upload_mb * MIB))
-
-
 async def _answer(door: Door, request: Request, form: type[TranslationForm]) -> Response:
-    async with _upload(door, request, form) as (file, fields):
+    async with received(door, request, form) as (file, fields):
         transcript = await while_connected(request.receive, door.pipeline.transcribe(file, fields.options()))
     request.state.audio_seconds = transcript.duration_ms / 1000
     body, media_type = render(transcript, fields.response_format, segments=fields.lists_segments)

@@ -36,8 +36,8 @@ def _add_file(schema: dict[str, Any]) -> None:
     schema["properties"] = {"file": _FILE, **schema["properties"]}
 
 
-class TranslationForm(BaseModel):
-    """Fields of a translation into English."""
+class AudioForm(BaseModel):
+    """Fields of every form that brings a recording."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", json_schema_extra=_add_file)
 
@@ -49,6 +49,11 @@ class TranslationForm(BaseModel):
         description="http or https address to fetch the recording from, instead of `file`; public addresses only, "
         "unless the operator allows others. An extension.",
     )
+
+
+class TranslationForm(AudioForm):
+    """Fields of a translation into English."""
+
     prompt: str = Field(
         "", description="Text the recording continues, or words to expect; its last 223 tokens are used."
     )
@@ -100,14 +105,14 @@ class TranscriptionForm(TranslationForm):
     @field_validator("language")
     @classmethod
     def _known(cls, value: str) -> str:
-        return MULTI if value.strip().lower() == MULTI else _code(value)
+        return MULTI if value.strip().lower() == MULTI else known_language(value)
 
     @field_validator("languages")
     @classmethod
     def _all_known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if info.data.get("language"):
             raise PydanticCustomError("languages", "give either `language` or `languages[]`")
-        return tuple(map(_code, value))
+        return tuple(map(known_language, value))
 
     @field_validator("keywords")
     @classmethod
@@ -139,25 +144,21 @@ class TranscriptionForm(TranslationForm):
         return "segment" in self.timestamp_granularities
 
 
-class DetectionForm(BaseModel):
+class DetectionForm(AudioForm):
     """Fields of a language detection."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", json_schema_extra=_add_file)
-
-    model: str = Field("", description="As for a transcription.")
-    url: str = Field("", description="As for a transcription.")
     languages: tuple[str, ...] = Field((), alias="languages[]", description="Languages to detect among.")
 
     @field_validator("languages")
     @classmethod
     def _all_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(map(_code, value))
+        return tuple(map(known_language, value))
 
     def options(self) -> Options:
         return Options(languages=self.languages)
 
 
-def _code(value: str) -> str:
+def known_language(value: str) -> str:
     if code := find_language(value):
         return code
     raise PydanticCustomError("language", "no language of Whisper; give a code such as `en`, or a name")
@@ -206,21 +207,21 @@ def _refuse_unsupported(name: str, value: str) -> None:
         raise InvalidRequest(f"{name}: {reason}", code="unsupported", param=name)
 
 
-class _Reply(BaseModel):
+class Reply(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class DurationUsage(_Reply):
+class DurationUsage(Reply):
     type: Literal["duration"]
     seconds: float = Field(ge=0, description="Length of the recording in seconds, rounded up.")
 
 
-class InputTokens(_Reply):
+class InputTokens(Reply):
     audio_tokens: int = Field(ge=0, description="Encoder frames: 50 for each second given to the model.")
     text_tokens: int = Field(ge=0, description="Tokens of the prompt.")
 
 
-class TokenUsage(_Reply):
+class TokenUsage(Reply):
     type: Literal["tokens"]
     input_tokens: int = Field(ge=0)
     output_tokens: int = Field(ge=0)
@@ -228,7 +229,7 @@ class TokenUsage(_Reply):
     input_token_details: InputTokens
 
 
-class TranscriptionSegment(_Reply):
+class TranscriptionSegment(Reply):
     id: int = Field(ge=0, description="Counted from 0 through the whole file.")
     seek: int = Field(ge=0, description="Start of the segment's window, in frames of 10 ms.")
     start: float = Field(ge=0, description="Seconds from the start of the file.")
@@ -241,18 +242,18 @@ class TranscriptionSegment(_Reply):
     no_speech_prob: float = Field(ge=0, le=1, description="Probability that the window holds no speech.")
 
 
-class TranscriptionWord(_Reply):
+class TranscriptionWord(Reply):
     word: str
     start: float = Field(ge=0, description="Seconds from the start of the file.")
     end: float = Field(ge=0, description="Seconds from the start of the file.")
 
 
-class Transcription(_Reply):
+class Transcription(Reply):
     text: str
     usage: TokenUsage
 
 
-class VerboseTranscription(_Reply):
+class VerboseTranscription(Reply):
     task: Literal["transcribe"]
     language: str = Field(description="English name of the language, in lower case.")
     duration: float = Field(ge=0, description="Length of the recording in seconds.")
@@ -262,18 +263,18 @@ class VerboseTranscription(_Reply):
     usage: DurationUsage
 
 
-class Translation(_Reply):
+class Translation(Reply):
     text: str
 
 
-class VerboseTranslation(_Reply):
+class VerboseTranslation(Reply):
     language: Literal["english"]
     duration: float = Field(ge=0, description="Length of the recording in seconds.")
     text: str
     segments: list[TranscriptionSegment]
 
 
-class LanguageProbability(_Reply):
+class LanguageProbability(Reply):
     language: str = Field(description="ISO 639-1 code.")
     name: str = Field(description="English name, lower case.")
     probability: float = Field(ge=0, le=1)
@@ -284,30 +285,30 @@ class DetectedLanguage(LanguageProbability):
     languages: list[LanguageProbability] = Field(description="The likeliest five, the best first.")
 
 
-class Model(_Reply):
+class Model(Reply):
     id: str
     object: Literal["model"] = "model"
     created: int = Field(ge=0, description="Unix time in seconds; 0 if unknown.")
     owned_by: str
 
 
-class ModelList(_Reply):
+class ModelList(Reply):
     object: Literal["list"] = "list"
     data: list[Model]
 
 
-class Status(_Reply):
+class Status(Reply):
     status: Literal["ok"] = "ok"
 
 
-class Index(_Reply):
+class Index(Reply):
     name: Literal["whisper-endpoint"] = "whisper-endpoint"
     version: str
     docs: Literal["/docs"] = "/docs"
     openapi: Literal["/openapi.json"] = "/openapi.json"
 
 
-class Version(_Reply):
+class Version(Reply):
     version: str = Field(description="Of this server.")
     model: str
     engine: str
@@ -316,12 +317,12 @@ class Version(_Reply):
     dtype: str
 
 
-class ErrorDetail(_Reply):
+class ErrorDetail(Reply):
     message: str
     type: Literal["invalid_request_error", "server_error"]
     param: str | None = Field(description="The field that is wrong, if it is one.")
     code: str | None = Field(description="Stable, for programs.")
 
 
-class ErrorBody(_Reply):
+class ErrorBody(Reply):
     error: ErrorDetail

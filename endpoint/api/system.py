@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 
 from fastapi import APIRouter, Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from endpoint import __version__
@@ -20,6 +21,8 @@ _DOCS_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; frame-ancestors 'none'"
 )
+_PAGE = (_STATIC / "index.html").read_text(encoding="utf-8")
+_PAGE_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"}
 
 
 def docs_assets() -> StaticFiles:
@@ -30,9 +33,11 @@ def docs_assets() -> StaticFiles:
 def system_routes(door: Door) -> APIRouter:
     router = APIRouter(tags=["server"], responses=error_responses())
 
-    @router.get("/")
-    async def index() -> Index:
-        """Where to go from here."""
+    @router.get("/", response_model=Index, responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}})
+    async def index(request: Request) -> Index | Response:
+        """Where to go from here: a small page for a browser, JSON for programs."""
+        if "text/html" in request.headers.get("accept", ""):
+            return HTMLResponse(_PAGE.replace("{model}", escape(door.settings.model_name)), headers=_PAGE_HEADERS)
         return Index(version=__version__)
 
     @router.get("/health", responses=error_responses(503))

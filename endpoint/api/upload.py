@@ -1,4 +1,4 @@
-"""A multipart body read in a stream into memory, within limits; nothing touches a disk.
+"""A body read in a stream into memory, within limits; nothing touches a disk.
 
 Starlette's own form parser spools files to a temporary folder and reads bodies of any length, so python-multipart
 is driven here directly. Format: RFC 7578.
@@ -7,8 +7,9 @@ is driven here directly. Format: RFC 7578.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -58,16 +59,30 @@ async def read_form(receive: Receive, headers: Mapping[str, str], max_file_bytes
         max_header_count=MAX_HEADERS,
         max_header_size=MAX_HEADER_BYTES,
     )
-    length = headers.get("content-length", "")
-    if length.isdecimal() and int(length) > max_file_bytes + MAX_FORM_BYTES:
-        raise _too_large(max_file_bytes)
-    await _feed(parser, receive, max_file_bytes)
+    try:
+        await _feed(parser.write, receive, headers, max_file_bytes)
+    except FormParserError as error:
+        raise InvalidRequest(f"The form cannot be parsed: {error}", code="invalid_form") from error
     if not parts.finished:
         raise InvalidRequest("The form ends before its closing boundary.", code="invalid_form")
     return Form(tuple(parts.fields), parts.file)
 
 
-async def _feed(parser: MultipartParser, receive: Receive, max_file_bytes: int) -> None:
+async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int) -> bytearray:
+    """Read a body that is the file itself. Raises as `read_form`."""
+    body = bytearray()
+    await _feed(body.extend, receive, headers, max_bytes)
+    if len(body) > max_bytes:
+        raise _too_large(max_bytes)
+    return body
+
+
+async def _feed(
+    take: Callable[[bytes], Any], receive: Receive, headers: Mapping[str, str], max_file_bytes: int
+) -> None:
+    length = headers.get("content-length", "")
+    if length.isdecimal() and int(length) > max_file_bytes + MAX_FORM_BYTES:
+        raise _too_large(max_file_bytes)
     clock = asyncio.get_running_loop().time
     began, received, more = clock(), 0, True
     limit = asyncio.timeout(STALL_SECONDS)
@@ -81,10 +96,8 @@ async def _feed(parser: MultipartParser, receive: Receive, max_file_bytes: int) 
                 received += len(body)
                 if received > max_file_bytes + MAX_FORM_BYTES:
                     raise _too_large(max_file_bytes)
-                parser.write(body)
+                take(body)
                 limit.reschedule(STALL_SECONDS + min(clock(), began + received / MIN_BYTES_PER_SECOND))
-    except FormParserError as error:
-        raise InvalidRequest(f"The form cannot be parsed: {error}", code="invalid_form") from error
     except TimeoutError as error:
         raise DeadlineExceeded("The upload stopped, or was too slow.", code="upload_timeout") from error
 

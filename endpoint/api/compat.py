@@ -1,0 +1,136 @@
+"""The doors that older services had, on the same core: /transcribe, /detect-language, and audio posted to `/`.
+
+A client of a Whisper web service, or of Hugging Face's inference API, changes the host and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from endpoint.api.compat_schemas import CompatForm, CompatLanguage, CompatTranscript, HuggingFaceReply
+from endpoint.api.door import Door
+from endpoint.api.limits import while_connected
+from endpoint.api.receive import received, received_body
+from endpoint.api.routes import audio_docs
+from endpoint.api.schemas import DetectionForm
+from endpoint.errors import InvalidRequest
+from endpoint.huggingface import Parameters, read_inputs, reply
+from endpoint.languages import NAMES
+from endpoint.types import Transcript, Word
+
+_ANY = {"schema": {"type": "string", "format": "binary"}}
+_INPUTS = {
+    "schema": {
+        "type": "object",
+        "required": ["inputs"],
+        "properties": {
+            "inputs": {"type": "string", "description": "The audio file in base64."},
+            "parameters": Parameters.model_json_schema(),
+        },
+    }
+}
+
+
+def compat_routes(door: Door) -> APIRouter:
+    router = APIRouter(tags=["compatible"])
+    documents = audio_docs(CompatForm, CompatTranscript)
+    del documents["responses"][200]
+
+    async def transcribe(request: Request, model: str = "") -> CompatTranscript:
+        """Text and segments of a recording, as older Whisper services answered."""
+        async with received(door, request, CompatForm) as (file, fields):
+            door.check_model(model)
+            transcript = await while_connected(request.receive, door.pipeline.transcribe(file, fields.options()))
+        request.state.audio_seconds = transcript.duration_ms / 1000
+        return CompatTranscript.model_validate(_old_style(transcript))
+
+    @router.post("/transcribe", **documents)
+    async def transcribe_default(request: Request) -> CompatTranscript:
+        return await transcribe(request)
+
+    @router.post("/transcribe/{model:path}", **documents)
+    async def transcribe_with(request: Request, model: str) -> CompatTranscript:
+        return await transcribe(request, model)
+
+    @router.post("/transcribe-{model:path}", **documents)
+    async def transcribe_dashed(request: Request, model: str) -> CompatTranscript:
+        return await transcribe(request, model)
+
+    for route in (transcribe_default, transcribe_with, transcribe_dashed):
+        route.__doc__ = transcribe.__doc__
+    detection = audio_docs(DetectionForm, CompatLanguage)
+    del detection["responses"][200]
+
+    @router.post("/detect-language", **detection)
+    async def detect_language(request: Request) -> CompatLanguage:
+        """The language spoken in a recording; `/v1/audio/detect-language` says more."""
+        async with received(door, request, DetectionForm) as (file, fields):
+            shares, _ = await while_connected(request.receive, door.pipeline.detect(file, fields.options()))
+        code = max(shares, key=lambda name: shares[name])
+        return CompatLanguage(detected_language=NAMES[code], language_code=code, confidence=shares[code])
+
+    body = {"required": True, "content": {"audio/*": _ANY, "video/*": _ANY, "application/json": _INPUTS}}
+
+    @router.post(
+        "/",
+        response_model=HuggingFaceReply,
+        response_model_exclude_none=True,
+        responses=documents["responses"],
+        openapi_extra={"requestBody": body},
+    )
+    async def hugging_face(request: Request) -> Any:
+        """Audio bytes, or JSON with `inputs` and `parameters`, as Hugging Face's clients post them to an endpoint."""
+        async with received_body(door, request) as data:
+            file, parameters = _inputs(request.headers.get("content-type", ""), data)
+            transcript = await while_connected(request.receive, door.pipeline.transcribe(file, parameters.options()))
+        request.state.audio_seconds = transcript.duration_ms / 1000
+        return reply(transcript, parameters)
+
+    return router
+
+
+def _inputs(content_type: str, data: bytearray) -> tuple[bytes | bytearray, Parameters]:
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        raise InvalidRequest("Post forms to /v1/audio/transcriptions; here the body is the recording itself.")
+    if kind != "application/json":
+        return data, Parameters()
+    try:
+        given = json.loads(data)
+    except ValueError as error:
+        raise InvalidRequest(f"The body is not JSON: {error}") from error
+    parameters = given.get("parameters") if isinstance(given, dict) else None
+    return read_inputs(given), Parameters.of(parameters or {})
+
+
+def _old_style(transcript: Transcript) -> dict[str, Any]:
+    words = list(transcript.words) if transcript.words is not None else None
+    segments = []
+    for segment in transcript.segments:
+        row: dict[str, Any] = {
+            "id": segment.id,
+            "start": segment.start_ms / 1000,
+            "end": segment.end_ms / 1000,
+            "text": segment.text.strip(),
+        }
+        if words is not None:
+            row["words"] = [_word(word) for word in words if _inside(word, segment.start_ms, segment.end_ms)]
+        segments.append(row)
+    return {
+        "text": transcript.text,
+        "language": transcript.language,
+        "duration": transcript.duration_ms / 1000,
+        "segments": segments,
+    }
+
+
+def _inside(word: Word, start_ms: int, end_ms: int) -> bool:
+    """A word belongs to the segment that holds its middle; segments do not overlap."""
+    return start_ms <= (word.start_ms + word.end_ms) / 2 < end_ms
+
+
+def _word(word: Word) -> dict[str, Any]:
+    return {"word": word.text.strip(), "start": word.start_ms / 1000, "end": word.end_ms / 1000}

@@ -1,0 +1,109 @@
+"""The older doors: a client changes the host and nothing else."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from endpoint.types import Task
+from tests.api_support import AUDIO, TRANSCRIPT, WORDS, StandIn, assert_error, client_of
+
+FILES = {"file": ("talk.wav", AUDIO, "audio/wav")}
+
+
+@pytest.fixture
+def core():
+    return StandIn()
+
+
+@pytest.mark.parametrize("path", ["/transcribe", "/transcribe/whisper-1", "/transcribe-whisper-1"])
+async def test_transcribe_answers_text_and_segments(core, path):
+    async with client_of(core) as client:
+        reply = await client.post(path, files=FILES, data={"language": "English", "initial_prompt": "hi"})
+    assert reply.status_code == 200, reply.text
+    body = reply.json()
+    assert set(body) == {"text", "language", "duration", "segments"}
+    assert (body["text"], body["language"], body["duration"]) == (TRANSCRIPT.text, "en", 8.47)
+    assert body["segments"][0] == {"id": 0, "start": 0.0, "end": 3.32, "text": "Hello wörld.", "words": None}
+    ((data, options),) = core.calls
+    assert (data, options.language, options.prompt, options.task) == (AUDIO, "en", "hi", Task.TRANSCRIBE)
+
+
+async def test_words_stand_in_their_segments():
+    from dataclasses import replace
+
+    core = StandIn(replace(TRANSCRIPT, words=WORDS))
+    async with client_of(core) as client:
+        body = (await client.post("/transcribe", files=FILES, data={"word_timestamps": "true"})).json()
+    assert core.calls[0][1].words
+    first, second = body["segments"]
+    assert [word["word"] for word in first["words"]] == ["Hello", "wörld"]
+    assert second["words"] == []
+
+
+async def test_wrong_fields_are_named(core):
+    async with client_of(core) as client:
+        for data, param in (
+            ({"task": "sing"}, "task"),
+            ({"language": "klingon"}, "language"),
+            ({"diarize": "1"}, "diarize"),
+        ):
+            assert_error(await client.post("/transcribe", files=FILES, data=data), 400, "invalid_value", param)
+        assert_error(await client.post("/transcribe/other", files=FILES), 404, "model_not_found", "model")
+        assert_error(await client.post("/transcribe-other", files=FILES), 404, "model_not_found", "model")
+        assert_error(await client.post("/transcribe"), 400, "invalid_form")
+    assert core.calls == []
+
+
+async def test_translation_by_task(core):
+    async with client_of(core) as client:
+        await client.post("/transcribe", files=FILES, data={"task": "translate"})
+    assert core.calls[0][1].task is Task.TRANSLATE
+
+
+async def test_detect_language(core):
+    async with client_of(core) as client:
+        reply = await client.post("/detect-language", files=FILES)
+    assert reply.json() == {"detected_language": "english", "language_code": "en", "confidence": 0.9}
+
+
+@pytest.mark.parametrize("kind", ["audio/flac", "audio/x-wav; rate=16000", "application/octet-stream", ""])
+async def test_raw_audio_is_taken_at_the_root(core, kind):
+    async with client_of(core) as client:
+        reply = await client.post("/", content=AUDIO, headers={"content-type": kind} if kind else {})
+    assert reply.json() == {"text": TRANSCRIPT.text, "language": "en"}
+    assert core.calls[0][0] == AUDIO
+
+
+async def test_inputs_and_parameters_are_taken_at_the_root(core):
+    given = {
+        "inputs": base64.b64encode(AUDIO).decode(),
+        "parameters": {"return_timestamps": True, "generate_kwargs": {"language": "de"}},
+    }
+    async with client_of(core) as client:
+        reply = await client.post("/", json=given)
+        assert [chunk["timestamp"] for chunk in reply.json()["chunks"]] == [[0.0, 3.32], [3.32, 8.47]]
+        assert core.calls[0][1].language == "de"
+        assert_error(await client.post("/", json={"inputs": 3}), 400, "invalid_value", "inputs")
+        assert_error(await client.post("/", json=[1]), 400, "invalid_value", "inputs")
+        wrong = {**given, "parameters": {"speed": 2}}
+        assert_error(await client.post("/", json=wrong), 400, "invalid_value", "speed")
+        not_json = await client.post("/", content=b"{", headers={"content-type": "application/json"})
+        assert_error(not_json, 400, "invalid_value")
+        assert_error(await client.post("/", files=FILES), 400, "invalid_value")
+
+
+async def test_the_root_keeps_the_limits_of_size(core):
+    async with client_of(core, max_upload_mb=1) as client:
+        reply = await client.post("/", content=bytes(2**20 + 1), headers={"content-type": "audio/wav"})
+    assert_error(reply, 413, "file_too_large", "file")
+    assert core.calls == []
+
+
+async def test_a_browser_sees_a_page_and_a_program_json(core):
+    async with client_of(core, served_model_name="<b>") as client:
+        page = await client.get("/", headers={"accept": "text/html,*/*"})
+        assert "&lt;b&gt;" in page.text
+        assert page.headers["content-type"].startswith("text/html")
+        assert (await client.get("/")).json()["docs"] == "/docs"
