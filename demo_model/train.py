@@ -42,7 +42,7 @@ STAGES = (
 AUDIO_PER_STEP = 160  # seconds
 PEAK_RATE = 2e-3
 EMA = 0.998
-LANGUAGE_WEIGHT = 4.0  # of the one token a window that names its language, against each of its words
+LANGUAGE_WEIGHT = 8.0  # of the one token a window that names its language, against each of its words
 
 
 @dataclass
@@ -261,7 +261,7 @@ class Trainer:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("build/demo-model"))
-    parser.add_argument("--steps", type=int, default=7_000)
+    parser.add_argument("--steps", type=int, default=8_500)
     parser.add_argument("--phrases", type=int, default=30_000)
     args = parser.parse_args()
     torch.set_num_threads(max(1, min(16, math.floor(len(os.sched_getaffinity(0))))))
