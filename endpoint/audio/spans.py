@@ -39,7 +39,8 @@ def _speaking(speech: npt.NDArray[np.uint8], threshold: float) -> npt.NDArray[np
     on, off = speech >= threshold * SPEECH_CERTAIN, speech < lower * SPEECH_CERTAIN
     decided = np.where(on | off, np.arange(len(speech)), -1)  # frames between the two keep what was
     last = np.maximum.accumulate(decided)
-    return on[last] & (last >= 0)
+    speaking: npt.NDArray[np.bool_] = on[last] & (last >= 0)
+    return speaking
 
 
 def _runs(speaking: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
@@ -48,9 +49,7 @@ def _runs(speaking: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     return edges.astype(np.int64).reshape(-1, 2)
 
 
-def _padded(
-    starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], count: int, prefix: int
-) -> tuple[Span, ...]:
+def _padded(starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], count: int, prefix: int) -> tuple[Span, ...]:
     """Spans with `prefix` samples before each and SUFFIX_MS after it; in a pause too short for both, each gets its
     share of the pause.
     """
