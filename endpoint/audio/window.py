@@ -33,9 +33,8 @@ def pack(audio: Audio, speech: Sequence[Span], longest: int) -> list[Window]:
     windows = []
     for first, last in _groups(parts, longest):
         start, end = parts[first].start, parts[last].end
-        inside = tuple(Span(max(s.start, start), min(s.end, end)) for s in speech if s.start < end and s.end > start)
         overlap = max(0, parts[first - 1].end - start) if first else 0
-        windows.append(Window(start, audio.samples[start:end], inside, overlap))
+        windows.append(Window(start, audio.samples[start:end], tuple(parts[first : last + 1]), overlap))
     return windows
 
 
