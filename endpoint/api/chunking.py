@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
+from endpoint.errors import InvalidRequest
 from endpoint.types import VadOptions
 
 STRATEGY = "chunking_strategy"
@@ -32,10 +33,14 @@ class ServerVad(BaseModel):
     )
 
 
+# Written out, as OpenAPI's request bodies here hold no references.
+_SCHEMA = {"anyOf": [{"type": "string", "enum": ["auto", "none", "off"]}, ServerVad.model_json_schema()]}
+
+
 class Chunking(BaseModel):
     """The fields of every form that say how a recording is cut."""
 
-    chunking_strategy: Literal["auto", "none", "off"] | ServerVad = Field(
+    chunking_strategy: Annotated[Literal["auto", "none", "off"] | ServerVad, WithJsonSchema(_SCHEMA)] = Field(
         "auto",
         description="`auto`: windows are cut in pauses and leave long silences out. `server_vad`, as JSON or as fields "
         "`chunking_strategy[type]` and so on: the same with your numbers. `none` or `off`: the model is given "
@@ -72,6 +77,15 @@ class Chunking(BaseModel):
         return default or VadOptions() if self.vad_filter else None
 
 
+def put_nested(values: dict[str, Any], name: str, value: str) -> None:
+    """A field `outer[inner]`, as clients write an object in a form."""
+    outer, _, inner = name[:-1].partition("[")
+    nested = values.setdefault(outer, {})
+    if not isinstance(nested, dict) or inner in nested:
+        raise InvalidRequest(f"{outer}: given more than once", param=outer)
+    nested[inner] = value
+
+
 def _read_json(value: str) -> Any:
     try:
         return json.loads(value)
@@ -93,4 +107,4 @@ def _server_vad(value: Any) -> ServerVad:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         reason = f"{first['loc'][0]}: {first['msg']}"
-        raise PydanticCustomError(STRATEGY, reason) from None  # type: ignore[arg-type]  # wants a literal
+        raise PydanticCustomError(STRATEGY, reason) from None

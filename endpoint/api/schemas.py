@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from endpoint.api.chunking import STRATEGY, Chunking
+from endpoint.api.chunking import STRATEGY, Chunking, put_nested
 from endpoint.errors import InvalidRequest
 from endpoint.languages import find_language
 from endpoint.text.format import ResponseFormat
@@ -173,7 +173,7 @@ def parse_fields(form: type[F], fields: Iterable[tuple[str, str]]) -> F:
             continue
         _refuse_unsupported(name, value)
         if name.startswith(f"{STRATEGY}[") and name.endswith("]"):
-            _put_nested(values, name, value)
+            put_nested(values, name, value)
         elif (listed := f"{name.removesuffix('[]')}[]") in _LISTS:
             values.setdefault(listed, []).append(value)
         elif name in values and name in form.model_fields:
@@ -186,15 +186,6 @@ def parse_fields(form: type[F], fields: Iterable[tuple[str, str]]) -> F:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         param = str(first["loc"][0])
         raise InvalidRequest(f"{param}: {first['msg']}", param=param) from error
-
-
-def _put_nested(values: dict[str, Any], name: str, value: str) -> None:
-    """A field `outer[inner]`, as clients write an object in a form."""
-    outer, _, inner = name[:-1].partition("[")
-    nested = values.setdefault(outer, {})
-    if not isinstance(nested, dict) or inner in nested:
-        raise InvalidRequest(f"{outer}: given more than once", param=outer)
-    nested[inner] = value
 
 
 def _refuse_unsupported(name: str, value: str) -> None:

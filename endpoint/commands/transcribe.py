@@ -73,7 +73,7 @@ async def _local(args: argparse.Namespace, rest: list[str]) -> int:
 async def _remote(args: argparse.Namespace) -> int:
     from openai import AsyncOpenAI, OpenAIError
 
-    options = replace(_options(args), vad=settings.vad)
+    options = _options(args)
     fields = {"model": "", "response_format": args.format, "prompt": options.prompt, "language": options.language}
     if options.task is Task.TRANSLATE:
         del fields["language"]
