@@ -46,22 +46,23 @@ class Chunking(BaseModel):
         "`chunking_strategy[type]` and so on: the same with your numbers. `none` or `off`: the model is given "
         "everything (an extension).",
     )
-    vad_filter: bool | None = Field(
-        None, description="Whether to tell speech from the rest; empty: as the server is set. An extension."
+    vad_filter: bool | Literal[""] = Field(
+        "", description="Whether to tell speech from the rest; empty: as the server is set. An extension."
     )
 
     @field_validator(STRATEGY, mode="before")
     @classmethod
     def _parsed(cls, value: Any) -> Any:
-        if isinstance(value, str) and (plain := value.strip().lower()) in ("auto", "none", "off"):
+        given = _read_json(value) if isinstance(value, str) else value
+        if isinstance(given, str) and (plain := given.strip().lower()) in ("auto", "none", "off"):
             return plain
-        return _server_vad(_read_json(value) if isinstance(value, str) else value)
+        return _server_vad(given)
 
     @field_validator("vad_filter")
     @classmethod
-    def _agrees(cls, value: bool | None, info: ValidationInfo) -> bool | None:
+    def _agrees(cls, value: bool | Literal[""], info: ValidationInfo) -> bool | Literal[""]:
         strategy = info.data.get(STRATEGY, "auto")
-        if value is not None and strategy != "auto" and value != isinstance(strategy, ServerVad):
+        if value != "" and strategy != "auto" and value != isinstance(strategy, ServerVad):
             raise PydanticCustomError("vad_filter", "contradicts `chunking_strategy`; leave one of them out")
         return value
 
@@ -72,7 +73,7 @@ class Chunking(BaseModel):
                 return VadOptions(threshold, prefix, silence)
             case "none" | "off":
                 return None
-        if self.vad_filter is None:
+        if self.vad_filter == "":
             return default
         return default or VadOptions() if self.vad_filter else None
 

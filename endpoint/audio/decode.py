@@ -70,7 +70,7 @@ class Child:
             self._receive(START_SECONDS)
             self._ready = True
 
-    def decode(self, data: bytes | bytearray, vad: bool) -> Audio:
+    def decode(self, data: bytes | bytearray, vad: bool = False) -> Audio:
         """As Decoder.decode. Raises InvalidAudio, TooLarge, DeadlineExceeded, Unavailable."""
         if self._stopped or self._process.poll() is not None:  # killed while it was idle
             self._renew()
