@@ -13,6 +13,7 @@ import contextlib
 import sys
 import threading
 from collections.abc import Coroutine, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from endpoint.config import load_settings
@@ -47,7 +48,7 @@ class EndpointHandler:
         if len(audio) > limit * 2**20:
             raise TooLarge(f"the file has more than {limit} MiB", param="inputs")
         parameters = Parameters.of(data.get("parameters") or {})
-        transcript = self._wait(self._transcribe(audio, parameters.options()))
+        transcript = self._wait(self._transcribe(audio, replace(parameters.options(), vad=self._settings.vad)))
         return reply(transcript, parameters)
 
     async def _transcribe(self, audio: bytes, options: Options) -> Transcript:

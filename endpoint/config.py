@@ -13,7 +13,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from endpoint.errors import ConfigError
-from endpoint.types import WINDOW_SECONDS
+from endpoint.types import WINDOW_SECONDS, VadOptions
 
 DEMO_MODEL = Path(__file__).parent / "demo" / "model"
 MOUNTED_MODEL = Path("/repository")  # where Hugging Face Inference Endpoints mount the chosen model
@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     decode_workers: int = _field(0, "Processes that decode uploads; 0: one per core, at most 16.", ge=0, le=256)
     decode_timeout_seconds: float = _field(120.0, "Longest one file may take to decode, in seconds.", gt=0)
     max_channels: int = _field(8, "Most channels a stream may have.", ge=1)
+    vad_filter: bool = _field(True, "Tell speech from the rest, and leave long silences out; requests may differ.")
     max_window_seconds: float | None = _field(
         None, "Longest window handed to the model, in seconds; unset: 30, or what the demo model is good for.",
         ge=5, le=WINDOW_SECONDS,
@@ -100,6 +101,11 @@ class Settings(BaseSettings):
         if self.max_window_seconds is not None:
             return self.max_window_seconds
         return DEMO_WINDOW_SECONDS if self.is_demo else float(WINDOW_SECONDS)
+
+    @property
+    def vad(self) -> VadOptions | None:
+        """Voice activity of requests that do not say."""
+        return VadOptions() if self.vad_filter else None
 
     @property
     def decode_processes(self) -> int:

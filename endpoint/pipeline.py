@@ -1,6 +1,6 @@
 """The core: bytes in, Transcript out. Everything else is a door into it.
 
-decode -> windows -> engine, side by side -> assemble. Cancelling `transcribe` cancels all of it.
+decode -> spans of speech -> windows -> engine, side by side -> assemble. Cancelling `transcribe` cancels all of it.
 """
 
 from __future__ import annotations
@@ -10,14 +10,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+import structlog
+
 from endpoint.audio.decode import Decoder
-from endpoint.audio.window import cut
+from endpoint.audio.spans import find_spans
+from endpoint.audio.window import cut, pack
 from endpoint.errors import EndpointError, EngineFailed, NotReady
 from endpoint.repair import decode_fully, settle_language
 from endpoint.tasks import together
 from endpoint.text.assemble import assemble, language_shares
 from endpoint.text.coverage import account
-from endpoint.types import SAMPLE_RATE, Engine, EngineInfo, Hypothesis, Options, Transcript, Window
+from endpoint.types import SAMPLE_RATE, Audio, Engine, EngineInfo, Hypothesis, Options, Span, Transcript, Window
+
+log = structlog.get_logger(__name__)
 
 DETECT_WINDOWS = 8  # spread over the file
 PROMPT_RESET_TEMPERATURE = 0.5  # openai/whisper transcribe.py
@@ -73,14 +78,19 @@ class Pipeline:
         """
         await self.check()
         began = time.perf_counter()
-        audio = await self._decoder.decode(data)
+        audio = await self._decoder.decode(data, options.vad is not None)
         decoded = time.perf_counter()
-        windows = cut(audio, self._longest)
+        speech = _speech(audio, options)
+        windows = cut(audio, self._longest) if speech is None else pack(audio, speech, self._longest)
         hypotheses = await self.run(windows, options, progress)
         hypotheses = await settle_language(self._engine, hypotheses, options)
         timings = {"decode": decoded - began, "engine": time.perf_counter() - decoded}
         transcript = assemble(hypotheses, options, audio.duration_ms, timings)
-        return account(transcript, [span for window in windows for span in window.speech])
+        if speech is not None:
+            transcript = account(transcript, speech)
+        if transcript.uncovered:
+            log.warning("speech without text", coverage=transcript.coverage, milliseconds=transcript.uncovered)
+        return transcript
 
     async def run(
         self, windows: Sequence[Window], options: Options, progress: Progress | None = None
@@ -120,8 +130,16 @@ class Pipeline:
     async def detect(self, data: bytes | bytearray, options: Options) -> tuple[Mapping[str, float], int]:
         """(probability of each language, length in ms) of a file, heard in up to DETECT_WINDOWS of its windows."""
         await self.check()
-        audio = await self._decoder.decode(data)
-        windows = cut(audio, self._longest)
+        audio = await self._decoder.decode(data, options.vad is not None)
+        # Where no speech was found, the model's guess is better than none.
+        windows = pack(audio, _speech(audio, options) or (), self._longest) or cut(audio, self._longest)
         some = windows[:: -(-len(windows) // DETECT_WINDOWS)]
         heard = await together(self._engine.detect(window, options) for window in some)
         return language_shares(heard), audio.duration_ms
+
+
+def _speech(audio: Audio, options: Options) -> tuple[Span, ...] | None:
+    """Where there is speech, None if nobody wants to know."""
+    if options.vad is None or audio.speech is None:
+        return None
+    return find_spans(audio.speech, len(audio.samples), options.vad)

@@ -21,6 +21,8 @@ TIMESTAMP_MS = 20  # between two timestamp tokens, and between two encoder frame
 TIMESTAMP_SAMPLES = SAMPLE_RATE * TIMESTAMP_MS // 1000
 SEEK_MS = 10  # unit of `seek` in OpenAI's segments: one log-mel frame
 PCM_FULL_SCALE = 32_768  # int16 samples are in [-PCM_FULL_SCALE, PCM_FULL_SCALE - 1]
+SPEECH_FRAME = 512  # samples, 32 ms, that voice activity judges at once
+SPEECH_CERTAIN = 255  # a probability of 1, as Audio.speech has it
 
 Samples = npt.NDArray[np.int16]
 
@@ -36,6 +38,19 @@ class Task(StrEnum):
 
 
 @dataclass(frozen=True)
+class VadOptions:
+    """Voice activity, in OpenAI's terms (server_vad).
+
+    threshold: probability, 0 to 1, from which a frame is speech.
+    prefix_padding_ms: sound kept before speech. silence_duration_ms: a shorter pause is part of the speech.
+    """
+
+    threshold: float = 0.5
+    prefix_padding_ms: int = 300
+    silence_duration_ms: int = 200
+
+
+@dataclass(frozen=True)
 class Options:
     """What a caller asks of the core; parsed and cross-checked once, at the door.
 
@@ -44,6 +59,7 @@ class Options:
     hotwords: words that are likely, put before the prompt.
     temperature: 0 (greedy, and more where that fails) to 1 (used as it is).
     words: also time every word.
+    vad: how speech is told from the rest, which is left out; None hands everything to the model.
     languages: codes to detect among; empty for all the model knows.
     multilingual: every window keeps the language heard in it; else the file has one.
     condition_on_previous_text: each window is given the text before it, so windows are decoded one by one.
@@ -58,13 +74,20 @@ class Options:
     condition_on_previous_text: bool = False
     temperature: float = 0.0
     words: bool = False
+    vad: VadOptions | None = VadOptions()
 
 
 @dataclass(frozen=True)
 class Audio:
-    """Decoded sound: int16 [n], mono, 16 kHz."""
+    """Decoded sound.
+
+    samples: int16 [n], mono, 16 kHz.
+    speech: uint8 [ceil(n / SPEECH_FRAME)], probability of speech in each frame, SPEECH_CERTAIN meaning 1; None
+        where nobody asked for it.
+    """
 
     samples: Samples
+    speech: npt.NDArray[np.uint8] | None = None
 
     @property
     def duration_ms(self) -> int:
@@ -86,11 +109,13 @@ class Window:
     start: first sample, counted from the beginning of the file.
     samples: int16 [n], n <= WINDOW_SAMPLES, 16 kHz.
     speech: where voice activity heard speech in it; empty when that is off.
+    overlap: how many of its first samples the window before it has too, for want of a pause to cut in.
     """
 
     start: int
     samples: Samples
     speech: tuple[Span, ...] = ()
+    overlap: int = 0
 
     @property
     def start_ms(self) -> int:
@@ -103,7 +128,8 @@ class Window:
     def after(self, start: int) -> Window:
         """The rest of the window from sample `start` of the file on."""
         speech = tuple(Span(max(span.start, start), span.end) for span in self.speech if span.end > start)
-        return Window(start, self.samples[start - self.start :], speech)
+        overlap = max(0, self.overlap - (start - self.start))
+        return Window(start, self.samples[start - self.start :], speech, overlap)
 
 
 @dataclass(frozen=True)

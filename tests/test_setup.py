@@ -305,7 +305,7 @@ def test_the_wheel_holds_the_endpoint_and_its_demo_model_only(tmp_path: Path) ->
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"endpoint"}
-    for folder in ("demo", "api/static"):
+    for folder in ("audio", "demo", "api/static"):
         files = [path for path in (ROOT / "endpoint" / folder).rglob("*") if path.is_file()]
         shipped = {str(path.relative_to(ROOT)) for path in files if "__pycache__" not in path.parts}
         assert shipped <= set(names)

@@ -6,6 +6,7 @@ A client of a Whisper web service, or of Hugging Face's inference API, changes t
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -43,7 +44,8 @@ def compat_routes(door: Door) -> APIRouter:
         """Text and segments of a recording, as older Whisper services answered."""
         async with received(door, request, CompatForm) as (file, fields):
             door.check_model(model)
-            transcript = await while_connected(request.receive, door.pipeline.transcribe(file, fields.options()))
+            options = fields.options(door.settings.vad)
+            transcript = await while_connected(request.receive, door.pipeline.transcribe(file, options))
         request.state.audio_seconds = transcript.duration_ms / 1000
         return CompatTranscript.model_validate(_old_style(transcript))
 
@@ -68,7 +70,8 @@ def compat_routes(door: Door) -> APIRouter:
     async def detect_language(request: Request) -> CompatLanguage:
         """The language spoken in a recording; `/v1/audio/detect-language` says more."""
         async with received(door, request, DetectionForm) as (file, fields):
-            shares, _ = await while_connected(request.receive, door.pipeline.detect(file, fields.options()))
+            options = fields.options(door.settings.vad)
+            shares, _ = await while_connected(request.receive, door.pipeline.detect(file, options))
         code = max(shares, key=lambda name: shares[name])
         return CompatLanguage(detected_language=NAMES[code], language_code=code, confidence=shares[code])
 
@@ -85,7 +88,8 @@ def compat_routes(door: Door) -> APIRouter:
         """Audio bytes, or JSON with `inputs` and `parameters`, as Hugging Face's clients post them to an endpoint."""
         async with received_body(door, request) as data:
             file, parameters = _inputs(request.headers.get("content-type", ""), data)
-            transcript = await while_connected(request.receive, door.pipeline.transcribe(file, parameters.options()))
+            options = replace(parameters.options(), vad=door.settings.vad)
+            transcript = await while_connected(request.receive, door.pipeline.transcribe(file, options))
         request.state.audio_seconds = transcript.duration_ms / 1000
         return reply(transcript, parameters)
 

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from endpoint.api.schemas import AudioForm, Reply, TranscriptionWord, known_language
-from endpoint.types import Options, Task
+from endpoint.types import Options, Task, VadOptions
 
 
 class CompatForm(AudioForm):
@@ -32,8 +32,14 @@ class CompatForm(AudioForm):
             raise PydanticCustomError("unsupported", "telling speakers apart is not built yet; leave it out")
         return value
 
-    def options(self) -> Options:
-        return Options(Task(self.task), self.language or None, self.initial_prompt or None, words=self.word_timestamps)
+    def options(self, vad: VadOptions | None) -> Options:
+        return Options(
+            Task(self.task),
+            self.language or None,
+            self.initial_prompt or None,
+            words=self.word_timestamps,
+            vad=self.vad(vad),
+        )
 
 
 class CompatSegment(Reply):

@@ -91,7 +91,7 @@ def openai_routes(door: Door) -> APIRouter:
     async def detect_language(request: Request) -> DetectedLanguage:
         """The language spoken in a recording: one decoder step in up to eight of its windows. An extension."""
         async with received(door, request, DetectionForm) as (file, fields):
-            work = door.pipeline.detect(file, fields.options())
+            work = door.pipeline.detect(file, fields.options(door.settings.vad))
             return _detected(*await while_connected(request.receive, work))
 
     @router.get("/models", responses=error_responses(), tags=["models"])
@@ -110,7 +110,8 @@ def openai_routes(door: Door) -> APIRouter:
 
 async def _answer(door: Door, request: Request, form: type[TranslationForm]) -> Response:
     async with received(door, request, form) as (file, fields):
-        transcript = await while_connected(request.receive, door.pipeline.transcribe(file, fields.options()))
+        options = fields.options(door.settings.vad)
+        transcript = await while_connected(request.receive, door.pipeline.transcribe(file, options))
     request.state.audio_seconds = transcript.duration_ms / 1000
     body, media_type = render(transcript, fields.response_format, segments=fields.lists_segments)
     return Response(body, media_type=media_type)

@@ -12,17 +12,19 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from endpoint.api.chunking import STRATEGY, Chunking, put_nested
 from endpoint.errors import InvalidRequest
 from endpoint.languages import find_language
 from endpoint.text.format import ResponseFormat
-from endpoint.types import Options, Task
+from endpoint.types import Options, Task, VadOptions
 
 F = TypeVar("F", bound=BaseModel)
 
 GRANULARITIES = "timestamp_granularities[]"
-_UNSUPPORTED_FIELDS = frozenset({"include", "chunking_strategy", "known_speaker_names", "known_speaker_references"})
+_UNSUPPORTED_FIELDS = frozenset({"include", "known_speaker_names", "known_speaker_references"})
 _LISTS = (GRANULARITIES, "languages[]", "keywords[]")  # fields that may be repeated, with or without the brackets
 MULTI = "multi"
+DEFAULT_VAD = VadOptions()
 _FILE = {
     "type": "string",
     "format": "binary",
@@ -36,7 +38,7 @@ def _add_file(schema: dict[str, Any]) -> None:
     schema["properties"] = {"file": _FILE, **schema["properties"]}
 
 
-class AudioForm(BaseModel):
+class AudioForm(Chunking):
     """Fields of every form that brings a recording."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", json_schema_extra=_add_file)
@@ -71,13 +73,15 @@ class TranslationForm(AudioForm):
         description="Give each window the text before it; slower, since windows wait for each other. An extension.",
     )
 
-    def options(self) -> Options:
+    def options(self, vad: VadOptions | None = DEFAULT_VAD) -> Options:
+        """`vad` is what the server does unless the fields say otherwise."""
         return Options(
             Task.TRANSLATE,
             prompt=self.prompt or None,
             hotwords=self.hotwords or None,
             temperature=self.temperature,
             condition_on_previous_text=self.condition_on_previous_text,
+            vad=self.vad(vad),
         )
 
     @property
@@ -128,9 +132,9 @@ class TranscriptionForm(TranslationForm):
             raise PydanticCustomError("granularities", "needs response_format=verbose_json")
         return value
 
-    def options(self) -> Options:
+    def options(self, vad: VadOptions | None = DEFAULT_VAD) -> Options:
         return replace(
-            super().options(),
+            super().options(vad),
             task=Task.TRANSCRIBE,
             language=self.language if self.language not in ("", MULTI) else None,
             multilingual=self.language == MULTI,
@@ -154,8 +158,8 @@ class DetectionForm(AudioForm):
     def _all_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(known_language, value))
 
-    def options(self) -> Options:
-        return Options(languages=self.languages)
+    def options(self, vad: VadOptions | None = DEFAULT_VAD) -> Options:
+        return Options(languages=self.languages, vad=self.vad(vad))
 
 
 def known_language(value: str) -> str:
@@ -174,7 +178,9 @@ def parse_fields(form: type[F], fields: Iterable[tuple[str, str]]) -> F:
         if not value:
             continue
         _refuse_unsupported(name, value)
-        if (listed := f"{name.removesuffix('[]')}[]") in _LISTS:
+        if name.startswith(f"{STRATEGY}[") and name.endswith("]"):
+            put_nested(values, name, value)
+        elif (listed := f"{name.removesuffix('[]')}[]") in _LISTS:
             values.setdefault(listed, []).append(value)
         elif name in values and name in form.model_fields:
             raise InvalidRequest(f"{name}: given more than once", param=name)
@@ -199,8 +205,6 @@ def _refuse_unsupported(name: str, value: str) -> None:
             reason = "streaming is not built yet; leave `stream` out"
         case "response_format", "diarized_json":
             reason = "telling speakers apart is not built yet; ask for `verbose_json`"
-        case "chunking_strategy", "auto":
-            pass  # the server chooses the blocks, as it always does
         case _ if field in _UNSUPPORTED_FIELDS:
             reason = "this field is not supported yet; leave it out"
     if reason:
@@ -248,12 +252,24 @@ class TranscriptionWord(Reply):
     end: float = Field(ge=0, description="Seconds from the start of the file.")
 
 
+class Uncovered(Reply):
+    start: float = Field(ge=0, description="Seconds from the start of the file.")
+    end: float = Field(ge=0, description="Seconds from the start of the file.")
+
+
+class _Covered(Reply):
+    """Extensions, absent where speech was not told from the rest."""
+
+    coverage: float | None = Field(None, ge=0, le=1, description="Share of the speech heard that has text.")
+    uncovered: list[Uncovered] = Field([], description="Stretches of speech of a second and more without text.")
+
+
 class Transcription(Reply):
     text: str
     usage: TokenUsage
 
 
-class VerboseTranscription(Reply):
+class VerboseTranscription(_Covered):
     task: Literal["transcribe"]
     language: str = Field(description="English name of the language, in lower case.")
     duration: float = Field(ge=0, description="Length of the recording in seconds.")
@@ -267,7 +283,7 @@ class Translation(Reply):
     text: str
 
 
-class VerboseTranslation(Reply):
+class VerboseTranslation(_Covered):
     language: Literal["english"]
     duration: float = Field(ge=0, description="Length of the recording in seconds.")
     text: str

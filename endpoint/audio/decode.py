@@ -22,13 +22,13 @@ from contextlib import suppress
 
 import numpy as np
 
-from endpoint.audio.worker import BYTES_PER_SAMPLE, Limits
+from endpoint.audio.worker import BYTES_PER_SAMPLE, DECODE, DECODE_AND_HEAR, Limits
 from endpoint.config import Settings
 from endpoint.errors import ConfigError, DeadlineExceeded, InvalidAudio, Overloaded, RequestError, TooLarge, Unavailable
-from endpoint.types import Audio, Samples
+from endpoint.types import Audio
 
 COMMAND = [sys.executable, "-P", "-m", "endpoint.audio.worker"]
-START_SECONDS = 60.0  # for a process to import PyAV; 0.1 s on an idle machine
+START_SECONDS = 60.0  # for a process to import PyAV and onnxruntime; 0.3 s on an idle machine
 _ANSWER_BYTES = 65_536
 _REFUSALS: dict[str, type[RequestError]] = {"InvalidAudio": InvalidAudio, "TooLarge": TooLarge}
 # The process must not change what the parent has mapped: a file that shrinks under a mapping is a SIGBUS.
@@ -70,13 +70,13 @@ class Child:
             self._receive(START_SECONDS)
             self._ready = True
 
-    def decode(self, data: bytes | bytearray) -> Samples:
-        """int16 [n] at 16 kHz, read-only. Raises InvalidAudio, TooLarge, DeadlineExceeded, Unavailable."""
+    def decode(self, data: bytes | bytearray, vad: bool = False) -> Audio:
+        """As Decoder.decode. Raises InvalidAudio, TooLarge, DeadlineExceeded, Unavailable."""
         if self._stopped or self._process.poll() is not None:  # killed while it was idle
             self._renew()
         try:
             self.wait_ready()
-            return self._exchange(data)
+            return self._exchange(data, vad)
         except TimeoutError:
             self.stop()
             raise DeadlineExceeded(
@@ -96,7 +96,7 @@ class Child:
             if self._stopped:
                 self._renew()
 
-    def _exchange(self, data: bytes | bytearray) -> Samples:
+    def _exchange(self, data: bytes | bytearray, vad: bool) -> Audio:
         deadline = time.monotonic() + self._timeout
         source = os.memfd_create("upload")
         target = os.memfd_create("samples", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -104,13 +104,13 @@ class Child:
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(source, rest) :]
-            socket.send_fds(self._socket, [b"d"], [source, target])
+            socket.send_fds(self._socket, [DECODE_AND_HEAR if vad else DECODE], [source, target])
             answer = json.loads(self._receive(max(0.001, deadline - time.monotonic())))
             if "samples" not in answer:
                 if refusal := _REFUSALS.get(answer["type"]):
                     raise refusal(answer["message"], code=answer["code"])
                 raise _Crash(answer["message"])
-            return _mapped(target, answer["samples"])
+            return _mapped(target, answer["samples"], answer["frames"] if vad else None)
         except (ValueError, KeyError) as error:
             raise _Crash(f"wrong answer: {error!r}") from error
         finally:
@@ -152,15 +152,16 @@ def _closing() -> Unavailable:
     return Unavailable("The server is shutting down. Send the request again.")
 
 
-def _mapped(file: int, count: int) -> Samples:
-    """The samples in `file`, not copied; they live as long as the array."""
+def _mapped(file: int, count: int, frames: int | None) -> Audio:
+    """The samples in `file` and the speech behind them, not copied; they live as long as the arrays."""
     fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEALS)
-    size = os.fstat(file).st_size
-    if size != count * BYTES_PER_SAMPLE:
-        raise _Crash(f"{count} samples in {size} bytes")
+    size, end = os.fstat(file).st_size, count * BYTES_PER_SAMPLE
+    if size != end + (frames or 0):
+        raise _Crash(f"{count} samples and {frames} frames in {size} bytes")
     # Populated here, in a thread, or the event loop would take 250,000 page faults an hour of sound.
     pages = mmap.mmap(file, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ)
-    return np.frombuffer(pages, dtype=np.int16)
+    speech = None if frames is None else np.frombuffer(pages, np.uint8, frames, offset=end)
+    return Audio(np.frombuffer(pages, np.int16, count), speech)
 
 
 class Decoder:
@@ -172,7 +173,7 @@ class Decoder:
         self._count = settings.decode_processes
         self._children: list[Child] = []
         self._idle: asyncio.Queue[Child] = asyncio.Queue()
-        self._jobs: set[asyncio.Future[Samples]] = set()
+        self._jobs: set[asyncio.Future[Audio]] = set()
         self._closing = False
         # A thread for each process: it copies the upload and waits, and the event loop does neither.
         self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="decode")
@@ -190,9 +191,10 @@ class Decoder:
         for child in self._children:
             self._idle.put_nowait(child)
 
-    async def decode(self, data: bytes | bytearray) -> Audio:
+    async def decode(self, data: bytes | bytearray, vad: bool = False) -> Audio:
         """Decode the first audio stream of a file of any container: int16 [n], mono, 16 kHz, n >= 1, read-only.
 
+        vad: also judge where speech is, within the same time and memory.
         Cancelling it kills the process that decodes. Raises InvalidAudio (codes empty_file, invalid_audio,
         no_audio_stream, no_audio, audio_decode_failed), TooLarge (audio_too_long), DeadlineExceeded, Overloaded,
         Unavailable while closing.
@@ -200,11 +202,11 @@ class Decoder:
         if not data:
             raise InvalidAudio("The file is empty: 0 bytes arrived. Send the recording itself.", code="empty_file")
         child = await self._take()
-        job = asyncio.get_running_loop().run_in_executor(self._threads, child.decode, data)
+        job = asyncio.get_running_loop().run_in_executor(self._threads, child.decode, data, vad)
         self._jobs.add(job)
         job.add_done_callback(lambda _: self._give(job, child))
         try:
-            return Audio(await asyncio.shield(job))
+            return await asyncio.shield(job)
         except asyncio.CancelledError:
             if not job.done():  # or the process may be at another request already
                 child.stop()
@@ -223,7 +225,7 @@ class Decoder:
             raise _closing()
         return child
 
-    def _give(self, job: asyncio.Future[Samples], child: Child) -> None:
+    def _give(self, job: asyncio.Future[Audio], child: Child) -> None:
         self._jobs.discard(job)
         self._idle.put_nowait(child)
 

@@ -1,8 +1,9 @@
-"""What runs in a decoding process: bytes of any container to 16 kHz mono samples, under limits.
+"""What runs in a decoding process: bytes of any container to 16 kHz mono samples and where speech is, under limits.
 
 Started as `python -m endpoint.audio.worker <descriptor> <limits>` by endpoint/audio/decode.py. The descriptor is a
-SOCK_SEQPACKET socket. A request carries two memory files, the upload and an empty one for the samples; the answer
-is JSON: {"samples": n}, or the error {"type", "code", "message"}. The parent's end closed means: exit.
+SOCK_SEQPACKET socket. A request is DECODE or DECODE_AND_HEAR with two memory files, the upload and an empty one that
+takes the samples and, behind them, the probabilities of speech; the answer is JSON: {"samples": n, "frames": m}, or the
+error {"type", "code", "message"}. The parent's end closed means: exit.
 """
 
 from __future__ import annotations
@@ -28,14 +29,17 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Discard
 
+from endpoint.audio import vad
 from endpoint.errors import InvalidAudio, RequestError, TooLarge
-from endpoint.types import SAMPLE_RATE
+from endpoint.types import SAMPLE_RATE, SPEECH_FRAME
 
+DECODE, DECODE_AND_HEAR = b"d", b"h"
 MAX_STREAMS = 64
 MIN_RATE, MAX_RATE = 4_000, 384_000  # Hz, of the source
 MAX_BAD_PACKETS = 1_000  # before the first good one; more is not audio
 MAX_SOURCE_BYTES_PER_SECOND = 192_000 * 2 * 4  # 192 kHz stereo float32, as an average over the longest recording
 BYTES_PER_SAMPLE = np.dtype(np.int16).itemsize
+HEAR_BYTES = vad.MOST_FRAMES * SPEECH_FRAME * BYTES_PER_SAMPLE  # read back at once
 
 # What people record speech in. Everything else FFmpeg knows (playlists, SDP, subtitles, images, raw data, games)
 # is refused before its parser runs.
@@ -211,6 +215,21 @@ def _write(frames: Iterator[AudioFrame], target: int, limits: Limits) -> int:
     return written
 
 
+def hear(target: int, count: int) -> int:
+    """Append the probability of speech in each frame of the `count` samples in `target`, uint8; returns the frames.
+
+    It comes after decoding, so that a recording that is refused costs none of it. The samples are read, not mapped:
+    the parent could not seal a file that is mapped here.
+    """
+    activity, heard = vad.VoiceActivity(), list[vad.Probabilities]()
+    for at in range(0, count * BYTES_PER_SAMPLE, HEAR_BYTES):
+        heard.append(activity.feed(np.frombuffer(os.pread(target, HEAR_BYTES, at), np.int16)))
+    speech = vad.quantised(np.concatenate([*heard, activity.flush()]))
+    if os.pwrite(target, speech.tobytes(), count * BYTES_PER_SAMPLE) != len(speech):
+        raise MemoryError("the memory file is full")
+    return len(speech)
+
+
 def _too_long(limits: Limits) -> TooLarge:
     return TooLarge(
         f"The recording is longer than {limits.max_seconds} s. Split it, or raise MAX_AUDIO_SECONDS on the server.",
@@ -225,6 +244,7 @@ def _raise_if_memory(error: Exception) -> None:
 
 def serve(connection: socket.socket, limits: Limits) -> None:
     """Answer requests until the parent hangs up."""
+    vad.load()
     connection.send(b"ready")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # PyAV prints there, and uploads would fill the log
     while True:
@@ -236,7 +256,9 @@ def serve(connection: socket.socket, limits: Limits) -> None:
         try:
             with FileIO(source) as data:
                 data.seek(0)
-                answer: dict[str, object] = {"samples": decode(data, target, limits)}
+                count = decode(data, target, limits)
+                frames = hear(target, count) if message == DECODE_AND_HEAR else 0
+                answer: dict[str, object] = {"samples": count, "frames": frames}
         except RequestError as error:
             answer = {"type": type(error).__name__, "code": error.code, "message": error.message}
         except Exception as error:  # unforeseen: the parent logs it and ends this process

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def _options(args: argparse.Namespace) -> Options:
 async def _local(args: argparse.Namespace, rest: list[str]) -> int:
     settings = load_settings(rest, prog="endpoint transcribe")
     configure_logging("warning" if settings.log_level == "info" else settings.log_level)
-    options = _options(args)
+    options = replace(_options(args), vad=settings.vad)
     pipeline = build_pipeline(settings)
     with _progress() as bar:
         loading = bar.add_task(f"loading {settings.model_name}", total=None)

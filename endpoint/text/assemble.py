@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from endpoint.text.join import join
 from endpoint.text.judge import compression_ratio, is_silence
 from endpoint.types import SEEK_MS, TIMESTAMP_MS, Hypothesis, Options, Piece, Segment, Transcript, Usage
 
@@ -18,9 +19,8 @@ def assemble(
 ) -> Transcript:
     """The Transcript of hypotheses in file order; windows judged silent give no segments."""
     segments: list[Segment] = []
-    for hypothesis in hypotheses:
-        if not is_silence(hypothesis):
-            segments += _segments(hypothesis, first_id=len(segments))
+    for hypothesis in join([hypothesis for hypothesis in hypotheses if not is_silence(hypothesis)]):
+        segments += _segments(hypothesis, len(segments), segments[-1].end_ms if segments else 0)
     language, probability = decide_language(hypotheses, options)
     return Transcript(
         task=options.task,
@@ -37,6 +37,8 @@ def decide_language(hypotheses: Sequence[Hypothesis], options: Options) -> tuple
     """The file's spoken language and its probability."""
     if options.language is not None:
         return options.language, 1.0
+    if not hypotheses:  # nothing spoken; an answer still names a language
+        return (options.languages or ("en",))[0], 0.0
     shares = language_shares(hypotheses)
     best = max(shares, key=lambda code: shares[code])
     return best, shares[best]
@@ -53,11 +55,11 @@ def language_shares(hypotheses: Sequence[Hypothesis]) -> dict[str, float]:
     return {code: weight / total for code, weight in weights.items()} or {"en": 0.0}
 
 
-def _segments(hypothesis: Hypothesis, first_id: int) -> list[Segment]:
+def _segments(hypothesis: Hypothesis, first_id: int, earliest: int) -> list[Segment]:
     window = hypothesis.window
     ratio = compression_ratio(hypothesis.text)
     made: list[Segment] = []
-    earliest = window.start_ms
+    earliest = max(earliest, window.start_ms)
     for piece in hypothesis.pieces:
         start, end = _times(piece, earliest, hypothesis)
         made.append(
@@ -85,9 +87,9 @@ def _times(piece: Piece, earliest: int, hypothesis: Hypothesis) -> tuple[int, in
     limit = window.end_ms
     start = min(max(window.start_ms + piece.start_ms, earliest), limit)
     end = limit if piece.end_ms is None else min(window.start_ms + piece.end_ms, limit)
-    if end <= start:  # a piece at the very end of its window still takes one timestamp step
+    if end <= start:  # a piece without length still takes one timestamp step, before its window's end
         start = max(earliest, min(start, limit - TIMESTAMP_MS))
-        end = max(start, limit)
+        end = max(start, min(start + TIMESTAMP_MS, limit))
     return start, end
 
 

@@ -5,6 +5,7 @@ Speech is what voice activity found; text is the segments. What lies in the one 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -17,13 +18,16 @@ UNFINISHED_MS = 1_000  # speech behind a window's last segment: more was left ou
 
 
 def subtract(spans: Iterable[Times], covers: Sequence[Times]) -> list[Times]:
-    """The parts of `spans` in none of `covers`. Both in order; covers may touch but not run backwards."""
+    """The parts of `spans` in none of `covers`. Both in order of start and of end; covers may overlap."""
     rest: list[Times] = []
+    passed = 0  # covers that end before this span, and so before all that follow
     for start, end in spans:
+        while passed < len(covers) and covers[passed][1] <= start:
+            passed += 1
         at = start
-        for first, last in covers:
-            if last <= at or first >= end:
-                continue
+        for first, last in itertools.islice(covers, passed, None):
+            if first >= end:
+                break
             if first > at:
                 rest.append((at, first))
             at = max(at, last)
@@ -46,9 +50,7 @@ def coverage(speech: Sequence[Span], missing: Sequence[Times]) -> float:
 
 
 def account(transcript: Transcript, speech: Sequence[Span]) -> Transcript:
-    """The transcript with what it covers of `speech`, the spans of all its windows; as it is without any."""
-    if not speech:
-        return transcript
+    """The transcript with what it covers of `speech`, the spans of the whole file, in order and each once."""
     missing = uncovered(speech, transcript.segments)
     return replace(transcript, coverage=coverage(speech, missing), uncovered=tuple(missing))
 

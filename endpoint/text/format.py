@@ -69,6 +69,9 @@ def _verbose(transcript: Transcript, segments: bool) -> dict[str, Any]:
     }
     if segments:
         body["segments"] = [_segment(segment) for segment in transcript.segments]
+    if transcript.coverage is not None:  # extensions
+        body["coverage"] = transcript.coverage
+        body["uncovered"] = [{"start": start / 1000, "end": end / 1000} for start, end in transcript.uncovered]
     if translated:
         del body["task"]  # nor usage or words: OpenAI's translations have none of the three
         return body

@@ -1,0 +1,180 @@
+"""Hypotheses of overlapping windows, joined so that nothing is said twice and nothing is lost. Pure.
+
+Where two windows heard the same sound, the longest run of words that both have is the seam: before it the earlier
+window's text counts, after it the later one's, whose edges lie elsewhere. Without such a run the seam is the middle of
+the overlap, by time. Only windows cut inside speech overlap; the others pass through as they are.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from endpoint.languages import WITHOUT_SPACES
+from endpoint.types import Hypothesis, Piece, samples_to_ms
+
+APART_MS = 1_500  # the same word may be timed so differently: inside a piece, times are estimates
+
+
+@dataclass(frozen=True)
+class Said:
+    """A word of a hypothesis. Its text keeps the space before it; times are milliseconds of the file.
+
+    piece: number of the piece it is in. share: where it begins and ends in the piece's text, 0 to 1.
+    """
+
+    text: str
+    start_ms: int
+    end_ms: int
+    piece: int
+    share: tuple[float, float]
+
+    @property
+    def sound(self) -> str:
+        """What is compared: letters and digits only, without case."""
+        return "".join(c for c in self.text.casefold() if c.isalnum()) or self.text.strip()
+
+
+@dataclass(frozen=True)
+class Seam:
+    """Of the earlier words the first `before` stay, of the later ones those from `after` on."""
+
+    before: int
+    after: int
+
+
+def join(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """The same hypotheses, in file order, each with only the text that it is to give."""
+    joined = list[Hypothesis]()
+    for later in hypotheses:
+        if later.window.overlap:
+            first = _first_overlapping(joined, later)
+            earlier = joined[first:]
+            del joined[first:]
+            joined += _joined(earlier, later)
+        else:
+            joined.append(later)
+    return joined
+
+
+def words_of(hypothesis: Hypothesis) -> list[Said]:
+    """Every word, timed by its place in the text of its piece."""
+    window, words = hypothesis.window, list[Said]()
+    for number, piece in enumerate(hypothesis.pieces):
+        start = window.start_ms + piece.start_ms
+        end = window.end_ms if piece.end_ms is None else window.start_ms + piece.end_ms
+        at, size = 0, len(piece.text)
+        for text in _split(piece.text, hypothesis.language):
+            share = (at / size, (at + len(text)) / size)
+            began, ended = (round(start + part * max(0, end - start)) for part in share)
+            words.append(Said(text, began, ended, number, share))
+            at += len(text)
+    return words
+
+
+def keep(hypothesis: Hypothesis, words: Sequence[Said], earliest_ms: int, latest_ms: int) -> Hypothesis:
+    """The hypothesis with only `words`, a stretch of its own, within these times of the file.
+
+    A piece that is cut gets its words' times, and of its tokens the share that its text is of the whole: which token
+    made which word is not known here.
+    """
+    start_ms, pieces = hypothesis.window.start_ms, list[Piece]()
+    for number, group in groupby(words, key=lambda word: word.piece):
+        inside, whole = list(group), hypothesis.pieces[number]
+        first, last = inside[0].share[0], inside[-1].share[1]
+        start = whole.start_ms if first == 0 else inside[0].start_ms - start_ms
+        end = whole.end_ms if last == 1 else inside[-1].end_ms - start_ms
+        start = max(start, earliest_ms - start_ms)
+        end = (
+            None
+            if end is None and latest_ms >= hypothesis.window.end_ms
+            else min(latest_ms - start_ms if end is None else end, latest_ms - start_ms)
+        )
+        tokens = whole.tokens[round(first * len(whole.tokens)) : round(last * len(whole.tokens))]
+        text = "".join(word.text for word in inside)
+        pieces.append(Piece(start, end if end is None else max(end, start), tokens, text))
+    return replace(hypothesis, pieces=tuple(pieces))
+
+
+def find_seam(earlier: Sequence[Said], later: Sequence[Said], start_ms: int, end_ms: int) -> Seam:
+    """Where to go over from `earlier` to `later`, of windows that share the sound from start_ms to end_ms."""
+    low = next((k for k, word in enumerate(earlier) if word.end_ms > start_ms - APART_MS), len(earlier))
+    high = next((k for k, word in enumerate(later) if word.start_ms >= end_ms + APART_MS), len(later))
+    if runs := list(_runs(earlier, later, low, high)):
+        length, apart = max((length, -apart) for length, apart, _ in runs)
+        return _within(earlier, later, next(seam for n, a, seam in runs if (n, -a) == (length, apart)), length)
+    middle = (start_ms + end_ms) // 2
+    before = sum(word.start_ms + word.end_ms <= 2 * middle for word in earlier)
+    after = sum(word.start_ms + word.end_ms <= 2 * middle for word in later)
+    silent_before = not any(word.end_ms > start_ms for word in earlier)
+    silent_after = not any(word.start_ms < end_ms for word in later)
+    # One window heard nothing in the overlap: what the other heard is all there is.
+    return Seam(len(earlier), 0) if silent_before or silent_after else Seam(before, after)
+
+
+def _runs(earlier: Sequence[Said], later: Sequence[Said], low: int, high: int) -> Iterator[tuple[int, int, Seam]]:
+    """Every run of equal words at about the same time: its length, how far apart in ms, where it begins in both."""
+    left, right = [word.sound for word in earlier[low:]], [word.sound for word in later[:high]]
+    for i in range(len(left)):
+        for j in range(len(right)):
+            length = 0
+            while i + length < len(left) and j + length < len(right) and left[i + length] == right[j + length]:
+                length += 1
+            apart = abs(earlier[low + i].start_ms - later[j].start_ms)
+            if length and apart <= APART_MS:
+                yield length, apart, Seam(low + i, j)
+
+
+def _within(earlier: Sequence[Said], later: Sequence[Said], run: Seam, length: int) -> Seam:
+    """The place in a run that cuts the fewest pieces, and of those the middle one: any place gives the same text."""
+
+    def price(step: int) -> tuple[int, int]:
+        cuts = sum(
+            0 < k < len(words) and words[k - 1].piece == words[k].piece
+            for words, k in ((earlier, run.before + step), (later, run.after + step))
+        )
+        return cuts, abs(2 * step - length)
+
+    step = min(range(length + 1), key=price)
+    return Seam(run.before + step, run.after + step)
+
+
+def _first_overlapping(joined: Sequence[Hypothesis], later: Hypothesis) -> int:
+    first = len(joined)
+    while first and joined[first - 1].window.end_ms > later.window.start_ms:
+        first -= 1
+    return first
+
+
+def _joined(earlier: Sequence[Hypothesis], later: Hypothesis) -> list[Hypothesis]:
+    start_ms = later.window.start_ms
+    end_ms = start_ms + samples_to_ms(later.window.overlap)
+    lists, right = [words_of(hypothesis) for hypothesis in earlier], words_of(later)
+    left = [word for words in lists for word in words]
+    seam = find_seam(left, right, start_ms, end_ms)
+    at = _seam_ms(left[: seam.before], right[seam.after :], end_ms)
+    kept, rest = list[Hypothesis](), seam.before
+    for hypothesis, words in zip(earlier, lists, strict=True):
+        kept.append(keep(hypothesis, words[: max(0, rest)], 0, at))
+        rest -= len(words)
+    return [*kept, keep(later, right[seam.after :], at, later.window.end_ms)]
+
+
+def _seam_ms(left: Sequence[Said], right: Sequence[Said], otherwise: int) -> int:
+    """The moment of the seam: after the last word kept before it, unless the next one begins earlier."""
+    if not left or not right:
+        return otherwise if left else 0
+    return min(left[-1].end_ms, (left[-1].end_ms + max(right[0].start_ms, left[-1].start_ms)) // 2)
+
+
+def _split(text: str, language: str) -> Iterator[str]:
+    """The words of a text, each with the space before it; characters with their marks where no spaces are written."""
+    spaced, begin, end = language not in WITHOUT_SPACES, 0, len(text.rstrip())
+    for k in range(1, end):
+        apart = text[k].isspace() if spaced else not unicodedata.category(text[k]).startswith("M")
+        if apart and text[begin:k].strip():
+            yield text[begin:k]
+            begin = k
+    yield text[begin:]
