@@ -42,11 +42,12 @@ Decode = Callable[[Samples, Options], Awaitable[Hypothesis]]
 
 @dataclass(frozen=True)
 class Laid:
-    """A window with what was said in it: segments of (start s, end s, words)."""
+    """A window with what was said in it: segments of (start s, end s, words), and (start s, end s) of every word."""
 
     samples: Samples
     language: str
     segments: list[tuple[float, float, list[str]]]
+    word_spans: list[tuple[float, float]]
 
     @property
     def words(self) -> list[str]:
@@ -90,7 +91,8 @@ class Phrases:
             first = int(start * SAMPLE_RATE)
             sound[first : first + len(utterance.samples)] += utterance.samples * self.rng.uniform(0.4, 0.9)
         segments = [(start, start + u.duration, list(u.words)) for start, u in placed]
-        return Laid(np.clip(sound, -32768, 32767).astype(np.int16), language, segments)
+        spans = [(start + a, start + b) for start, u in placed for a, b in u.spans]
+        return Laid(np.clip(sound, -32768, 32767).astype(np.int16), language, segments, spans)
 
     def nothing(self) -> Samples:
         """Silence or noise, 1 to 28 s."""

@@ -21,13 +21,13 @@ SURE = 0.8  # a window this sure of its own language keeps it, whatever the file
 async def decode_well(engine: Engine, window: Window, options: Options) -> Hypothesis:
     """Decode once; at temperature 0 and with a bad result, up the ladder until one is good."""
     attempts = [await engine.decode(window, options)]
-    if options.temperature > 0 or not needs_fallback(attempts[0]):
-        return attempts[0]
-    for temperature in TEMPERATURES:
-        attempts.append(await engine.decode(window, replace(options, temperature=temperature)))
-        if not needs_fallback(attempts[-1]):
-            return attempts[-1]
-    return best(attempts)
+    if options.temperature == 0:
+        for temperature in TEMPERATURES:
+            if not needs_fallback(attempts[-1]):
+                break
+            attempts.append(await engine.decode(window, replace(options, temperature=temperature)))
+    answer = best(attempts) if needs_fallback(attempts[-1]) else attempts[-1]
+    return await engine.align(answer, options.task) if options.words else answer
 
 
 async def decode_fully(engine: Engine, window: Window, options: Options) -> list[Hypothesis]:

@@ -143,6 +143,9 @@ class Hypothesis:
     no_speech_prob: probability of <|nospeech|> at the first position, 0 to 1.
     avg_logprob: mean natural-log probability of the generated tokens, <= 0.
     complete: False when the token limit ended it.
+    logprobs: natural-log probability of each of `tokens`.
+    words: timed from the window's start; None where nobody asked for them.
+    key: by which the engine knows what it kept of this decoding.
     """
 
     window: Window
@@ -155,6 +158,9 @@ class Hypothesis:
     temperature: float
     complete: bool = True
     input_tokens: int = 0
+    logprobs: tuple[float, ...] = ()
+    words: tuple[Word, ...] | None = None
+    key: str = ""
 
     @property
     def text(self) -> str:
@@ -173,9 +179,12 @@ class Piece:
 
 @dataclass(frozen=True)
 class Word:
+    """A word with the space before it and the punctuation at it. probability: mean of its tokens', 0 to 1."""
+
     text: str
     start_ms: int
     end_ms: int
+    probability: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -253,6 +262,10 @@ class Engine(Protocol):
 
     async def detect(self, window: Window, options: Options) -> Hypothesis:
         """What language is spoken in one window: one decoder step. The hypothesis has no text. Raises as `decode`."""
+        ...
+
+    async def align(self, hypothesis: Hypothesis, task: Task) -> Hypothesis:
+        """The same with `words`, and its pieces' times moved to them. For what `decode` gave with options.words."""
         ...
 
     async def check(self) -> None:

@@ -102,7 +102,7 @@ class TranscriptionForm(TranslationForm):
     timestamp_granularities: tuple[Literal["segment", "word"], ...] = Field(
         ("segment",),
         alias=GRANULARITIES,
-        description="What verbose_json times, in seconds; only with verbose_json. `word` is not built yet.",
+        description="What verbose_json times, in seconds; only with verbose_json.",
     )
     stream: bool = Field(False, description="Answer in events while decoding; not built yet.")
 
@@ -199,8 +199,6 @@ def _refuse_unsupported(name: str, value: str) -> None:
     field = name.partition("[")[0]
     reason = ""
     match field, value.lower():
-        case "timestamp_granularities", "word":
-            reason = "word times are not built yet; ask for `segment`"
         case "stream", "true" | "1" | "yes" | "on" | "t" | "y":
             reason = "streaming is not built yet; leave `stream` out"
         case "response_format", "diarized_json":

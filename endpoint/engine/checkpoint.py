@@ -34,6 +34,16 @@ def check_folder(folder: Path) -> None:
         raise ConfigError(f"{folder} has no .safetensors weights; pickled weights are never loaded. Convert them first")
 
 
+def alignment_heads(folder: Path) -> list[tuple[int, int]]:
+    """(layer, head) of the decoder's heads that follow the words; unnamed, all of the deeper half of the layers."""
+    generation = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
+    if named := generation.get("alignment_heads"):
+        return [(int(layer), int(head)) for layer, head in named]
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    layers, heads = int(config["decoder_layers"]), int(config["decoder_attention_heads"])
+    return [(layer, head) for layer in range(layers // 2, layers) for head in range(heads)]
+
+
 def _download(model: str, token: str | None) -> Path:
     if model.startswith(("/", ".")):
         raise ConfigError(f"there is no folder {model}; set MODEL_ID to a Whisper folder or a hub name")

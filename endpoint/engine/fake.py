@@ -14,7 +14,18 @@ import numpy as np
 
 from endpoint.errors import EngineFailed
 from endpoint.languages import NAMES
-from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, EngineInfo, Hypothesis, Options, Piece, Samples, Task, Window
+from endpoint.types import (
+    PCM_FULL_SCALE,
+    SAMPLE_RATE,
+    EngineInfo,
+    Hypothesis,
+    Options,
+    Piece,
+    Samples,
+    Task,
+    Window,
+    Word,
+)
 
 WORDS = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel")
 FIRST_TIME = 50_365  # large-v3's <|0.00|>
@@ -55,6 +66,16 @@ class FakeEngine:
         finally:
             self.running -= 1
         return self._hear(window, options)
+
+    async def align(self, hypothesis: Hypothesis, task: Task) -> Hypothesis:
+        """Words share their piece evenly."""
+        words = list[Word]()
+        for piece in hypothesis.pieces:
+            texts, end_ms = piece.text.split(), piece.end_ms or piece.start_ms
+            step = (end_ms - piece.start_ms) / len(texts)
+            edges = [round(piece.start_ms + k * step) for k in range(len(texts) + 1)]
+            words += [Word(f" {text}", *edges[k : k + 2]) for k, text in enumerate(texts)]
+        return replace(hypothesis, words=tuple(words))
 
     async def detect(self, window: Window, options: Options) -> Hypothesis:
         return replace(

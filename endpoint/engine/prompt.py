@@ -75,6 +75,7 @@ def read_answer(
     average = math.fsum(logprobs) / len(logprobs) if logprobs else 0.0
     if ids and ids[-1] == tokens.eot:
         ids.pop()
+        logprobs.pop()
     return Hypothesis(
         window=window,
         tokens=tuple(ids),
@@ -86,6 +87,7 @@ def read_answer(
         temperature=options.temperature,
         complete=answer.complete,
         input_tokens=prompt_size,
+        logprobs=tuple(logprobs),
     )
 
 

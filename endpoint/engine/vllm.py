@@ -12,13 +12,16 @@ import math
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import structlog
 
 from endpoint.config import Settings
-from endpoint.engine.checkpoint import find_checkpoint
+from endpoint.engine.align import KEEP
+from endpoint.engine.aligner import Aligner, warm_up
+from endpoint.engine.checkpoint import alignment_heads, find_checkpoint
 from endpoint.engine.prompt import Answer, build_prompt, check_options, max_new_tokens, read_answer
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.errors import ConfigError, EngineFailed, NotReady
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
 
 log = structlog.get_logger()
+KEPT_WINDOWS = 64  # whose encoder output waits for the words to be timed; 4 MB each with large-v3
 _FP8_CAPABILITY = (8, 9)  # Ada and newer have fp8 arithmetic
 
 
@@ -54,6 +58,7 @@ class VllmEngine:
         self._args = engine_args(settings, str(self._folder), self.tokens)
         self._engine: AsyncLLM | None = None
         self._numbers = itertools.count()
+        self._aligner = Aligner(self.tokens, alignment_heads(self._folder), self._attend)
         self._info = EngineInfo(
             model=settings.model_name,
             engine="vllm",
@@ -75,8 +80,11 @@ class VllmEngine:
         began = time.monotonic()
         try:
             # Seconds to minutes of blocking work: weights, compilation, graphs.
-            self._engine = await asyncio.to_thread(AsyncLLM.from_engine_args, self._args)
+            engine: AsyncLLM = await asyncio.to_thread(AsyncLLM.from_engine_args, self._args)
+            self._engine = engine
+            await engine.collective_rpc("whisper_keep", args=(KEPT_WINDOWS,))
             await self.decode(Window(0, np.zeros(SAMPLE_RATE, np.int16)), Options())
+            await asyncio.to_thread(warm_up)
         except EngineFailed:
             raise
         except Exception as error:
@@ -98,6 +106,18 @@ class VllmEngine:
         prompt = build_prompt(self.tokens, options)
         return await self._run(window, options, prompt, max_new_tokens(self.tokens, prompt))
 
+    async def align(self, hypothesis: Hypothesis, task: Task) -> Hypothesis:
+        return await self._aligner.align(hypothesis, task)
+
+    async def _attend(self, call: bytes) -> bytes:
+        if self._engine is None:
+            raise NotReady("the model is still loading")
+        try:
+            answers: list[bytes] = await self._engine.collective_rpc("whisper_attend", args=(call,))
+        except Exception as error:
+            raise EngineFailed(f"the engine failed to time words: {error}") from error
+        return answers[0]
+
     async def detect(self, window: Window, options: Options) -> Hypothesis:
         plain = Options(languages=options.languages)
         return await self._run(window, plain, build_prompt(self.tokens, plain), max_tokens=1)
@@ -107,16 +127,16 @@ class VllmEngine:
             raise NotReady("the model is still loading")
         check_options(self.tokens, options)
         params = sampling_params(self.tokens, options, max_tokens)
-        request: Any = {
-            "encoder_prompt": {"prompt": "", "multi_modal_data": {"audio": (_floats(window.samples), SAMPLE_RATE)}},
-            "decoder_prompt": {"prompt_token_ids": prompt},
-        }
-        number = f"window-{next(self._numbers)}"
+        audio: dict[str, Any] = {"prompt": "", "multi_modal_data": {"audio": (_floats(window.samples), SAMPLE_RATE)}}
+        number = f"{KEEP if options.words else 'window-'}{next(self._numbers)}"
+        if options.words:
+            audio["multi_modal_uuids"] = {"audio": [number]}
+        request: Any = {"encoder_prompt": audio, "decoder_prompt": {"prompt_token_ids": prompt}}
         try:
             async for output in self._engine.generate(request, params, number):
                 if output.finished:
                     answer = _read(self.tokens, options, output.outputs[0])
-                    return read_answer(self.tokens, window, options, len(prompt), answer)
+                    return replace(read_answer(self.tokens, window, options, len(prompt), answer), key=number)
         except Exception as error:
             raise EngineFailed(f"the engine failed on a window: {error}") from error
         raise EngineFailed("the engine ended a request without an answer")
@@ -146,6 +166,7 @@ def engine_args(settings: Settings, folder: str, tokens: WhisperTokens) -> Async
         "enable_prefix_caching": False,
         "disable_log_stats": True,
         "distributed_executor_backend": "uni",  # one device: the engine's process is its worker
+        "worker_extension_cls": "endpoint.engine.align.AlignExtension",
         "generation_config": "vllm",  # the rules apply Whisper's own settings, see endpoint/engine/rules.py
         "logits_processors": [_rules_class()],
         "logprobs_mode": "processed_logits",  # see the slot in endpoint/engine/rules.py

@@ -7,20 +7,22 @@ backwards and never past the window they come from.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from endpoint.text.join import join
 from endpoint.text.judge import compression_ratio, is_silence
-from endpoint.types import SEEK_MS, TIMESTAMP_MS, Hypothesis, Options, Piece, Segment, Transcript, Usage
+from endpoint.types import SEEK_MS, TIMESTAMP_MS, Hypothesis, Options, Piece, Segment, Transcript, Usage, Word
 
 
 def assemble(
     hypotheses: Sequence[Hypothesis], options: Options, duration_ms: int, timings: Mapping[str, float]
 ) -> Transcript:
     """The Transcript of hypotheses in file order; windows judged silent give no segments."""
-    segments: list[Segment] = []
+    segments, words = list[Segment](), list[Word]()
     for hypothesis in join([hypothesis for hypothesis in hypotheses if not is_silence(hypothesis)]):
         segments += _segments(hypothesis, len(segments), segments[-1].end_ms if segments else 0)
+        words += _words(hypothesis, words[-1].end_ms if words else 0)
     language, probability = decide_language(hypotheses, options)
     return Transcript(
         task=options.task,
@@ -28,6 +30,7 @@ def assemble(
         language_probability=probability,
         duration_ms=duration_ms,
         segments=tuple(segments),
+        words=tuple(words) if options.words else None,
         usage=_usage(hypotheses),
         timings=dict(timings),
     )
@@ -79,6 +82,15 @@ def _segments(hypothesis: Hypothesis, first_id: int, earliest: int) -> list[Segm
         )
         earliest = end
     return made
+
+
+def _words(hypothesis: Hypothesis, earliest: int) -> Iterator[Word]:
+    """Words in times of the file, which never run backwards."""
+    begin, limit = hypothesis.window.start_ms, hypothesis.window.end_ms
+    for word in hypothesis.words or ():
+        start = min(max(begin + word.start_ms, earliest), limit)
+        earliest = max(start, min(begin + word.end_ms, limit))
+        yield replace(word, start_ms=start, end_ms=earliest)
 
 
 def _times(piece: Piece, earliest: int, hypothesis: Hypothesis) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from endpoint.languages import WITHOUT_SPACES
-from endpoint.types import Hypothesis, Piece, samples_to_ms
+from endpoint.types import Hypothesis, Piece, Word, samples_to_ms
 
 APART_MS = 1_500  # the same word may be timed so differently: inside a piece, times are estimates
 
@@ -23,6 +23,7 @@ class Said:
     """A word of a hypothesis. Its text keeps the space before it; times are milliseconds of the file.
 
     piece: number of the piece it is in. share: where it begins and ends in the piece's text, 0 to 1.
+    index: of the word among the hypothesis's words, where those were timed.
     """
 
     text: str
@@ -30,6 +31,7 @@ class Said:
     end_ms: int
     piece: int
     share: tuple[float, float]
+    index: int = -1
 
     @property
     def sound(self) -> str:
@@ -60,7 +62,9 @@ def join(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
 
 
 def words_of(hypothesis: Hypothesis) -> list[Said]:
-    """Every word, timed by its place in the text of its piece."""
+    """Every word with its time, or timed by its place in the text of its piece."""
+    if hypothesis.words is not None:
+        return list(_timed_words(hypothesis, hypothesis.words))
     window, words = hypothesis.window, list[Said]()
     for number, piece in enumerate(hypothesis.pieces):
         start = window.start_ms + piece.start_ms
@@ -72,6 +76,18 @@ def words_of(hypothesis: Hypothesis) -> list[Said]:
             words.append(Said(text, began, ended, number, share))
             at += len(text)
     return words
+
+
+def _timed_words(hypothesis: Hypothesis, words: Sequence[Word]) -> Iterator[Said]:
+    """The words of a hypothesis laid along the texts of its pieces, which they make up."""
+    begin, number, at = hypothesis.window.start_ms, 0, 0
+    for index, word in enumerate(words):
+        while at >= len(hypothesis.pieces[number].text) and number + 1 < len(hypothesis.pieces):
+            number, at = number + 1, 0
+        size, end = len(hypothesis.pieces[number].text), at + len(word.text)
+        share = (at / size, min(1.0, end / size))
+        yield Said(word.text, begin + word.start_ms, begin + word.end_ms, number, share, index)
+        at = end
 
 
 def keep(hypothesis: Hypothesis, words: Sequence[Said], earliest_ms: int, latest_ms: int) -> Hypothesis:
@@ -95,7 +111,8 @@ def keep(hypothesis: Hypothesis, words: Sequence[Said], earliest_ms: int, latest
         tokens = whole.tokens[round(first * len(whole.tokens)) : round(last * len(whole.tokens))]
         text = "".join(word.text for word in inside)
         pieces.append(Piece(start, end if end is None else max(end, start), tokens, text))
-    return replace(hypothesis, pieces=tuple(pieces))
+    timed = None if hypothesis.words is None else tuple(hypothesis.words[word.index] for word in words)
+    return replace(hypothesis, pieces=tuple(pieces), words=timed)
 
 
 def find_seam(earlier: Sequence[Said], later: Sequence[Said], start_ms: int, end_ms: int) -> Seam:

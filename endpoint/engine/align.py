@@ -1,0 +1,189 @@
+"""Cross-attention of a decoded window, out of the weights vLLM holds: a worker extension, run in the engine's process.
+
+vLLM's decoder keeps no attention. So the text is fed to the decoder layers once more, all tokens of many windows at
+once, and the heads that follow the words are read. The encoder does not run again: its output for windows whose
+words were asked for (their request names them by KEEP) is kept when vLLM drops it, up to a number. What is done with
+the attention here is openai/whisper's timing.py find_alignment up to the warping, which endpoint/engine/warp.py does.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE
+
+KEEP = "words-"  # how the keys of windows begin whose encoder output is kept
+MEDIAN_WIDTH = 7  # frames; openai/whisper medfilt_width
+TOGETHER = 4  # windows in one pass: the attention of more is large
+
+
+class Request(msgspec.Struct):
+    """key: of the window. ids: decoder tokens, prefix and <|endoftext|> included. first: row of the first text token.
+    frames: of the encoder that hold sound. samples: int16 bytes, given when the encoder's output was not kept.
+    """
+
+    key: str
+    ids: list[int]
+    first: int
+    frames: int
+    samples: bytes | None = None
+
+
+class Attention(msgspec.Struct):
+    """float32 [rows, frames]: rows for each text token and one for <|endoftext|>; empty if nothing was kept."""
+
+    rows: int
+    frames: int
+    data: bytes
+
+    def matrix(self) -> np.ndarray:
+        return np.frombuffer(self.data, np.float32).reshape(self.rows, self.frames)
+
+
+class Call(msgspec.Struct):
+    heads: list[tuple[int, int]]  # (layer, head)
+    requests: list[Request]
+
+
+class _Kept(dict[str, Tensor]):
+    """vLLM's cache of encoder outputs, which also keeps the last ones under KEEP until they are taken."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.kept: OrderedDict[str, Tensor] = OrderedDict()
+        self._most = most
+
+    def __setitem__(self, key: str, output: Tensor) -> None:
+        super().__setitem__(key, output)
+        if key.startswith(KEEP):
+            self.kept[key] = output.clone()  # a view would hold the whole batch
+            if len(self.kept) > self._most:
+                self.kept.popitem(last=False)
+
+
+class AlignExtension:
+    """Methods of the worker, called by name through vLLM's collective_rpc; arguments cross as bytes."""
+
+    model_runner: Any
+    model_config: Any
+
+    def whisper_keep(self, most: int) -> None:
+        """Keep up to `most` encoder outputs from now on."""
+        cache = self.model_runner.encoder_cache
+        self._whisper_kept = _Kept(most)
+        if isinstance(cache, dict):  # the V1 runner
+            self.model_runner.encoder_cache = self._whisper_kept
+        elif hasattr(cache, "encoder_outputs"):  # V2
+            cache.encoder_outputs = self._whisper_kept
+
+    @torch.inference_mode()
+    def whisper_attend(self, call: bytes) -> bytes:
+        """msgpack of Call to msgpack of list[Attention], in order."""
+        asked = msgspec.msgpack.decode(call, type=Call)
+        model = self.model_runner.get_model()
+        answers = []
+        for begin in range(0, len(asked.requests), TOGETHER):
+            answers += self._attend(model, asked.requests[begin : begin + TOGETHER], asked.heads)
+        return msgspec.msgpack.encode(answers)
+
+    def _attend(self, model: Any, requests: list[Request], heads: list[tuple[int, int]]) -> list[Attention]:
+        sources = [self._source(model, request) for request in requests]
+        ready = [k for k, source in enumerate(sources) if source is not None]
+        answers = [Attention(0, 0, b"") for _ in requests]
+        if ready:
+            given = torch.stack([source for source in sources if source is not None])
+            scores = head_scores(model.model.decoder, [requests[k].ids for k in ready], given, heads)
+            for row, k in enumerate(ready):
+                matrix = follow(scores[row], requests[k]).cpu().numpy()
+                answers[k] = Attention(matrix.shape[0], matrix.shape[1], matrix.tobytes())
+        return answers
+
+    def _source(self, model: Any, request: Request) -> Tensor | None:
+        """The encoder's output [frames, width]: what was kept, or computed again from samples."""
+        kept = self._whisper_kept.kept.pop(request.key, None)
+        if kept is not None or request.samples is None:
+            return kept
+        sound = np.frombuffer(request.samples, np.int16).astype(np.float32) / PCM_FULL_SCALE
+        weight = next(model.parameters())
+        features = self._whisper_extractor()(sound, sampling_rate=SAMPLE_RATE, return_tensors="pt").input_features
+        output: Tensor = model.model.get_encoder_outputs([features[0].to(weight.device, model.dtype)])[0]
+        return output
+
+    def _whisper_extractor(self) -> Any:
+        from transformers import WhisperFeatureExtractor
+
+        if not hasattr(self, "_whisper_features"):
+            self._whisper_features = WhisperFeatureExtractor.from_pretrained(self.model_config.model)
+        return self._whisper_features
+
+
+def head_scores(decoder: Any, ids: list[list[int]], source: Tensor, heads: list[tuple[int, int]]) -> Tensor:
+    """Attention logits float32 [windows, heads, tokens, frames] of a decoder of vLLM, fed with `ids` (padded).
+
+    source: the encoder's output [windows, frames, width].
+    """
+    longest = max(map(len, ids))
+    device = source.device
+    tokens = torch.tensor([row + [row[-1]] * (longest - len(row)) for row in ids], device=device)
+    hidden = decoder.embed_tokens(tokens) + decoder.embed_positions(torch.arange(longest, device=device))
+    chosen: dict[tuple[int, int], Tensor] = {}
+    deepest = max(layer for layer, _ in heads)
+    for number, layer in enumerate(decoder.layers[: deepest + 1]):
+        hidden = hidden + _self_attention(layer, hidden)
+        mixed, scores = _cross_attention(layer, hidden, source)
+        chosen |= {(number, head): scores[:, head] for at, head in heads if at == number}
+        hidden = hidden + mixed
+        hidden = hidden + layer.mlp(layer.final_layer_norm(hidden))
+    return torch.stack([chosen[layer, head] for layer, head in heads], dim=1)
+
+
+def _split(x: Tensor, heads: int) -> Tensor:
+    """[b, t, width] to [b, heads, t, width / heads]."""
+    return x.view(*x.shape[:-1], heads, -1).transpose(1, 2)
+
+
+def _self_attention(layer: Any, hidden: Tensor) -> Tensor:
+    attention = layer.self_attn
+    joined, _ = attention.qkv_proj(layer.self_attn_layer_norm(hidden))
+    query, key, value = (_split(part, attention.num_heads) for part in joined.chunk(3, -1))
+    mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+    out: Tensor = attention.out_proj(mixed.transpose(1, 2).flatten(2))[0]
+    return out
+
+
+def _cross_attention(layer: Any, hidden: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
+    """(the layer's output, its logits float32 [b, heads, t, frames])."""
+    attention = layer.encoder_attn
+    query, _ = attention.q_proj(layer.encoder_attn_layer_norm(hidden))
+    both, _ = attention.kv_proj(source)
+    query, key, value = (_split(part, attention.num_heads) for part in (query, *both.chunk(2, -1)))
+    scores = (query.float() * attention.scaling) @ key.float().transpose(-1, -2)
+    mixed = scores.softmax(-1).to(value.dtype) @ value
+    return attention.out_proj(mixed.transpose(1, 2).flatten(2))[0], scores
+
+
+def follow(scores: Tensor, request: Request) -> Tensor:
+    """How much each text token looks at each frame: float32 [rows, frames], from logits [heads, tokens, 1500].
+
+    Row t of the attention belongs to the token predicted at t, not to the one read there.
+    """
+    weights = scores[:, : len(request.ids), : request.frames].softmax(-1)
+    deviation, mean = torch.std_mean(weights, dim=-2, keepdim=True, unbiased=False)
+    smooth = median_filter((weights - mean) / deviation)
+    return smooth.mean(0)[request.first - 1 : -1].contiguous()
+
+
+def median_filter(values: Tensor) -> Tensor:
+    """Median over MEDIAN_WIDTH neighbours along the last dimension, mirrored at the edges."""
+    reach = MEDIAN_WIDTH // 2
+    if values.shape[-1] <= reach:
+        return values
+    padded = functional.pad(values, (reach, reach), mode="reflect")
+    return padded.unfold(-1, MEDIAN_WIDTH, 1).median(-1).values
