@@ -166,6 +166,16 @@ async def test_a_stopped_process_is_a_timeout() -> None:
         assert (await decoder.decode(WAV)).duration_ms == 1642
 
 
+async def test_judging_speech_is_within_the_time_of_decoding() -> None:
+    """Half an hour decodes at once and takes seconds to judge."""
+    data = wav(np.zeros((1800 * SAMPLE_RATE, 1)), SAMPLE_RATE)
+    async with pool(1, decode_timeout_seconds=1) as decoder:
+        assert (await decoder.decode(data)).duration_ms == 1_800_000
+        with pytest.raises(DeadlineExceeded):
+            await decoder.decode(data, vad=True)
+        assert (await decoder.decode(WAV, vad=True)).duration_ms == 1642
+
+
 async def test_waiting_for_a_process_is_bounded(slow: bytes) -> None:
     async with pool(1, decode_timeout_seconds=1) as decoder:
         jobs = [asyncio.create_task(decoder.decode(slow)) for _ in range(4)]

@@ -16,10 +16,11 @@ import pytest_asyncio
 import soundfile
 
 from endpoint.audio.decode import Child, Decoder
+from endpoint.audio.vad import VoiceActivity, quantised
 from endpoint.audio.worker import Limits
 from endpoint.config import Settings
 from endpoint.errors import EndpointError, InvalidAudio, TooLarge
-from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE
+from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, SPEECH_CERTAIN, SPEECH_FRAME
 from tests.recordings import encode, png, silent_opus, silent_video, tone, wav
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(90)]
@@ -297,6 +298,41 @@ async def test_mutated_files_crash_nothing(decoder: Decoder) -> None:
     assert "audio_decode_failed" not in codes
 
 
+# Voice activity
+
+
+@pytest.mark.parametrize("name", ["seven.wav", "seven.webm"])
+async def test_speech_is_judged_on_the_samples_that_are_given(decoder: Decoder, name: str) -> None:
+    audio = await decoder.decode((FOLDER / name).read_bytes(), vad=True)
+    activity = VoiceActivity()
+    expected = quantised(np.concatenate([activity.feed(audio.samples), activity.flush()]))
+    assert audio.speech is not None
+    assert audio.speech.dtype == np.uint8
+    assert not audio.speech.flags.writeable
+    assert len(audio.speech) == -(-len(audio.samples) // SPEECH_FRAME)
+    assert np.abs(audio.speech.astype(int) - expected).max() <= 1
+    assert audio.speech.max() > 0.9 * SPEECH_CERTAIN
+
+
+async def test_speech_is_judged_on_request_only(decoder: Decoder) -> None:
+    plain, heard = await decoder.decode(WAV), await decoder.decode(WAV, vad=True)
+    assert plain.speech is None
+    assert np.array_equal(plain.samples, heard.samples)
+
+
+async def test_a_file_does_not_hear_the_one_before_it() -> None:
+    """Also not one that was refused midway."""
+    decoder = Decoder(Settings(decode_workers=1, max_audio_seconds=LIMIT))
+    await decoder.start()
+    try:
+        first = await decoder.decode(WAV, vad=True)
+        await refused(decoder, wav(np.zeros((LIMIT * SAMPLE_RATE + 1, 1)), SAMPLE_RATE))
+        again = await decoder.decode(WAV, vad=True)
+        assert np.array_equal(first.speech, again.speech)
+    finally:
+        await decoder.close()
+
+
 # Limits
 
 
@@ -322,11 +358,12 @@ async def test_the_limit_is_exact(decoder: Decoder, extra: int, fits: bool) -> N
 
 
 @pytest.mark.parametrize("limits", [Limits(10**6, 8, cpu_seconds=0), Limits(10**6, 8, 60, memory_bytes=10 << 20)])
-async def test_processor_time_and_memory_are_limited(long_silence: bytes, limits: Limits) -> None:
+@pytest.mark.parametrize("vad", [False, True])
+async def test_processor_time_and_memory_are_limited(long_silence: bytes, limits: Limits, vad: bool) -> None:
     child = await asyncio.to_thread(Child, limits, 30.0)
     try:
         with pytest.raises(InvalidAudio) as caught:
-            await asyncio.to_thread(child.decode, long_silence)
+            await asyncio.to_thread(child.decode, long_silence, vad)
         assert caught.value.code == "audio_decode_failed"
     finally:
         child.close()

@@ -1,4 +1,4 @@
-"""Fallback temperatures and the file's language, on an engine that answers from a list."""
+"""Fallback temperatures, text that ends early and the file's language, on an engine that answers from a list."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from endpoint.repair import TEMPERATURES, decode_well, settle_language
-from endpoint.types import Hypothesis, Options, Piece, Window
+from endpoint.repair import CONTINUATIONS, TEMPERATURES, decode_fully, decode_well, settle_language
+from endpoint.types import SAMPLE_RATE, Hypothesis, Options, Piece, Span, Window
 
 WINDOW = Window(0, np.zeros(16_000, np.int16))
 
@@ -68,6 +68,52 @@ async def test_a_temperature_that_was_given_is_used_as_it_is():
     engine = Scripted(lambda w, o: heard(avg_logprob=-3.0))
     assert (await decode_well(engine, WINDOW, Options(temperature=0.5))).temperature == 0.5
     assert len(engine.asked) == 1
+
+
+SPOKEN = Window(
+    100, np.zeros(12 * SAMPLE_RATE, np.int16), (Span(100, 5 * SAMPLE_RATE), Span(7 * SAMPLE_RATE, 12 * SAMPLE_RATE))
+)
+
+
+def three_seconds(window: Window, options: Options) -> Hypothesis:
+    """Says only the first three seconds of whatever it is given."""
+    length = min(3000, window.end_ms - window.start_ms)
+    return heard(f" {window.start}", window=window, pieces=(Piece(0, length, (1, 2), f" {window.start}"),))
+
+
+async def test_a_window_with_all_its_text_is_decoded_once():
+    engine = Scripted(lambda w, o: heard(window=w, pieces=(Piece(0, 11_900, (1, 2), " all"),)))
+    assert len(await decode_fully(engine, SPOKEN, Options())) == 1
+    assert len(engine.asked) == 1
+
+
+async def test_text_that_ends_early_is_decoded_on_from_there():
+    found = await decode_fully(Scripted(three_seconds), SPOKEN, Options())
+    starts = [hypothesis.window.start for hypothesis in found]
+    assert starts == [100, 100 + 3 * SAMPLE_RATE, 7 * SAMPLE_RATE, 10 * SAMPLE_RATE]
+    assert [hypothesis.text for hypothesis in found] == [f" {start}" for start in starts]
+    assert found[2].window.speech == (Span(7 * SAMPLE_RATE, 12 * SAMPLE_RATE),)
+
+
+async def test_going_on_is_bounded():
+    engine = Scripted(lambda w, o: heard(window=w, pieces=(Piece(0, 20, (1, 2), " x"),)))
+    assert len(await decode_fully(engine, SPOKEN, Options())) == 1 + CONTINUATIONS
+
+
+async def test_going_on_keeps_the_windows_language_and_stops_at_silence():
+    def answer(window: Window, options: Options) -> Hypothesis:
+        if window.start == SPOKEN.start:
+            return replace(three_seconds(window, options), language="de")
+        return heard(window=window, no_speech_prob=0.9, avg_logprob=-3.0)
+
+    engine = Scripted(answer)
+    assert len(await decode_fully(engine, SPOKEN, Options())) == 1
+    assert [options.language for options in engine.asked] == [None, "de"]
+
+
+async def test_without_voice_activity_nothing_is_decoded_on():
+    engine = Scripted(three_seconds)
+    assert len(await decode_fully(engine, replace(SPOKEN, speech=()), Options())) == 1
 
 
 def windows(count: int) -> list[Window]:

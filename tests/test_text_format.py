@@ -71,6 +71,18 @@ def test_json():
     }
 
 
+def test_coverage_is_in_verbose_json_where_it_is_known():
+    assert not {"coverage", "uncovered"} & set(body_of(TRANSCRIPT, "verbose_json"))
+    known = replace(TRANSCRIPT, coverage=0.75, uncovered=((1_000, 2_500),))
+    for transcript, schema in (
+        (known, schemas.VerboseTranscription),
+        (replace(known, task=Task.TRANSLATE), schemas.VerboseTranslation),
+    ):
+        body = body_of(transcript, "verbose_json")
+        schema.model_validate(body, strict=True)
+        assert (body["coverage"], body["uncovered"]) == (0.75, [{"start": 1.0, "end": 2.5}])
+
+
 def test_verbose_json():
     body = body_of(TRANSCRIPT, "verbose_json")
     schemas.VerboseTranscription.model_validate(body, strict=True)

@@ -5,7 +5,6 @@ Speech is what voice activity found; text is the segments. What lies in the one 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -24,13 +23,12 @@ def subtract(spans: Iterable[Times], covers: Sequence[Times]) -> list[Times]:
     for start, end in spans:
         while passed < len(covers) and covers[passed][1] <= start:
             passed += 1
-        at = start
-        for first, last in itertools.islice(covers, passed, None):
-            if first >= end:
-                break
-            if first > at:
-                rest.append((at, first))
-            at = max(at, last)
+        at, k = start, passed
+        while k < len(covers) and covers[k][0] < end:
+            if covers[k][0] > at:
+                rest.append((at, covers[k][0]))
+            at = max(at, covers[k][1])
+            k += 1
         if at < end:
             rest.append((at, end))
     return rest
