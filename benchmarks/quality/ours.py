@@ -1,0 +1,111 @@
+"""This endpoint: its server on the real engine with every default, asked over HTTP as a client asks."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from benchmarks.quality.recordings import Recording
+from endpoint.net import free_port
+
+REPEATS = 5
+
+
+@contextmanager
+def serving(model: Path, log: Path) -> Iterator[str]:
+    port = free_port()
+    command = [sys.executable, "-m", "endpoint", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    environment = {**os.environ, "MODEL_ID": str(model), "CPU_KV_CACHE_GIB": "1", "LOG_LEVEL": "warning"}
+    base = f"http://127.0.0.1:{port}"
+    with log.open("w") as file:
+        server = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
+    try:
+        end = time.monotonic() + 180
+        while not _healthy(base):
+            if server.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"the server did not start; see {log}")
+            time.sleep(0.3)
+        yield base
+    finally:
+        server.terminate()
+        server.wait(90)
+
+
+def _healthy(base: str) -> bool:
+    try:
+        return httpx2.get(f"{base}/health", timeout=5).status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+def ask(base: str, path: Path, **fields: Any) -> dict[str, Any]:
+    """verbose_json of one recording; raises for an error."""
+    given = {"response_format": "verbose_json", **{name: value for name, value in fields.items() if value is not None}}
+    with path.open("rb") as file:
+        reply = httpx2.post(
+            f"{base}/v1/audio/transcriptions", data=given, files={"file": (path.name, file)}, timeout=600
+        )
+    if reply.status_code != 200:
+        raise RuntimeError(f"{path.name}: {reply.status_code} {reply.text[:500]}")
+    answer: dict[str, Any] = reply.json()
+    return answer
+
+
+def transcribe_all(base: str, folder: Path, recordings: Sequence[Recording]) -> dict[str, dict[str, Any]]:
+    answers = {}
+    for item in recordings:
+        language = "multi" if item.set == "two languages" else item.label
+        began = time.perf_counter()
+        answer = ask(base, folder / item.name, language=language, **{"timestamp_granularities[]": ["word", "segment"]})
+        answers[item.name] = {**answer, "seconds": time.perf_counter() - began}
+    return answers
+
+
+def cost_of_no_language(base: str, folder: Path, recordings: Sequence[Recording]) -> float:
+    """Wall time without a language over with one, on the unlabelled files, alternated."""
+    items = [item for item in recordings if item.set == "unlabelled"]
+    return _ratio(
+        lambda: [ask(base, folder / item.name) for item in items],
+        lambda: [ask(base, folder / item.name, language=item.languages[0]) for item in items],
+    )
+
+
+def cost_of_words(base: str, folder: Path, recordings: Sequence[Recording]) -> float:
+    """Wall time with word timestamps over without, on the talks, alternated."""
+    items = [item for item in recordings if item.set == "talk"]
+    words = {"timestamp_granularities[]": ["word", "segment"]}
+    return _ratio(
+        lambda: [ask(base, folder / item.name, language=item.label, **words) for item in items],
+        lambda: [ask(base, folder / item.name, language=item.label) for item in items],
+    )
+
+
+def _ratio(one: Any, other: Any) -> float:
+    times: tuple[list[float], list[float]] = ([], [])
+    for turn in range(REPEATS + 1):
+        for work, kept in zip((one, other), times, strict=True):
+            began = time.perf_counter()
+            work()
+            if turn:  # the first turn warms up
+                kept.append(time.perf_counter() - began)
+    return statistics.median(times[0]) / statistics.median(times[1])
+
+
+def in_process(name: str, *arguments: str) -> dict[str, Any]:
+    """The JSON that `python -m benchmarks.quality.NAME` prints as its last line."""
+    command = [sys.executable, "-m", f"benchmarks.quality.{name}", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+    if done.returncode:
+        raise RuntimeError(f"{name} failed: {done.stderr[-2000:]}")
+    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result

@@ -1,0 +1,152 @@
+"""Others, on the same weights, each in a process of its own: python -m benchmarks.quality.peers NAME FOLDER MODEL OUT
+
+Reads FOLDER/recordings.json and writes {recording: {"text", "language", "seconds"}}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import wave
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from endpoint.net import free_port
+
+Transcribe = Callable[[Path, str | None], dict[str, Any]]
+LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+
+
+def read_wav(path: Path) -> np.ndarray:
+    with wave.open(str(path)) as file:
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
+
+
+def transformers_generate(model: Path) -> Transcribe:
+    """Long-form `generate`, with the fallbacks of its documentation."""
+    import torch
+    from transformers import AutoProcessor, WhisperForConditionalGeneration
+
+    processor = AutoProcessor.from_pretrained(model)
+    network = WhisperForConditionalGeneration.from_pretrained(model, dtype=torch.float32).eval()
+    names = {number: code.strip("<|>") for code, number in network.generation_config.lang_to_id.items()}
+
+    @torch.inference_mode()
+    def transcribe(path: Path, label: str | None) -> dict[str, Any]:
+        sound = read_wav(path)
+        long = len(sound) > 30 * 16_000
+        padding = {"truncation": False, "padding": "longest"} if long else {}
+        inputs = processor(sound, sampling_rate=16_000, return_tensors="pt", return_attention_mask=True, **padding)
+        given: dict[str, Any] = {"language": label} if label else {}
+        if long:
+            given |= {"condition_on_prev_tokens": False, "compression_ratio_threshold": 1.35, "temperature": LADDER}
+            given |= {"logprob_threshold": -1.0, "no_speech_threshold": 0.6}
+        ids = network.generate(
+            inputs.input_features,
+            attention_mask=inputs.attention_mask,
+            return_timestamps=True,
+            task="transcribe",
+            **given,
+        )
+        text = processor.batch_decode(ids, skip_special_tokens=True)[0]
+        if label:
+            return {"text": text, "language": label}
+        found = network.detect_language(inputs.input_features[:, :, :3000])
+        return {"text": text, "language": names.get(int(found[0]), "?")}
+
+    return transcribe
+
+
+def faster_whisper(model: Path, *, vad: bool) -> Transcribe:
+    """The library with its defaults, float32, on a CTranslate2 conversion made here."""
+    import ctranslate2
+    import transformers
+    from faster_whisper import WhisperModel
+
+    converted = Path("build/quality/ctranslate2")
+    if not (converted / "model.bin").exists():
+        converter = ctranslate2.converters.TransformersConverter(
+            str(model), copy_files=["tokenizer.json", "preprocessor_config.json"]
+        )
+        transformers.logging.set_verbosity_error()
+        converter.convert(str(converted), quantization="float32", force=True)
+    engine = WhisperModel(str(converted), device="cpu", compute_type="float32")
+
+    def transcribe(path: Path, label: str | None) -> dict[str, Any]:
+        segments, info = engine.transcribe(str(path), language=label, vad_filter=vad)
+        return {"text": "".join(segment.text for segment in segments), "language": info.language}
+
+    return transcribe
+
+
+def stock_vllm(model: Path) -> Transcribe:
+    """vLLM's own server: `python -m`, because `vllm serve` of the CPU wheel stops at its package's name."""
+    import httpx2
+
+    port = free_port()
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model)]
+    command += ["--port", str(port), "--host", "127.0.0.1", "--dtype", "bfloat16", "--max-model-len", "448"]
+    command += ["--served-model-name", "whisper", "--enforce-eager"]
+    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    base = f"http://127.0.0.1:{port}"
+    end = time.monotonic() + 180
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            if httpx2.get(f"{base}/health", timeout=5).status_code == 200:
+                break
+        except httpx2.TransportError:
+            time.sleep(0.5)
+    else:
+        server.kill()
+        raise RuntimeError(f"vLLM's server did not start (status {server.poll()})")
+
+    def transcribe(path: Path, label: str | None) -> dict[str, Any]:
+        data = {
+            "model": "whisper",
+            "response_format": "json",
+            "temperature": "0",
+            **({"language": label} if label else {}),
+        }
+        with path.open("rb") as file:
+            reply = httpx2.post(f"{base}/v1/audio/transcriptions", data=data, files={"file": file}, timeout=600)
+        if reply.status_code != 200:
+            return {"text": "", "language": "?", "error": reply.text[:300]}
+        return {"text": reply.json()["text"], "language": label or "?"}
+
+    transcribe.close = lambda: (server.terminate(), server.wait(60))  # type: ignore[attr-defined]
+    return transcribe
+
+
+PEERS: dict[str, Callable[[Path], Transcribe]] = {
+    "transformers": transformers_generate,
+    "vllm": stock_vllm,
+    "faster-whisper": lambda model: faster_whisper(model, vad=False),
+    "faster-whisper vad": lambda model: faster_whisper(model, vad=True),
+}
+
+
+def main() -> None:
+    name, folder, model, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
+    transcribe = PEERS[name](model)
+    answers = {}
+    try:
+        for item in json.loads((folder / "recordings.json").read_text()):
+            began = time.perf_counter()
+            answer = transcribe(folder / item["name"], item["label"])
+            answers[item["name"]] = {**answer, "seconds": time.perf_counter() - began}
+            print(f"\r{name}: {len(answers)} recordings", end="", file=sys.stderr, flush=True)
+    finally:
+        getattr(transcribe, "close", lambda: None)()
+    print(file=sys.stderr)
+    out.write_text(json.dumps(answers))
+
+
+if __name__ == "__main__":
+    main()
