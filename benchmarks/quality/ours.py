@@ -104,7 +104,10 @@ def _ratio(one: Any, other: Any) -> float:
 def in_process(name: str, *arguments: str) -> dict[str, Any]:
     """The JSON that `python -m benchmarks.quality.NAME` prints as its last line."""
     command = [sys.executable, "-m", f"benchmarks.quality.{name}", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+    paths = {"PYTHONPATH": "build/peers"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=900, env={**os.environ, **paths}
+    )
     if done.returncode:
         raise RuntimeError(f"{name} failed: {done.stderr[-2000:]}")
     result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])

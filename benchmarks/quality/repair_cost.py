@@ -1,0 +1,54 @@
+"""What fallback and coverage repair cost on clean audio: the core with and without them, alternated. Prints JSON.
+
+python -m benchmarks.quality.repair_cost FOLDER MODEL
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from unittest.mock import patch
+
+from benchmarks.quality.recordings import Recording
+from endpoint.config import load_settings
+from endpoint.types import Options
+from endpoint.wiring import build_pipeline
+
+REPEATS = 7
+
+
+async def main(folder: Path, model: str) -> None:
+    items = [Recording(**item) for item in json.loads((folder / "recordings.json").read_text())]
+    talks = [((folder / item.name).read_bytes(), item.label) for item in items if item.set == "talk"]
+    pipeline = build_pipeline(load_settings(model_id=model, cpu_kv_cache_gib=1))
+    await pipeline.start()
+
+    async def work() -> float:
+        began = time.perf_counter()
+        for data, language in talks:
+            await pipeline.transcribe(data, Options(language=language))
+        return time.perf_counter() - began
+
+    times: dict[bool, list[float]] = {True: [], False: []}
+    for turn in range(REPEATS + 1):
+        for repairing in (True, False):
+            if repairing:
+                took = await work()
+            else:
+                with (
+                    patch("endpoint.repair.needs_fallback", lambda _: False),
+                    patch("endpoint.repair.unfinished_from", lambda _: None),
+                ):
+                    took = await work()
+            if turn:
+                times[repairing].append(took)
+    await pipeline.close()
+    print(json.dumps({"ratio": statistics.median(times[True]) / statistics.median(times[False])}))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
