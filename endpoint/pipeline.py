@@ -16,6 +16,7 @@ from endpoint.audio.decode import Decoder
 from endpoint.audio.spans import find_spans
 from endpoint.audio.window import cut, pack
 from endpoint.errors import EndpointError, EngineFailed, NotReady
+from endpoint.multilingual import pack_by_language
 from endpoint.repair import decode_fully, settle_language
 from endpoint.tasks import together
 from endpoint.text.assemble import assemble, language_shares
@@ -81,7 +82,7 @@ class Pipeline:
         audio = await self._decoder.decode(data, options.vad is not None)
         decoded = time.perf_counter()
         speech = _speech(audio, options)
-        windows = cut(audio, self._longest) if speech is None else pack(audio, speech, self._longest)
+        windows = await self._windows(audio, speech, options)
         hypotheses = await self.run(windows, options, progress)
         hypotheses = await settle_language(self._engine, hypotheses, options)
         timings = {"decode": decoded - began, "engine": time.perf_counter() - decoded}
@@ -91,6 +92,13 @@ class Pipeline:
         if transcript.uncovered:
             log.warning("speech without text", coverage=transcript.coverage, milliseconds=transcript.uncovered)
         return transcript
+
+    async def _windows(self, audio: Audio, speech: Sequence[Span] | None, options: Options) -> list[Window]:
+        if speech is None:
+            return cut(audio, self._longest)
+        if options.multilingual:
+            return await pack_by_language(self._engine, audio, speech, self._longest, options)
+        return pack(audio, speech, self._longest)
 
     async def run(
         self, windows: Sequence[Window], options: Options, progress: Progress | None = None

@@ -20,6 +20,7 @@ SURE = 0.8  # a window this sure of its own language keeps it, whatever the file
 
 async def decode_well(engine: Engine, window: Window, options: Options) -> Hypothesis:
     """Decode once; at temperature 0 and with a bad result, up the ladder until one is good."""
+    options = options if window.language is None else replace(options, language=window.language)
     attempts = [await engine.decode(window, options)]
     if options.temperature == 0:
         for temperature in TEMPERATURES:

@@ -110,12 +110,14 @@ class Window:
     samples: int16 [n], n <= WINDOW_SAMPLES, 16 kHz.
     speech: where voice activity heard speech in it; empty when that is off.
     overlap: how many of its first samples the window before it has too, for want of a pause to cut in.
+    language: spoken in it, where that was found out before.
     """
 
     start: int
     samples: Samples
     speech: tuple[Span, ...] = ()
     overlap: int = 0
+    language: str | None = None
 
     @property
     def start_ms(self) -> int:
@@ -129,7 +131,7 @@ class Window:
         """The rest of the window from sample `start` of the file on."""
         speech = tuple(Span(max(span.start, start), span.end) for span in self.speech if span.end > start)
         overlap = max(0, self.overlap - (start - self.start))
-        return Window(start, self.samples[start - self.start :], speech, overlap)
+        return Window(start, self.samples[start - self.start :], speech, overlap, self.language)
 
 
 @dataclass(frozen=True)
