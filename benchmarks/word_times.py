@@ -1,6 +1,6 @@
-"""Word times alone: python -m benchmarks.word_times [--minutes 10] [--model FOLDER]   (about 5 minutes; needs espeak-ng)
+"""Word times alone: python -m benchmarks.word_times [--minutes 10] [--model FOLDER]   (minutes; needs espeak-ng)
 
-The part of `make quality` that concerns word times, with starts and ends apart and the cost by stage: recordings whose
+The part of `make quality` that concerns word times, with starts and ends apart: recordings whose
 every word espeak-ng has timed, transcribed over HTTP. Prints a table, writes build/word_times.json; exit status 1 if a
 figure falls short. Beside openai/whisper's own timing.py only where its package is in build/peers:
 
