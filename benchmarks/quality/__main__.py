@@ -36,7 +36,7 @@ def run_peer(name: str, recordings: Path, model: Path) -> dict[str, Any]:
     """A peer's answers, or {"failed": why}."""
     out = FOLDER / f"{name.replace(' ', '-')}.json"
     command = [sys.executable, "-m", "benchmarks.quality.peers", name, str(recordings), str(model), str(out)]
-    environment = {**os.environ, "PYTHONPATH": str(PACKAGES)}
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGES), "ORT_DISABLE_TELEMETRY": "1"}
     done = subprocess.run(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
     )
