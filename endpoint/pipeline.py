@@ -22,6 +22,7 @@ from endpoint.repair import decode_fully, settle_language
 from endpoint.tasks import together
 from endpoint.text.assemble import assemble, language_shares
 from endpoint.text.coverage import account
+from endpoint.text.judge import is_silence
 from endpoint.types import SAMPLE_RATE, Audio, Engine, EngineInfo, Hypothesis, Options, Span, Transcript, Window
 
 log = structlog.get_logger(__name__)
@@ -64,8 +65,10 @@ class Pipeline:
 
     async def close(self) -> None:
         self._ready = False
-        await self._engine.close()
-        await self._decoder.close()
+        try:
+            await self._engine.close()
+        finally:
+            await self._decoder.close()
 
     async def check(self) -> None:
         """Raises NotReady while the model loads, EngineFailed when it can answer no more."""
@@ -136,8 +139,8 @@ class Pipeline:
         given = options
         for number, window in enumerate(windows, 1):
             done += await decode_fully(self._engine, window, given)
-            # Text that took a high temperature is no good guide to what follows.
-            trusted = [h.text for h in done if h.temperature <= PROMPT_RESET_TEMPERATURE]
+            # Text that took a high temperature is no good guide to what follows, nor is what was heard in silence.
+            trusted = [h.text for h in done if h.temperature <= PROMPT_RESET_TEMPERATURE and not is_silence(h)]
             given = replace(options, prompt="".join([options.prompt or "", *trusted])[-PROMPT_CHARACTERS:])
             if progress is not None:
                 progress(number, len(windows))
