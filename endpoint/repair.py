@@ -28,7 +28,9 @@ async def decode_well(engine: Engine, window: Window, options: Options) -> Hypot
                 break
             attempts.append(await engine.decode(window, replace(options, temperature=temperature)))
     answer = best(attempts) if needs_fallback(attempts[-1]) else attempts[-1]
-    return await engine.align(answer, options.task) if options.words else answer
+    if not options.words or is_silence(answer):  # no words will come of a silent one
+        return answer
+    return await engine.align(answer, options.task)
 
 
 async def decode_fully(engine: Engine, window: Window, options: Options) -> list[Hypothesis]:
