@@ -55,9 +55,11 @@ def test_checks_name_the_best_peer_and_what_failed() -> None:
         report.SELF: {"a.wav": heard("one write four"), "b.wav": heard("")},
         "good": {"a.wav": heard("one write three four"), "b.wav": heard("you")},
         "broken": {"failed": "no such package"},
+        "asked for one": {"b.wav": heard("")},
     }
     figures = report.figures_of([SAID, QUIET], answers)
     lines = report.checks(figures, {"language_right": 1.0}, {"words_cost": "no server"})
+    assert set(figures["talk"]) == {report.SELF, "good"}
     assert lines == [
         ("word error rate, talk", "25.00%", "at most 0.00%, of good", False),
         ("words deleted, talk", "25.00%", "at most 0.50%", False),
