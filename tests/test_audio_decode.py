@@ -45,11 +45,11 @@ async def pool(workers: int = 2, **changes: float) -> AsyncIterator[Decoder]:
 
 
 def children(parent: int | None = None) -> set[int]:
-    """Ids of the decoding processes that this process, or `parent`, started; other tests may keep a server."""
+    """Ids of the processes that this process, or `parent`, started; but not of a server that other tests keep."""
     found = set()
     for task in Path(f"/proc/{parent or os.getpid()}/task").iterdir():
         found.update(map(int, (task / "children").read_text().split()))
-    return {pid for pid in found if parent or b"endpoint.audio.worker" in _command(pid)}
+    return {pid for pid in found if b"\0serve\0" not in _command(pid)}
 
 
 def _command(pid: int) -> bytes:
