@@ -121,8 +121,6 @@ async def test_wrong_fields_are_named(field, value, part):
     [
         ("stream", "true"),
         ("stream", "True"),
-        ("timestamp_granularities[]", "word"),
-        ("timestamp_granularities", "word"),
         ("include[]", "logprobs"),
         ("response_format", "diarized_json"),
         ("known_speaker_names[]", "Anna"),

@@ -21,6 +21,10 @@ from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE
 
 KEEP = "words-"  # how the keys of windows begin whose encoder output is kept
 MEDIAN_WIDTH = 7  # frames; openai/whisper medfilt_width
+# Pairs to put in order so that the middle one is the median (Devillard's network; the test proves it on all 0-1 rows).
+_LOW, _HIGH = (0, 0, 1, 2, 0, 3, 2, 2, 3, 4, 1, 1, 3), (5, 3, 6, 4, 1, 5, 6, 3, 6, 5, 4, 3, 4)
+MEDIAN_OF_SEVEN = tuple(zip(_LOW, _HIGH, strict=True))
+TINY = 1e-12  # far under any deviation of softmax weights that says something
 TOGETHER = 4  # windows in one pass: the attention of more is large
 
 
@@ -99,10 +103,10 @@ class AlignExtension:
         answers = [Attention(0, 0, b"") for _ in requests]
         if ready:
             given = torch.stack([source for source in sources if source is not None])
-            scores = head_scores(model.model.decoder, [requests[k].ids for k in ready], given, heads)
-            for row, k in enumerate(ready):
-                matrix = follow(scores[row], requests[k]).cpu().numpy()
-                answers[k] = Attention(matrix.shape[0], matrix.shape[1], matrix.tobytes())
+            followed = follow_words(model.model.decoder, [requests[k] for k in ready], given, heads)
+            for k, on_device in zip(ready, followed, strict=True):
+                matrix = on_device.cpu().numpy()
+                answers[k] = Attention(len(matrix), matrix.shape[1], matrix.tobytes())
         return answers
 
     def _source(self, model: Any, request: Request) -> Tensor | None:
@@ -124,24 +128,26 @@ class AlignExtension:
         return self._whisper_features
 
 
-def head_scores(decoder: Any, ids: list[list[int]], source: Tensor, heads: list[tuple[int, int]]) -> Tensor:
-    """Attention logits float32 [windows, heads, tokens, frames] of a decoder of vLLM, fed with `ids` (padded).
+def follow_words(decoder: Any, requests: list[Request], source: Tensor, heads: list[tuple[int, int]]) -> list[Tensor]:
+    """How much each text token looks at each frame, the mean over `heads`: float32 [rows, frames] of each request.
 
-    source: the encoder's output [windows, frames, width].
+    decoder: vLLM's, fed with the requests' ids, padded behind. source: the encoder's output [windows, 1500, width].
     """
-    longest = max(map(len, ids))
-    device = source.device
-    tokens = torch.tensor([row + [row[-1]] * (longest - len(row)) for row in ids], device=device)
-    hidden = decoder.embed_tokens(tokens) + decoder.embed_positions(torch.arange(longest, device=device))
-    chosen: dict[tuple[int, int], Tensor] = {}
-    deepest = max(layer for layer, _ in heads)
-    for number, layer in enumerate(decoder.layers[: deepest + 1]):
+    longest = max(len(request.ids) for request in requests)
+    padded = [request.ids + [request.ids[-1]] * (longest - len(request.ids)) for request in requests]
+    positions = torch.arange(longest, device=source.device)
+    hidden = decoder.embed_tokens(torch.tensor(padded, device=source.device)) + decoder.embed_positions(positions)
+    sums = [torch.zeros(1, device=source.device) for _ in requests]
+    for number in range(max(layer for layer, _ in heads) + 1):
+        layer = decoder.layers[number]
         hidden = hidden + _self_attention(layer, hidden)
         mixed, scores = _cross_attention(layer, hidden, source)
-        chosen |= {(number, head): scores[:, head] for at, head in heads if at == number}
+        # Summed layer by layer: the attention of every head at once would be gigabytes in a large model.
+        if chosen := [head for at, head in heads if at == number]:
+            sums = [total + follow(scores[k, chosen], requests[k]) for k, total in enumerate(sums)]
         hidden = hidden + mixed
         hidden = hidden + layer.mlp(layer.final_layer_norm(hidden))
-    return torch.stack([chosen[layer, head] for layer, head in heads], dim=1)
+    return [total / len(heads) for total in sums]
 
 
 def _split(x: Tensor, heads: int) -> Tensor:
@@ -170,20 +176,28 @@ def _cross_attention(layer: Any, hidden: Tensor, source: Tensor) -> tuple[Tensor
 
 
 def follow(scores: Tensor, request: Request) -> Tensor:
-    """How much each text token looks at each frame: float32 [rows, frames], from logits [heads, tokens, 1500].
+    """How much each text token looks at each frame: float32 [rows, frames], the sum over heads.
 
-    Row t of the attention belongs to the token predicted at t, not to the one read there.
+    scores: attention logits float32 [heads, tokens, 1500]. Row t of the attention belongs to the token predicted at t,
+    not to the one read there.
     """
     weights = scores[:, : len(request.ids), : request.frames].softmax(-1)
     deviation, mean = torch.std_mean(weights, dim=-2, keepdim=True, unbiased=False)
-    smooth = median_filter((weights - mean) / deviation)
-    return smooth.mean(0)[request.first - 1 : -1].contiguous()
+    # A frame that no token looks at deviates by 0: it tells nothing, and 0 / 0 would spoil every path.
+    smooth = median_filter((weights - mean) / deviation.clamp_min(TINY))
+    return smooth.sum(0)[request.first - 1 : -1]
 
 
 def median_filter(values: Tensor) -> Tensor:
-    """Median over MEDIAN_WIDTH neighbours along the last dimension, mirrored at the edges."""
-    reach = MEDIAN_WIDTH // 2
-    if values.shape[-1] <= reach:
+    """Median over MEDIAN_WIDTH neighbours along the last dimension, mirrored at the edges; as it is when shorter.
+
+    A sorting network of the seven shifted copies: a tenth of the time that sorting each place takes on a CPU.
+    """
+    reach, size = MEDIAN_WIDTH // 2, values.shape[-1]
+    if size <= reach:
         return values
     padded = functional.pad(values, (reach, reach), mode="reflect")
-    return padded.unfold(-1, MEDIAN_WIDTH, 1).median(-1).values
+    column = [padded[..., k : k + size] for k in range(MEDIAN_WIDTH)]
+    for low, high in MEDIAN_OF_SEVEN:
+        column[low], column[high] = torch.minimum(column[low], column[high]), torch.maximum(column[low], column[high])
+    return column[reach]

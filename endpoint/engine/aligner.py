@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -40,7 +40,7 @@ class Aligner:
         """The hypothesis with its words. Raises what the worker raises."""
         text = [token for piece in hypothesis.pieces for token in piece.tokens if token < self._tokens.eot]
         if not text:
-            return _without(hypothesis)
+            return replace(hypothesis, words=())
         job = _Job(hypothesis, self._request(hypothesis, task, text), asyncio.get_running_loop().create_future())
         self._waiting.append(job)
         if self._running is None or self._running.done():
@@ -64,6 +64,8 @@ class Aligner:
         while self._waiting:
             jobs = [job for job in self._waiting[:BATCH] if not job.done.done()]
             del self._waiting[:BATCH]
+            if not jobs:
+                continue
             try:
                 await self._serve(jobs)
             except Exception as error:
@@ -92,16 +94,19 @@ class Aligner:
     def _timed(self, hypothesis: Hypothesis, attention: Attention) -> Hypothesis:
         """Run in a thread: the warping is compiled and leaves the event loop alone."""
         starts = (first_frames(attention.matrix()) * TIMESTAMP_MS).tolist()
-        chances = [
-            math.exp(p) for t, p in zip(hypothesis.tokens, hypothesis.logprobs, strict=True) if t < self._tokens.eot
-        ]
+        chances = token_probabilities(hypothesis, self._tokens.eot)
         return time_words(hypothesis, starts, chances, self._tokens.decode, self._tokens.eot)
 
 
-def _without(hypothesis: Hypothesis) -> Hypothesis:
-    from dataclasses import replace
-
-    return replace(hypothesis, words=())
+def token_probabilities(hypothesis: Hypothesis, eot: int) -> list[float]:
+    """Probability, 0 to 1, of each text token of the pieces. Tokens that made no piece, blank ones, are passed over."""
+    said = iter(zip(hypothesis.tokens, hypothesis.logprobs, strict=True))
+    found = []
+    for wanted in (token for piece in hypothesis.pieces for token in piece.tokens):
+        logprob = next(logprob for token, logprob in said if token == wanted)
+        if wanted < eot:
+            found.append(math.exp(logprob))
+    return found
 
 
 def warm_up() -> None:

@@ -20,7 +20,7 @@ import structlog
 
 from endpoint.config import Settings
 from endpoint.engine.align import KEEP
-from endpoint.engine.aligner import Aligner, warm_up
+from endpoint.engine.aligner import BATCH, Aligner, warm_up
 from endpoint.engine.checkpoint import alignment_heads, find_checkpoint
 from endpoint.engine.prompt import Answer, build_prompt, check_options, max_new_tokens, read_answer
 from endpoint.engine.tokens import WhisperTokens
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
 
 log = structlog.get_logger()
-KEPT_WINDOWS = 64  # whose encoder output waits for the words to be timed; 4 MB each with large-v3
 _FP8_CAPABILITY = (8, 9)  # Ada and newer have fp8 arithmetic
 
 
@@ -82,7 +81,8 @@ class VllmEngine:
             # Seconds to minutes of blocking work: weights, compilation, graphs.
             engine: AsyncLLM = await asyncio.to_thread(AsyncLLM.from_engine_args, self._args)
             self._engine = engine
-            await engine.collective_rpc("whisper_keep", args=(KEPT_WINDOWS,))
+            # All that are being decoded and all that wait for their words; 4 MB each with large-v3.
+            await engine.collective_rpc("whisper_keep", args=(self._settings.max_num_seqs + 2 * BATCH,))
             await self.decode(Window(0, np.zeros(SAMPLE_RATE, np.int16)), Options())
             await asyncio.to_thread(warm_up)
         except EngineFailed:
