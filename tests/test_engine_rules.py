@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -23,6 +24,15 @@ VOCABULARY, EOT, ZERO = TOKENS.vocabulary, TOKENS.eot, TOKENS.first_time
 ONE, TWO = TOKENS.encode(" one")[0], TOKENS.encode(" two")[0]
 START = [TOKENS.languages["de"], TOKENS.transcribe]  # what every multilingual answer begins with
 CARRIERS = {TOKENS.slot, TOKENS.no_speech, *TOKENS.languages.values()}  # ids that carry scores, lowered by OFFSET
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads that wait for each other on a busy machine cost more than they bring on rows this small."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def grammar(*rows: RowRules | None, tokens: WhisperTokens = TOKENS) -> Grammar:
@@ -71,9 +81,6 @@ ALL_TIMES = times(*range(1501))
 TEXT = set(range(EOT)) - set(TOKENS.suppressed)
 
 
-# ---- language and task ----------------------------------------------------------------------------
-
-
 def test_a_language_that_was_given_is_said_whatever_is_heard() -> None:
     german = TOKENS.languages["de"]
     made = grammar(RowRules(TOKENS.transcribe, german))
@@ -81,8 +88,7 @@ def test_a_language_that_was_given_is_said_whatever_is_heard() -> None:
 
 
 def test_the_likeliest_language_is_said() -> None:
-    made = grammar(RowRules(TOKENS.transcribe))
-    logits = random()
+    made, logits = grammar(RowRules(TOKENS.transcribe)), random()
     ids = list(TOKENS.languages.values())
     assert allowed(made, logits) == {ids[int(logits[0, ids].argmax())]}
 
@@ -103,9 +109,6 @@ def test_the_task_is_said_next(task: int) -> None:
 def test_an_english_only_model_begins_with_its_text() -> None:
     made = grammar(RowRules(TOKENS.transcribe), tokens=ENGLISH)
     assert allowed(made, likely(ONE, EOT)) <= times(*range(rules.MAX_INITIAL_TIME + 1))
-
-
-# ---- text -----------------------------------------------------------------------------------------
 
 
 def test_text_begins_with_a_timestamp_of_the_first_second() -> None:
@@ -165,7 +168,7 @@ def test_timestamps_that_outweigh_every_text_token_together_win() -> None:
     assert TWO in allowed(made, logits)
 
 
-@settings(deadline=None, max_examples=2)
+@settings(deadline=None, max_examples=3)
 @given(st.integers(0, 10**6))
 def test_whatever_is_sampled_is_a_transcript(seed: int) -> None:
     """Each example samples 16 answers at once: with and without timestamps, where those are likely and where not."""
@@ -202,9 +205,6 @@ def check_text(text: list[int], timed: bool) -> None:
             assert inside, "text outside of a pair"
 
 
-# ---- scores ---------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("said", [[ZERO], [ZERO, ONE], [ZERO, ONE, ZERO + 40]])
 def test_the_slot_carries_the_log_sum_exp_under_the_rules(said: list[int]) -> None:
     out = after(*said).apply(random(seed=3))[0]
@@ -237,9 +237,7 @@ def test_carriers_are_never_sampled() -> None:
 
 
 def test_a_row_without_rules_is_left_alone() -> None:
-    made = grammar(None, RowRules(TOKENS.transcribe))
-    logits = random(2)
-    assert torch.equal(made.apply(logits.clone())[0], logits[0])
+    made, logits = grammar(None, RowRules(TOKENS.transcribe)), random(2)
     say(made, ONE, ONE, row=0)
     assert int(made.phase[0]) == rules.FREE
     assert torch.equal(made.apply(logits.clone())[0], logits[0])
@@ -287,8 +285,7 @@ def test_a_row_used_again_starts_anew() -> None:
     check(made, {2: SAID[2], 3: []})
     check(say(made, *START, ZERO, ONE, row=3), {3: [*START, ZERO, ONE]})  # the loop is forgotten
     made.add(2, None)
-    logits = random(4)
-    assert torch.equal(made.apply(logits.clone())[2], logits[2])
+    assert int(made.phase[2]) == rules.FREE
 
 
 def test_rows_can_be_named_in_any_order() -> None:
