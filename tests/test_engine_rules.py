@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -13,16 +14,8 @@ from endpoint.config import DEMO_MODEL
 pytest.importorskip("torch", reason="the base build has no engine")
 import torch
 
-from endpoint.engine.rules import (
-    FREE,
-    LOOP_PERIOD,
-    LOOP_TIMES,
-    LOOP_TOKENS,
-    MAX_INITIAL_TIME,
-    OFFSET,
-    Grammar,
-    RowRules,
-)
+from endpoint.engine import rules
+from endpoint.engine.rules import LOOP_PERIOD, LOOP_TOKENS, OFFSET, Grammar, RowRules
 from endpoint.engine.tokens import WhisperTokens
 
 TOKENS = WhisperTokens.load(DEMO_MODEL)
@@ -33,10 +26,19 @@ START = [TOKENS.languages["de"], TOKENS.transcribe]  # what every multilingual a
 CARRIERS = {TOKENS.slot, TOKENS.no_speech, *TOKENS.languages.values()}  # ids that carry scores, lowered by OFFSET
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads that wait for each other on a busy machine cost more than they bring on rows this small."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def grammar(*rows: RowRules | None, tokens: WhisperTokens = TOKENS) -> Grammar:
     made = Grammar(tokens, len(rows))
-    for row, rules in enumerate(rows):
-        made.add(row, rules)
+    for row, asked in enumerate(rows):
+        made.add(row, asked)
     return made
 
 
@@ -46,9 +48,9 @@ def say(made: Grammar, *ids: int, row: int = 0) -> Grammar:
     return made
 
 
-def after(*ids: int, rules: RowRules | None = None) -> Grammar:
+def after(*ids: int, asked: RowRules | None = None) -> Grammar:
     """A grammar whose only row has said language, task and `ids`."""
-    return say(grammar(rules or RowRules(TOKENS.transcribe)), *START, *ids)
+    return say(grammar(asked or RowRules(TOKENS.transcribe)), *START, *ids)
 
 
 def random(rows: int = 1, seed: int = 0) -> torch.Tensor:
@@ -79,9 +81,6 @@ ALL_TIMES = times(*range(1501))
 TEXT = set(range(EOT)) - set(TOKENS.suppressed)
 
 
-# ---- language and task ----------------------------------------------------------------------------
-
-
 def test_a_language_that_was_given_is_said_whatever_is_heard() -> None:
     german = TOKENS.languages["de"]
     made = grammar(RowRules(TOKENS.transcribe, german))
@@ -89,8 +88,7 @@ def test_a_language_that_was_given_is_said_whatever_is_heard() -> None:
 
 
 def test_the_likeliest_language_is_said() -> None:
-    made = grammar(RowRules(TOKENS.transcribe))
-    logits = random()
+    made, logits = grammar(RowRules(TOKENS.transcribe)), random()
     ids = list(TOKENS.languages.values())
     assert allowed(made, logits) == {ids[int(logits[0, ids].argmax())]}
 
@@ -110,10 +108,7 @@ def test_the_task_is_said_next(task: int) -> None:
 
 def test_an_english_only_model_begins_with_its_text() -> None:
     made = grammar(RowRules(TOKENS.transcribe), tokens=ENGLISH)
-    assert allowed(made, likely(ONE, EOT)) <= times(*range(MAX_INITIAL_TIME + 1))
-
-
-# ---- text -----------------------------------------------------------------------------------------
+    assert allowed(made, likely(ONE, EOT)) <= times(*range(rules.MAX_INITIAL_TIME + 1))
 
 
 def test_text_begins_with_a_timestamp_of_the_first_second() -> None:
@@ -121,7 +116,7 @@ def test_text_begins_with_a_timestamp_of_the_first_second() -> None:
 
 
 def test_without_timestamps_text_begins_with_text_that_is_not_blank() -> None:
-    made = after(rules=RowRules(TOKENS.transcribe, timestamps=False))
+    made = after(asked=RowRules(TOKENS.transcribe, timestamps=False))
     first = allowed(made)
     assert first == TEXT - set(TOKENS.suppressed_first)
     assert EOT not in first
@@ -173,16 +168,16 @@ def test_timestamps_that_outweigh_every_text_token_together_win() -> None:
     assert TWO in allowed(made, logits)
 
 
-@settings(deadline=None, max_examples=2)
+@settings(deadline=None, max_examples=3)
 @given(st.integers(0, 10**6))
 def test_whatever_is_sampled_is_a_transcript(seed: int) -> None:
-    """Each example samples 32 answers at once: with and without timestamps, where those are likely and where not."""
-    generator, rows = torch.Generator().manual_seed(seed), torch.arange(32)
-    made = grammar(*[RowRules(TOKENS.translate, timestamps=row % 2 == 0) for row in range(32)])
+    """Each example samples 16 answers at once: with and without timestamps, where those are likely and where not."""
+    generator, rows = torch.Generator().manual_seed(seed), torch.arange(16)
+    made = grammar(*[RowRules(TOKENS.translate, timestamps=row % 2 == 0) for row in range(16)])
     answers: list[list[int]] = [[] for _ in rows]
     for _ in range(24):
         logits = torch.randn(len(rows), VOCABULARY, generator=generator) * 3
-        logits[16:, ZERO:] += 12.0
+        logits[8:, ZERO:] += 12.0
         said = torch.multinomial(made.apply(logits).softmax(-1), 1, generator=generator)[:, 0]
         made.advance(rows, said)
         for answer, number in zip(answers, said.tolist(), strict=True):
@@ -200,7 +195,7 @@ def check_text(text: list[int], timed: bool) -> None:
     if not timed:
         assert stamps == []
         return
-    assert ZERO <= text[0] <= ZERO + MAX_INITIAL_TIME
+    assert ZERO <= text[0] <= ZERO + rules.MAX_INITIAL_TIME
     inside = False  # between a timestamp that opens and one that closes
     for before, number in zip([-1, *text], text, strict=False):
         if TOKENS.is_time(number):
@@ -208,9 +203,6 @@ def check_text(text: list[int], timed: bool) -> None:
             inside = not inside
         else:
             assert inside, "text outside of a pair"
-
-
-# ---- scores ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("said", [[ZERO], [ZERO, ONE], [ZERO, ONE, ZERO + 40]])
@@ -245,11 +237,9 @@ def test_carriers_are_never_sampled() -> None:
 
 
 def test_a_row_without_rules_is_left_alone() -> None:
-    made = grammar(None, RowRules(TOKENS.transcribe))
-    logits = random(2)
-    assert torch.equal(made.apply(logits.clone())[0], logits[0])
+    made, logits = grammar(None, RowRules(TOKENS.transcribe)), random(2)
     say(made, ONE, ONE, row=0)
-    assert int(made.phase[0]) == FREE
+    assert int(made.phase[0]) == rules.FREE
     assert torch.equal(made.apply(logits.clone())[0], logits[0])
 
 
@@ -290,12 +280,12 @@ def test_rows_are_moved_and_swapped() -> None:
 
 
 def test_a_row_used_again_starts_anew() -> None:
-    made = crowd()
+    made = say(crowd(), *[ONE] * 60, row=3)
     made.add(3, RowRules(TOKENS.transcribe))
     check(made, {2: SAID[2], 3: []})
+    check(say(made, *START, ZERO, ONE, row=3), {3: [*START, ZERO, ONE]})  # the loop is forgotten
     made.add(2, None)
-    logits = random(4)
-    assert torch.equal(made.apply(logits.clone())[2], logits[2])
+    assert int(made.phase[2]) == rules.FREE
 
 
 def test_rows_can_be_named_in_any_order() -> None:
@@ -329,7 +319,7 @@ def ended(text: list[int]) -> list[bool]:
 
 @pytest.mark.parametrize("period", [1, 2, 5, 10, LOOP_PERIOD])
 def test_a_loop_is_ended_and_soon(period: int) -> None:
-    limit = period + max(LOOP_TOKENS, period * (LOOP_TIMES - 1))
+    limit = period + max(LOOP_TOKENS, period * (rules.LOOP_TIMES - 1))
     assert ended((WORDS[:period] * 60)[:limit]) == [False, True]
     assert ends(after(ZERO, *(WORDS[:period] * 60)[: limit + 7]))  # and stays so
 
@@ -345,7 +335,7 @@ def test_a_loop_is_seen_behind_normal_text_and_through_timestamps() -> None:
     [
         [ONE] * LOOP_TOKENS,
         [ONE, TWO] * (LOOP_TOKENS // 2),
-        WORDS[:30] * (LOOP_TIMES - 1),  # a chorus
+        WORDS[:30] * (rules.LOOP_TIMES - 1),  # a chorus
         [*[ONE] * 30, TWO] * 4,
         WORDS[: LOOP_PERIOD + 1] * 5,
         WORDS,
@@ -355,11 +345,3 @@ def test_normal_repetition_is_left_alone(text: list[int]) -> None:
     made = after(ZERO)
     for begin in range(0, len(text), 10):
         assert not ends(say(made, *text[begin : begin + 10]))
-
-
-def test_a_row_forgets_the_loop_of_the_one_before() -> None:
-    made = after(ZERO, *[ONE] * 60)
-    assert ends(made)
-    made.add(0, RowRules(TOKENS.transcribe))
-    say(made, *START, ZERO, ONE)
-    assert not ends(made)
