@@ -87,7 +87,7 @@ async def busy(pid: int) -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> Iterator[None]:
-    """No descriptor, process, thread, shared memory or temporary file outlives a test."""
+    """No descriptor, process, thread or memory file outlives a test."""
 
     def state() -> tuple[object, ...]:
         gc.collect()
@@ -98,7 +98,7 @@ def _nothing_is_left() -> Iterator[None]:
         )
         memory = [name for name in files if "memfd" in name]
         threads = [thread.name for thread in threading.enumerate() if thread.name.startswith("decode")]
-        return memory, len(files), children(), threads, set(os.listdir("/dev/shm"))
+        return memory, len(files), children(), threads
 
     before = state()
     yield
@@ -174,10 +174,10 @@ async def test_a_stopped_process_is_a_timeout() -> None:
 
 
 async def test_judging_speech_is_within_the_time_of_decoding() -> None:
-    """Half an hour decodes at once and takes seconds to judge."""
-    data = wav(np.zeros((1800 * SAMPLE_RATE, 1)), SAMPLE_RATE)
-    async with pool(1, decode_timeout_seconds=1) as decoder:
-        assert (await decoder.decode(data)).duration_ms == 1_800_000
+    """An hour decodes at once and takes seconds to judge."""
+    data = wav(np.zeros((3600 * SAMPLE_RATE, 1)), SAMPLE_RATE)
+    async with pool(1, decode_timeout_seconds=2) as decoder:
+        assert (await decoder.decode(data)).duration_ms == 3_600_000
         with pytest.raises(DeadlineExceeded):
             await decoder.decode(data, vad=True)
         assert (await decoder.decode(WAV, vad=True)).duration_ms == 1642
