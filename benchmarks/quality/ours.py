@@ -19,6 +19,7 @@ from benchmarks.quality.recordings import Recording
 from endpoint.net import free_port
 
 REPEATS = 5
+START_SECONDS = 300
 PACKAGES = Path("build/peers")  # what is compared with, see the Makefile
 
 
@@ -31,7 +32,7 @@ def serving(model: Path, log: Path) -> Iterator[str]:
     with log.open("w") as file:
         server = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
     try:
-        end = time.monotonic() + 180
+        end = time.monotonic() + START_SECONDS
         while not _healthy(base):
             if server.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"the server did not start; see {log}")
