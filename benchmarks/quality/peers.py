@@ -140,7 +140,7 @@ def stock_vllm(model: Path) -> Transcribe:
     environment |= {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
     base = f"http://127.0.0.1:{port}"
-    end = time.monotonic() + 180
+    end = time.monotonic() + 300
     while time.monotonic() < end and server.poll() is None:
         try:
             if httpx2.get(f"{base}/health", timeout=5).status_code == 200:
