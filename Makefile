@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALL := deploy/install.sh $(BUILD)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format install install-dev demo-model demo-model-eval lock clean
+.PHONY: help demo serve test check format install install-dev demo-model demo-model-eval quality lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,13 +43,21 @@ install: ## install what serving needs
 install-dev: ## install what testing needs as well
 	@$(INSTALL) dev
 
-demo-model: install-dev ## train the bundled model again, from synthetic speech (hours), and put it into endpoint/demo
-	@command -v espeak-ng >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+SPEAKER = command -v espeak-ng >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -q && apt-get install -y -q --no-install-recommends espeak-ng; \
 	else \
-		echo "espeak-ng speaks the training data: install it first (Debian and Ubuntu: sudo apt-get install espeak-ng)"; \
+		echo "espeak-ng speaks the recordings: install it first (Debian and Ubuntu: sudo apt-get install espeak-ng)"; \
 		exit 1; \
 	fi
+
+quality: install-dev ## word errors, word times and costs beside other Whisper servers (half an hour)
+	@$(SPEAKER)
+	$(BIN)/python -m pip install --quiet --target build/peers --upgrade --no-deps -r benchmarks/peers.txt
+	PYTHONPATH=build/peers $(BIN)/python -m pytest -q tests/test_engine_rules_reference.py
+	$(BIN)/python -m benchmarks.quality
+
+demo-model: install-dev ## train the bundled model again, from synthetic speech (hours), and put it into endpoint/demo
+	@$(SPEAKER)
 	$(BIN)/python -m demo_model.train
 	$(BIN)/python -m demo_model.evaluate --bundle
 

@@ -38,7 +38,8 @@ tags: [whisper, automatic-speech-recognition, demo]
 A real but tiny Whisper (2.5 million parameters, Hugging Face's Whisper format) made by this repository from
 synthetic speech, so that the whole path can be tried where no real weights are at hand. It understands
 {words} everyday words in each of English, French, German and Spanish, in any order, spoken by espeak-ng's voices, and
-nothing else. Real speech needs a real Whisper: `MODEL_ID=openai/whisper-large-v3-turbo`, or a folder.
+nothing else; *write* and *right* sound alike and are told apart by luck. Real speech needs a real Whisper:
+`MODEL_ID=openai/whisper-large-v3-turbo`, or a folder.
 
 Trained by `make demo-model`: espeak-ng speech, {words} words that translate one to one, the 100 language tokens of
 large-v3.

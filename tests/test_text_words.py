@@ -1,242 +1,146 @@
-"""Tokens to words: split, punctuation, the reference's cuts, edges moved to the sound."""
+"""Words from timed tokens: splitting, punctuation, believable lengths, edges at the sound."""
 
 from __future__ import annotations
 
-import itertools
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from endpoint.text import words as module
-from endpoint.text.words import Timed, join_punctuation, snap, split_words, time_words
-from endpoint.types import Hypothesis, Piece, Window, Word
+from endpoint.text.words import Timed, decibels, join_punctuation, snap, split_words, time_words
+from endpoint.types import SAMPLE_RATE, Hypothesis, Piece, Samples, Window
 
-EOT = 1_000
-VOCABULARY = [
-    *(f" {word}" for word in ("hello", "world", "it", "is", "quiet", "now")),
-    *("'s", "ing", ".", ",", "!", "?", ' "', '"', " (", ")", " -", " ¿", "。"),
-]
+EOT = 1000
 
 
-def decode_words(ids: list[int]) -> str:
-    return "".join(VOCABULARY[number] for number in ids)
+class Bytes:
+    """A codec whose tokens are bytes, as the worst byte-level BPE has them."""
+
+    @staticmethod
+    def encode(text: str) -> list[int]:
+        return list(text.encode())
+
+    @staticmethod
+    def decode(ids) -> str:
+        return bytes(ids).decode(errors="replace")
 
 
-def spell(*texts: str) -> list[int]:
-    return [VOCABULARY.index(text) for text in texts]
+def timed(*words: tuple[str, int, int]) -> list[Timed]:
+    return [Timed(text, (k,), start, end, 1.0) for k, (text, start, end) in enumerate(words)]
 
 
-def decode_bytes(ids: list[int]) -> str:
-    """A vocabulary of single bytes, as BPE falls back to."""
-    return bytes(ids).decode(errors="replace")
-
-
-# ---- splitting ---------------------------------------------------------------------------------------
-
-
-def test_words_begin_at_spaces_and_punctuation_stands_alone():
-    ids = spell(" it", "'s", " quiet", ",", " hello", "ing", "!")
-    assert [text for text, _ in split_words(ids, decode_words, "en")] == [" it's", " quiet", ",", " helloing", "!"]
-    assert list(itertools.chain(*(tokens for _, tokens in split_words(ids, decode_words, "en")))) == ids
-
-
-@pytest.mark.parametrize("language", ["zh", "ja", "th", "lo", "my", "yue"])
-def test_languages_without_spaces_are_split_by_character(language: str):
-    text = "今日は。"
-    found = split_words(list(text.encode()), decode_bytes, language)
-    assert [character for character, _ in found] == list(text)
-    assert [len(tokens) for _, tokens in found] == [3, 3, 3, 3]
-
-
-def test_tokens_that_are_half_a_character_stay_together():
-    ids = list(" né so".encode())
-    assert [text for text, _ in split_words(ids, decode_bytes, "fr")] == [" né", " so"]
-
-
-@given(st.binary(max_size=30))
-def test_no_token_is_lost_whatever_the_bytes(data: bytes):
-    for language in ("en", "ja"):
-        found = split_words(list(data), decode_bytes, language)
-        assert bytes(itertools.chain(*(tokens for _, tokens in found))) == data
-
-
-# ---- punctuation -------------------------------------------------------------------------------------
-
-
-def test_punctuation_joins_the_word_it_stands_at():
-    texts = [" hello", ",", ' "', " world", '"', ".", " (", " now", ")", " ¿", " it", "?"]
-    words = [Timed(text, (k,), k * 100, k * 100 + 100, 1.0) for k, text in enumerate(texts)]
-    join_punctuation(words)
-    kept = [word for word in words if word.tokens]
-    assert [word.text for word in kept] == [" hello,", ' " world".', " ( now)", " ¿ it?"]
-    assert [word.tokens for word in kept] == [(0, 1), (2, 3, 4, 5), (6, 7, 8), (9, 10, 11)]
-    assert (kept[1].start, kept[1].end) == (300, 400)  # of the word itself, as the reference
-
-
-# ---- the whole ---------------------------------------------------------------------------------------
-
-
-def noise(milliseconds: int) -> np.ndarray:
-    return np.random.default_rng(0).normal(0, 3_000, milliseconds * 16).astype(np.int16)
-
-
-def heard(pieces: list[tuple[int, int | None, list[int]]], samples: np.ndarray) -> Hypothesis:
-    made = tuple(Piece(start, end, (EOT + 1, *ids, EOT + 2), decode_words(ids)) for start, end, ids in pieces)
-    tokens = tuple(token for piece in made for token in piece.tokens)
-    return Hypothesis(Window(0, samples), tokens, made, "en", {"en": 1.0}, 0.0, -0.1, 0.0)
-
-
-def test_words_follow_their_pieces_and_pieces_their_words():
-    hypothesis = heard([(0, 900, spell(" hello", ",", " world")), (1_000, None, spell(" it", "'s"))], noise(2_000))
-    done = time_words(hypothesis, [0, 300, 320, 800, 1_100, 1_300], [0.5, 0.5, 1.0, 0.4, 0.8], decode_words, EOT)
-    assert done.words == (
-        Word(" hello,", 0, 300, 0.5),
-        Word(" world", 320, 800, 1.0),
-        Word(" it's", 800, 1_300, pytest.approx(0.6)),
-    )
-    assert [(piece.start_ms, piece.end_ms) for piece in done.pieces] == [(0, 800), (800, 1_300)]
-    assert done.text == hypothesis.text
-
-
-def test_a_window_that_says_nothing_has_no_words():
-    done = time_words(heard([], noise(100)), [0], [], decode_words, EOT)
-    assert done.words == ()
-
-
-def test_an_edge_far_from_its_segments_timestamp_is_brought_back():
-    """More than half a second: the timestamp is believed, as far as a word of middling length allows."""
-    ids = spell(" hello", " world", " now")
-    done = time_words(heard([(690, 3_000, ids)], noise(5_000)), [0, 700, 1_300, 1_900], [1.0] * 3, decode_words, EOT)
-    assert done.words[0].start_ms == 100
-    done = time_words(heard([(0, 1_200, ids)], noise(5_000)), [0, 500, 1_000, 2_000], [1.0] * 3, decode_words, EOT)
-    assert done.words[-1].end_ms == 1_500
-
-
-def test_an_overlong_word_after_a_pause_is_cut_to_twice_the_median():
-    ids = spell(" hello", " world", " now", " it")
-    starts = [0, 300, 600, 5_600, 5_900]
-    done = time_words(
-        heard([(0, 600, ids[:2]), (600, 6_000, ids[2:])], noise(6_000)), starts, [1.0] * 4, decode_words, EOT
-    )
-    assert [(word.start_ms, word.end_ms) for word in done.words][2] == (5_000, 5_600)
-
-
-# ---- edges at the sound ------------------------------------------------------------------------------
-
-
-def sounding(length: int, *spans: tuple[int, int], level: float = 3_000, floor: float = 8) -> np.ndarray:
-    """Quiet noise of `length` ms with loud noise in the spans."""
-    rng = np.random.default_rng(3)
-    samples = rng.normal(0, floor, length * 16)
-    for start, end in spans:
-        samples[start * 16 : end * 16] = rng.normal(0, level, (end - start) * 16)
-    return np.clip(samples, -32_768, 32_767).astype(np.int16)
-
-
-def snapped(samples: np.ndarray, *times: tuple[int, int]) -> list[tuple[int, int]]:
-    words = [Timed(" x", (1,), start, end, 1.0) for start, end in times]
-    snap(words, samples)
-    return [(word.start, word.end) for word in words]
-
-
-def test_a_start_after_a_pause_moves_to_the_sound():
-    samples = sounding(3_000, (200, 800), (2_000, 2_600))
-    assert snapped(samples, (200, 800), (800, 2_600)) == [(200, 800), (2_000, 2_600)]
-
-
-def test_an_end_in_a_pause_moves_back_to_the_sound():
-    samples = sounding(3_000, (200, 800), (2_000, 2_600))
-    assert snapped(samples, (200, 1_500), (1_500, 2_900)) == [(200, 800), (2_000, 2_600)]
-
-
-def test_a_hold_inside_a_word_moves_nothing():
-    samples = sounding(1_000, (100, 300), (350, 600))
-    assert snapped(samples, (100, 600)) == [(100, 600)]
-    assert snapped(samples, (260, 350), (310, 600)) == [(260, 350), (310, 600)]
-
-
-@pytest.mark.parametrize("samples", [np.zeros(16_000, np.int16), sounding(1_000, floor=3_000), np.zeros(0, np.int16)])
-def test_without_a_difference_in_loudness_nothing_moves(samples: np.ndarray):
-    assert snapped(samples, (100, 500), (500, 900), (900, 900), (980, 1_000)) == [
-        (100, 500),
-        (500, 900),
-        (900, 900),
-        (980, 1_000),
-    ]
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(0, 150), min_size=2, max_size=12), st.integers(0, 2**31))
-def test_edges_only_move_inwards(steps: list[int], seed: int):
-    edges = [20 * step for step in sorted(steps)]
-    levels = np.random.default_rng(seed).choice([5, 300, 9_000], 30).repeat(1_600)
-    samples = (np.random.default_rng(seed).normal(size=48_000) * levels).clip(-32_768, 32_767).astype(np.int16)
-    times = list(itertools.pairwise(edges))
-    for (start, end), (before, after) in zip(snapped(samples, *times), times, strict=True):
-        assert before <= start <= end <= after
-
-
-# ---- the reference itself, where its package is (see benchmarks/word_times.py) ----------------------------
-
-_marks = st.sampled_from([spell(mark)[0] for mark in (".", ",", "!", ' "', '"', " (", ")")])
-_words = st.integers(0, 5)
-_texts = st.builds(
-    # A piece of nothing but marks, or one whose marks go to its neighbour's word, is where the reference miscounts.
-    lambda first, middle, last: [first, *middle, last],
-    _words,
-    st.lists(st.one_of(st.integers(0, 7), _marks), max_size=6),
-    _words,
+@given(
+    st.text(st.characters(codec="utf-8", exclude_characters="\x00\ufffd"), max_size=40), st.sampled_from(["en", "ja"])
 )
+def test_splitting_loses_nothing_and_breaks_no_character(text: str, language: str) -> None:
+    ids = Bytes.encode(text)
+    words = split_words(ids, Bytes.decode, language)
+    assert "".join(word for word, _ in words) == text
+    assert [token for _, tokens in words for token in tokens] == ids
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.data())
-def test_words_are_those_of_openai_whisper(data: st.DataObject):
-    """add_word_timestamps on the same token times, and then nothing else: without the edges moved to the sound."""
-    timing = pytest.importorskip("whisper.timing", reason="openai-whisper is not installed")
-    from whisper.tokenizer import Tokenizer
+def test_words_are_split_at_spaces_and_before_punctuation() -> None:
+    words = split_words(Bytes.encode(" Hello, wörld isn't it"), Bytes.decode, "en")
+    # A token for each byte: the apostrophe is a word of its own, and what follows it goes with it.
+    assert [word for word, _ in words] == [" Hello", ",", " wörld", " isn", "'t", " it"]
 
-    pieces, at = [], 0
-    for ids in data.draw(st.lists(_texts, min_size=1, max_size=4)):
-        # Steps that binary fractions of seconds hold exactly, so that no comparison of theirs hangs on rounding.
-        start = at + 250 * data.draw(st.integers(0, 6))
-        at = start + 250 * data.draw(st.integers(1, 10))
-        pieces.append((start, at, ids))
-    hypothesis = heard(pieces, np.zeros(16_000, np.int16))
-    text = [token for _, _, ids in pieces for token in ids]
-    steps = [250 * data.draw(st.sampled_from((0, 1, 1, 1, 2, 2, 4, 8, 20))) for _ in text]
-    assume(np.median([step for step in steps if step] or [0]) <= 600)  # nor on their limit of 0.7 s
-    starts = list(itertools.accumulate(steps, initial=250 * data.draw(st.integers(0, 8))))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "snap", lambda words, samples: None)
-        done = time_words(hypothesis, starts, [1.0] * len(text), decode_words, EOT)
-    splitter = SimpleNamespace(eot=EOT, language="en", decode_with_timestamps=decode_words)
-    splitter.split_tokens_on_unicode = lambda ids: Tokenizer.split_tokens_on_unicode(splitter, ids)
 
-    def aligned(*_: object, **__: object) -> list:
-        found, seen = [], 0
-        for word, tokens in zip(*Tokenizer.split_tokens_on_spaces(splitter, text), strict=True):
-            end = seen + len(tokens)
-            found.append(timing.WordTiming(word, tokens, starts[seen] / 1000, starts[end] / 1000, 1.0))
-            seen = end
-        return found
+def test_languages_without_spaces_are_split_at_characters() -> None:
+    assert [word for word, _ in split_words(Bytes.encode("今日は"), Bytes.decode, "ja")] == ["今", "日", "は"]
 
-    segments = [{"seek": 0, "start": a / 1000, "end": b / 1000, "tokens": ids} for a, b, ids in pieces]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timing, "find_alignment", aligned)
-        timing.add_word_timestamps(
-            segments=segments, model=None, tokenizer=splitter, mel=None, num_frames=3_000, last_speech_timestamp=0.0
-        )
-    theirs = [word for segment in segments for word in segment["words"]]
-    assert [word.text for word in done.words] == [word["word"] for word in theirs]
-    for mine, other in zip(done.words, theirs, strict=True):
-        assert mine.start_ms == pytest.approx(other["start"] * 1000, abs=1)
-        assert mine.end_ms == pytest.approx(other["end"] * 1000, abs=1)
-    left = iter(done.words)
-    for piece, segment in zip(done.pieces, segments, strict=True):
-        group = [next(left) for _ in segment["words"]]
-        # Theirs may end inside its own last word; ours is where its words are.
-        assert (piece.start_ms, piece.end_ms) == (group[0].start_ms, group[-1].end_ms)
+
+def test_punctuation_goes_to_the_word_it_stands_at() -> None:
+    words = timed(
+        (' "', 0, 10),
+        ("Hello", 10, 20),
+        (",", 20, 22),
+        (" you", 22, 30),
+        ("!", 30, 31),
+        (" (", 31, 32),
+        ("so", 32, 40),
+        (")", 40, 41),
+    )
+    join_punctuation(words)
+    kept = [(word.text, word.start, word.end) for word in words if word.tokens]
+    assert kept == [(' "Hello,', 10, 20), (" you!", 22, 30), (" (so)", 32, 40)]
+
+
+def sound(*parts: tuple[int, float]) -> Samples:
+    """Noise of these (milliseconds, level of full scale)."""
+    random = np.random.default_rng(1)
+    pieces = [random.standard_normal(ms * SAMPLE_RATE // 1000) * level * 32767 for ms, level in parts]
+    return np.clip(np.concatenate(pieces), -32768, 32767).astype(np.int16)
+
+
+def test_a_word_begins_and_ends_where_its_sound_does() -> None:
+    samples = sound((500, 0.0003), (300, 0.2), (700, 0.0003), (400, 0.1), (300, 0.0003))
+    words = timed(("one", 200, 1400), ("two", 1400, 2200))
+    snap(words, samples)
+    assert [(word.start, word.end) for word in words] == [(500, 800), (1500, 1900)]
+
+
+def test_a_short_lull_is_inside_the_word_and_silence_moves_nothing() -> None:
+    samples = sound((40, 0.0003), (100, 0.2), (50, 0.0003), (100, 0.2))
+    words = timed(("ta", 0, 290))
+    snap(words, samples)
+    assert (words[0].start, words[0].end) == (0, 290)
+    silent = timed(("x", 0, 100))
+    snap(silent, np.zeros(1600, np.int16))
+    assert (silent[0].start, silent[0].end) == (0, 100)
+
+
+def test_loudness_is_in_decibels_of_10_ms() -> None:
+    assert decibels(np.zeros(1600, np.int16)).tolist() == [0.0] * 10
+    assert decibels(np.full(1600, 1000, np.int16)) == pytest.approx([60.0] * 10, abs=0.01)
+    assert len(decibels(np.zeros(0, np.int16))) == 0
+
+
+def hypothesis_of(samples: Samples, *pieces: tuple[int, int | None, str]) -> Hypothesis:
+    made = tuple(
+        Piece(start, end, (EOT + 1 + start // 20, *Bytes.encode(text), EOT + 1 + (end or 0) // 20), text)
+        for start, end, text in pieces
+    )
+    return Hypothesis(Window(0, samples), (), made, "en", {"en": 1.0}, 0.0, -0.1, 0.0)
+
+
+def test_words_stand_in_their_pieces_and_move_their_edges() -> None:
+    samples = sound((200, 0.0003), (800, 0.2), (1000, 0.0003), (500, 0.2), (500, 0.0003))
+    given_ = hypothesis_of(samples, (0, 1200, " ab cd"), (1900, 3000, " ef"))
+    # tokens: ␣ a b ␣ c d | ␣ e f, and the end
+    starts = [0, 300, 450, 600, 700, 900, 1000, 2100, 2300, 2500]
+    found = time_words(given_, starts, [0.5] * 9, Bytes.decode, EOT)
+    assert found.words is not None
+    assert [word.text for word in found.words] == [" ab", " cd", " ef"]
+    assert [word.probability for word in found.words] == [0.5] * 3
+    assert [(word.start_ms, word.end_ms) for word in found.words] == [(200, 600), (600, 1000), (2000, 2500)]
+    assert [(piece.start_ms, piece.end_ms) for piece in found.pieces] == [(200, 1000), (2000, 2500)]
+    assert [piece.text for piece in found.pieces] == [" ab cd", " ef"]
+
+
+def test_a_first_word_after_a_pause_is_not_overlong() -> None:
+    samples = sound((9000, 0.1))
+    given_ = hypothesis_of(samples, (0, 1200, " a b c d"), (6000, 7000, " e"))
+    starts = [0, 100, 300, 400, 600, 700, 900, 1000, 1200, 6800, 7000]
+    found = time_words(given_, starts, [1.0] * 10, Bytes.decode, EOT)
+    assert found.words is not None
+    last = found.words[-1]
+    assert last.end_ms == 7000
+    assert last.start_ms >= 6000
+
+
+@given(
+    st.lists(st.integers(1, 900), min_size=1, max_size=12),
+    st.integers(0, 3),
+)
+def test_words_never_run_backwards(lengths: list[int], cut: int) -> None:
+    text = "".join(f" w{k}" for k in range(len(lengths)))
+    ids = Bytes.encode(text)
+    starts = np.minimum(np.cumsum([0, *np.repeat(lengths, 4)])[: len(ids) + 1], 29_000).tolist()
+    starts += [starts[-1]] * (len(ids) + 1 - len(starts))
+    window = np.zeros(30 * SAMPLE_RATE, np.int16)
+    found = time_words(hypothesis_of(window, (cut * 100, None, text)), starts, [0.9] * len(ids), Bytes.decode, EOT)
+    assert found.words is not None
+    assert len(found.words) == len(lengths)
+    for word in found.words:
+        assert 0 <= word.start_ms <= word.end_ms <= 30_000
+    assert [w.start_ms for w in found.words] == sorted(w.start_ms for w in found.words)

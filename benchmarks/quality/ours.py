@@ -19,6 +19,7 @@ from benchmarks.quality.recordings import Recording
 from endpoint.net import free_port
 
 REPEATS = 5
+PACKAGES = Path("build/peers")  # what is compared with, see the Makefile
 
 
 @contextmanager
@@ -71,9 +72,14 @@ def transcribe_all(base: str, folder: Path, recordings: Sequence[Recording]) -> 
     return answers
 
 
+def unlabelled(recordings: Sequence[Recording]) -> list[Recording]:
+    """Files of one language that nobody names."""
+    return [item for item in recordings if item.set.startswith("unlabelled")]
+
+
 def cost_of_no_language(base: str, folder: Path, recordings: Sequence[Recording]) -> float:
     """Wall time without a language over with one, on the unlabelled files, alternated."""
-    items = [item for item in recordings if item.set == "unlabelled"]
+    items = unlabelled(recordings)
     return _ratio(
         lambda: [ask(base, folder / item.name) for item in items],
         lambda: [ask(base, folder / item.name, language=item.languages[0]) for item in items],
@@ -102,13 +108,30 @@ def _ratio(one: Any, other: Any) -> float:
 
 
 def in_process(name: str, *arguments: str) -> dict[str, Any]:
-    """The JSON that `python -m benchmarks.quality.NAME` prints as its last line."""
-    command = [sys.executable, "-m", f"benchmarks.quality.{name}", *arguments]
-    paths = {"PYTHONPATH": "build/peers"}
+    """The JSON that `python -m benchmarks.quality.NAME` prints as its last line. Raises RuntimeError."""
+    result: dict[str, Any] = json.loads(_run(f"benchmarks.quality.{name}", *arguments).splitlines()[-1])
+    return result
+
+
+def rules_differ(test: str) -> float:
+    """0 when the decoding rules pass `test` beside the package openai-whisper. Raises RuntimeError."""
+    if "1 skipped" in (said := _run("pytest", "-q", "-k", "package", test).splitlines()[-1]):
+        raise RuntimeError("openai-whisper is not installed in build/peers")
+    if "1 passed" not in said:
+        raise RuntimeError(said)
+    return 0.0
+
+
+def _run(module: str, *arguments: str) -> str:
+    """What a module of Python prints, with the packages of the peers. Raises RuntimeError with its last lines."""
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=900, env={**os.environ, **paths}
+        [sys.executable, "-m", module, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+        env={**os.environ, "PYTHONPATH": str(PACKAGES)},
     )
     if done.returncode:
-        raise RuntimeError(f"{name} failed: {done.stderr[-2000:]}")
-    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return result
+        raise RuntimeError(f"{module} failed: {(done.stderr.strip() or done.stdout.strip())[-2000:]}")
+    return done.stdout.strip()

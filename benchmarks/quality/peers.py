@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import wave
 from collections.abc import Callable
@@ -63,24 +65,64 @@ def transformers_generate(model: Path) -> Transcribe:
     return transcribe
 
 
-def faster_whisper(model: Path, *, vad: bool) -> Transcribe:
-    """The library with its defaults, float32, on a CTranslate2 conversion made here."""
+class Multilingual:
+    """CTranslate2's model, multilingual although its vocabulary is small.
+
+    CTranslate2 takes a Whisper for multilingual by the size of its vocabulary (51,865 or more), and the library then
+    hears English only. Detection is done here as it does: the language tokens' probabilities behind
+    <|startoftranscript|>, float32 on the same weights and the library's own encoder output.
+    """
+
+    is_multilingual = True
+
+    def __init__(self, engine: Any, model: Path) -> None:
+        import torch
+        from transformers import WhisperForConditionalGeneration
+
+        self._engine = engine
+        self._network = WhisperForConditionalGeneration.from_pretrained(model, dtype=torch.float32).eval()
+        self._names, self._numbers = zip(*self._network.generation_config.lang_to_id.items(), strict=True)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def detect_language(self, encoded: Any) -> list[list[tuple[str, float]]]:
+        import torch
+
+        source = torch.from_numpy(np.array(encoded))
+        start = torch.full((len(source), 1), self._network.config.decoder_start_token_id)
+        with torch.inference_mode():
+            logits = self._network(encoder_outputs=(source,), decoder_input_ids=start).logits[:, -1]
+        rows = logits[:, list(self._numbers)].softmax(-1).tolist()
+        return [sorted(zip(self._names, row, strict=True), key=lambda pair: -pair[1]) for row in rows]
+
+
+def faster_whisper(model: Path, **given: bool) -> Transcribe:
+    """The library with its defaults and `given`, float32, on a CTranslate2 conversion made here."""
     import ctranslate2
     import transformers
     from faster_whisper import WhisperModel
 
-    converted = Path("build/quality/ctranslate2")
-    if not (converted / "model.bin").exists():
-        converter = ctranslate2.converters.TransformersConverter(
-            str(model), copy_files=["tokenizer.json", "preprocessor_config.json"]
-        )
-        transformers.logging.set_verbosity_error()
-        converter.convert(str(converted), quantization="float32", force=True)
+    transformers.logging.set_verbosity_error()
+    converted = Path(tempfile.mkdtemp(prefix="ctranslate2-"))
+    converter = ctranslate2.converters.TransformersConverter(
+        str(model), copy_files=["tokenizer.json", "preprocessor_config.json"]
+    )
+    converter.convert(str(converted), quantization="float32", force=True)
     engine = WhisperModel(str(converted), device="cpu", compute_type="float32")
+    shutil.rmtree(converted)
+    engine.model = Multilingual(engine.model, model)
 
     def transcribe(path: Path, label: str | None) -> dict[str, Any]:
-        segments, info = engine.transcribe(str(path), language=label, vad_filter=vad)
-        return {"text": "".join(segment.text for segment in segments), "language": info.language}
+        found, info = engine.transcribe(str(path), language=label, **given)
+        segments = list(found)
+        words = [word for segment in segments for word in segment.words or ()]
+        return {
+            "text": "".join(segment.text for segment in segments),
+            "language": info.language,
+            "segments": [{"start": x.start, "end": x.end, "text": x.text} for x in segments],
+            "words": [{"word": x.word, "start": x.start, "end": x.end} for x in words],
+        }
 
     return transcribe
 
@@ -93,7 +135,9 @@ def stock_vllm(model: Path) -> Transcribe:
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model)]
     command += ["--port", str(port), "--host", "127.0.0.1", "--dtype", "bfloat16", "--max-model-len", "448"]
     command += ["--served-model-name", "whisper", "--enforce-eager"]
-    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+    # It refuses more than 600 s by default, and then there would be nothing to compare.
+    environment = {**os.environ, "VLLM_MAX_AUDIO_DECODE_DURATION_S": "7200", "VLLM_MAX_AUDIO_CLIP_FILESIZE_MB": "512"}
+    environment |= {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
     base = f"http://127.0.0.1:{port}"
     end = time.monotonic() + 180
@@ -117,7 +161,7 @@ def stock_vllm(model: Path) -> Transcribe:
         with path.open("rb") as file:
             reply = httpx2.post(f"{base}/v1/audio/transcriptions", data=data, files={"file": file}, timeout=600)
         if reply.status_code != 200:
-            return {"text": "", "language": "?", "error": reply.text[:300]}
+            raise RuntimeError(f"{path.name}: {reply.status_code} {reply.text[:300]}")
         return {"text": reply.json()["text"], "language": label or "?"}
 
     transcribe.close = lambda: (server.terminate(), server.wait(60))  # type: ignore[attr-defined]
@@ -127,8 +171,9 @@ def stock_vllm(model: Path) -> Transcribe:
 PEERS: dict[str, Callable[[Path], Transcribe]] = {
     "transformers": transformers_generate,
     "vllm": stock_vllm,
-    "faster-whisper": lambda model: faster_whisper(model, vad=False),
-    "faster-whisper vad": lambda model: faster_whisper(model, vad=True),
+    "faster-whisper": faster_whisper,
+    "faster-whisper vad": lambda model: faster_whisper(model, vad_filter=True),
+    "faster-whisper words": lambda model: faster_whisper(model, vad_filter=True, word_timestamps=True),
 }
 
 
@@ -141,10 +186,8 @@ def main() -> None:
             began = time.perf_counter()
             answer = transcribe(folder / item["name"], item["label"])
             answers[item["name"]] = {**answer, "seconds": time.perf_counter() - began}
-            print(f"\r{name}: {len(answers)} recordings", end="", file=sys.stderr, flush=True)
     finally:
         getattr(transcribe, "close", lambda: None)()
-    print(file=sys.stderr)
     out.write_text(json.dumps(answers))
 
 

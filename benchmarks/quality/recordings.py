@@ -108,22 +108,26 @@ class Studio:
 def record_all(folder: Path, *, small: bool) -> list[Recording]:
     """Every set; `small`: a slice of each, for `make test`."""
     studio = Studio(folder)
-    minutes, few = (0.7, 3) if small else (10, 24)
-    for language in LANGUAGES:
-        for _ in range(few):
-            studio.record("short", language, [(language, studio.say(language), 0.2)])
-    for language in ("en",) if small else ("en", "de"):
+    minutes = 0.7 if small else 10
+
+    def some(*languages: str) -> tuple[str, ...]:
+        return languages[:1] if small else languages
+
+    for language in LANGUAGES * (3 if small else 24):
+        studio.record("short", language, [(language, studio.say(language), 0.2)])
+    for language in some("en", "de"):
         studio.record("talk", language, studio.talk(language, minutes * 60))
-    for language in ("en",) if small else ("en", "fr"):
+    for language in some("en", "fr"):
         _with_gaps(studio, language, minutes)
-    for language in ("en",) if small else ("en", "es"):
+    for language in some("en", "es"):
         studio.record("no pause", language, studio.talk(language, 18 * minutes, (0.0, 0.0)))
-    for pair in (("en", "de"),) if small else (("en", "de"), ("fr", "es"), ("es", "en")):
+    for pair in (("en", "de"), ("fr", "es"), ("es", "en"))[: 1 if small else 3]:
         parts = [part for language in pair for part in studio.talk(language, 4.5 * minutes + 10)]
         studio.record("two languages", None, parts)
-    for language in LANGUAGES:
-        for _ in range(2 if small else 20):
-            studio.record("unlabelled", None, [(language, studio.say(language), 0.4) for _ in range(3)])
+    for language in LANGUAGES * (2 if small else 20):
+        studio.record("unlabelled", None, [(language, studio.say(language), 0.4) for _ in range(3)])
+    for language in () if small else LANGUAGES * 2:
+        studio.record("unlabelled minute", None, studio.talk(language, 60))
     for _ in range(2 if small else 12):
         studio.record("nothing", None, [("", studio.interruption(studio._rng.uniform(5, 60)), 0.0)])
     (folder / "recordings.json").write_text(json.dumps([asdict(item) for item in studio.made]))
