@@ -53,7 +53,7 @@ SPEAKER = command -v espeak-ng >/dev/null || if [ "$$(id -u)" = 0 ] && command -
 quality: install-dev ## word errors, word times and costs beside other Whisper servers (half an hour)
 	@$(SPEAKER)
 	benchmarks/install_peers.sh
-	PYTHONPATH=build/peers $(BIN)/python -m pytest -q tests/test_engine_rules_reference.py
+	PYTHONPATH=build/peers $(BIN)/python -m pytest -q tests/test_engine_rules_reference.py tests/test_text_words_reference.py
 	$(BIN)/python -m benchmarks.quality
 
 demo-model: install-dev ## train the bundled model again, from synthetic speech (hours), and put it into endpoint/demo

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -15,7 +16,7 @@ from endpoint.errors import (
     TooLarge,
 )
 from endpoint.types import Options, Task
-from tests.api_support import AUDIO, StandIn, assert_error, client_of
+from tests.api_support import AUDIO, TRANSCRIPT, WORDS, StandIn, assert_error, client_of
 
 PATH = "/v1/audio/transcriptions"
 
@@ -59,6 +60,18 @@ async def test_granularities_without_brackets_and_empty_fields():
         data = {"timestamp_granularities": ["segment", "segment"], "response_format": "verbose_json", "language": ""}
         reply = await client.post(PATH, files={"file": AUDIO}, data=data)
     assert "segments" in reply.json()
+
+
+@pytest.mark.parametrize("asked", [["word"], ["segment"], ["segment", "word"], ["word", "segment", "word"]])
+async def test_words_and_segments_are_listed_as_asked(asked):
+    core = StandIn(replace(TRANSCRIPT, words=WORDS if "word" in asked else None))
+    reply = await post(core, response_format="verbose_json", timestamp_granularities=asked)
+    schemas.VerboseTranscription.model_validate(reply.json(), strict=True)
+    assert core.calls[0][1].words == ("word" in asked)
+    assert ("segments" in reply.json()) == ("segment" in asked)
+    assert ("words" in reply.json()) == ("word" in asked)
+    if "word" in asked:
+        assert reply.json()["words"][1] == {"word": "wörld", "start": 0.5, "end": 1.0}
 
 
 @pytest.mark.parametrize(

@@ -147,10 +147,12 @@ def as_vllm(layer: torch.nn.Module, heads: int) -> SimpleNamespace:
 def whisper():
     from transformers import WhisperForConditionalGeneration
 
+    before = torch.get_num_threads()
     torch.set_num_threads(1)  # threads of several test runs on a small machine wait for each other
-    return WhisperForConditionalGeneration.from_pretrained(
+    yield WhisperForConditionalGeneration.from_pretrained(
         DEMO_MODEL, attn_implementation="eager", dtype=torch.float32
     ).eval()
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import msgspec
 
 from endpoint.config import DEMO_MODEL
 from endpoint.engine.align import KEEP, Attention, Call, Request
-from endpoint.engine.aligner import BATCH, Aligner
+from endpoint.engine.aligner import BATCH, Aligner, token_probabilities
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.types import SAMPLE_RATE, Hypothesis, Piece, Task, Window
 
@@ -104,3 +105,47 @@ async def test_no_text_has_no_words_and_asks_nobody() -> None:
     empty = await Aligner(TOKENS, [(3, 0)], worker).align(hypothesis_of(""), Task.TRANSCRIBE)
     assert empty.words == ()
     assert worker.calls == []
+
+
+async def test_a_window_is_prompted_as_the_reference_does() -> None:
+    """Language, task, <|notimestamps|>, text, <|endoftext|>; the frames that hold sound."""
+    worker, text = Worker(), " hello friend"
+    spoken = replace(hypothesis_of(text), language="fr")
+    await Aligner(TOKENS, [(3, 0)], worker).align(spoken, Task.TRANSLATE)
+    ((request,),) = worker.calls
+    prefix = [TOKENS.sot, TOKENS.languages["fr"], TOKENS.translate, TOKENS.no_timestamps]
+    assert request.ids == [*prefix, *TOKENS.encode(text), TOKENS.eot]
+    assert (request.first, request.frames, request.samples) == (4, 50, None)
+
+
+async def test_one_who_gave_up_while_waiting_is_never_asked_for() -> None:
+    worker = Worker()
+    aligner = Aligner(TOKENS, [(3, 0)], worker)
+    first = asyncio.create_task(aligner.align(hypothesis_of(" hello", 0), Task.TRANSCRIBE))
+    await asyncio.sleep(0.002)  # its call is under way
+    others = [asyncio.create_task(aligner.align(hypothesis_of(" hello", k), Task.TRANSCRIBE)) for k in (1, 2)]
+    await asyncio.sleep(0.002)
+    for job in others:
+        job.cancel()
+    assert (await first).words
+    assert aligner._running is not None
+    await aligner._running
+    assert [[request.key for request in call] for call in worker.calls] == [[f"{KEEP}0"]]
+    assert aligner._waiting == []
+
+
+def test_probabilities_pass_over_what_made_no_piece() -> None:
+    """A blank piece is dropped; its tokens stay among the hypothesis's."""
+    blank, begin = TOKENS.encode(" ")[0], TOKENS.first_time
+    one, two = TOKENS.encode(" hello"), TOKENS.encode(" friend")
+    spoken = (begin, *one, begin + 9), (begin + 20, *two, begin + 30)
+    ids = (*spoken[0], begin + 10, blank, begin + 11, *spoken[1])
+    chances = {**dict.fromkeys(one, -1.0), blank: -5.0, **dict.fromkeys(two, -2.0)}
+    given = replace(
+        hypothesis_of(""),
+        tokens=ids,
+        logprobs=tuple(chances.get(token, 0.0) for token in ids),
+        pieces=tuple(Piece(0, 180, part, "x") for part in spoken),
+    )
+    wanted = [np.exp(-1.0)] * len(one) + [np.exp(-2.0)] * len(two)
+    assert token_probabilities(given, TOKENS.eot) == pytest.approx(wanted)

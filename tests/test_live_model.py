@@ -68,6 +68,42 @@ def test_bundled_recordings(client: OpenAI, name: str) -> None:
     assert heard.language == {"en": "english", "fr": "french", "de": "german", "es": "spanish"}[said["language"]]
 
 
+@pytest.mark.parametrize("name", sorted(json.loads((SAMPLES / "said.json").read_text())))
+def test_words_of_the_bundled_recordings(client: OpenAI, name: str) -> None:
+    heard = client.audio.transcriptions.create(
+        file=SAMPLES / name, model="whisper-1", response_format="verbose_json", timestamp_granularities=["word"]
+    )
+    assert heard.segments is None
+    assert [word.word for word in heard.words] == json.loads((SAMPLES / "said.json").read_text())[name]["text"].split()
+    edges = [moment for word in heard.words for moment in (word.start, word.end)]
+    assert edges == sorted(edges)
+    assert 0 <= edges[0] < edges[-1] <= heard.duration
+    assert all(0.06 <= word.end - word.start <= 1.2 for word in heard.words)
+
+
+def test_words_begin_and_end_with_their_phrases(client: OpenAI) -> None:
+    """Four windows, phrases between pauses of known times."""
+    talk = make_talk(100, seed=6)
+    heard = client.audio.transcriptions.create(
+        file=("talk.wav", talk.wav),
+        model="whisper-1",
+        language="en",
+        response_format="verbose_json",
+        timestamp_granularities=["word", "segment"],
+    )
+    assert [word.word for word in heard.words] == heard.text.split()
+    late = []
+    for start, end in talk.spans:
+        near = [word for word in heard.words if start - 150 < 500 * (word.start + word.end) < end + 150]
+        late += [1000 * near[0].start - start, 1000 * near[-1].end - end] if near else [1_000.0]
+    errors = sorted(map(abs, late))
+    assert errors[len(errors) // 2] <= 60
+    assert errors[int(0.95 * len(errors))] <= 200
+    for segment in heard.segments:  # their edges are those of words
+        assert min(abs(word.start - segment.start) for word in heard.words) < 0.01
+        assert min(abs(word.end - segment.end) for word in heard.words) < 0.01
+
+
 def test_translation_is_english(client: OpenAI) -> None:
     with pytest.warns(DeprecationWarning, match="deprecated"):  # the client's own: OpenAI is giving the route up
         heard = client.audio.translations.create(file=SAMPLES / "german.flac", model="whisper-1")

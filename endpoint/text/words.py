@@ -166,9 +166,10 @@ def _obey_pieces(groups: Sequence[list[Timed]], hypothesis: Hypothesis, median: 
         if piece.start_ms < first.end and piece.start_ms - FAR_MS > first.start:
             first.start = max(0, min(first.end - median, piece.start_ms))
         end = window_end if piece.end_ms is None else piece.end_ms
+        spoken_until = last.end
         if end > last.start and end + FAR_MS < last.end:
             last.end = max(last.start + median, end)
-        spoken_until = last.end
+            spoken_until = end
 
 
 def _cut_after_pause(group: Sequence[Timed], spoken_until: int, median: int, longest: int) -> None:
