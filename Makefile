@@ -52,7 +52,7 @@ SPEAKER = command -v espeak-ng >/dev/null || if [ "$$(id -u)" = 0 ] && command -
 
 quality: install-dev ## word errors, word times and costs beside other Whisper servers (half an hour)
 	@$(SPEAKER)
-	$(BIN)/python -m pip install --quiet --target build/peers --upgrade --no-deps -r benchmarks/peers.txt
+	benchmarks/install_peers.sh
 	PYTHONPATH=build/peers $(BIN)/python -m pytest -q tests/test_engine_rules_reference.py tests/test_text_words_reference.py
 	$(BIN)/python -m benchmarks.quality
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from endpoint.errors import ConfigError
 from endpoint.types import WINDOW_SECONDS, VadOptions
@@ -113,7 +113,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(flags: list[str] | None = None, *, prog: str = "endpoint", **overrides: Any) -> Settings:
-    """Settings from the environment, then command-line `flags` (--port 80), then `overrides`; None overrides nothing.
+    """Settings from the environment, then `overrides`, then command-line `flags` (--port 80); None overrides nothing.
 
     Flags mirror the settings; an unknown one ends the process with a usage line, as --help does with all of them.
 
@@ -127,3 +127,5 @@ def load_settings(flags: list[str] | None = None, *, prog: str = "endpoint", **o
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
         raise ConfigError("wrong settings: " + "; ".join(lines)) from error
+    except SettingsError as error:  # ENGINE_ARGS, the one setting that is more than a word
+        raise ConfigError(f"wrong settings: {error}; ENGINE_ARGS must be a JSON object") from error

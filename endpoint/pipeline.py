@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from endpoint.repair import decode_fully, settle_language
 from endpoint.tasks import together
 from endpoint.text.assemble import assemble, language_shares
 from endpoint.text.coverage import account
+from endpoint.text.judge import is_silence
 from endpoint.types import SAMPLE_RATE, Audio, Engine, EngineInfo, Hypothesis, Options, Span, Transcript, Window
 
 log = structlog.get_logger(__name__)
@@ -34,11 +36,16 @@ Progress = Callable[[int, int], None]  # windows done, windows in all
 
 
 class Pipeline:
-    """Owns the decoder and the engine. `window_seconds` is the longest window the model is given."""
+    """Owns the decoder and the engine. `window_seconds` is the longest window the model is given.
+
+    counts: what was done since the start: files, windows, windows decoded again (`repeated`), milliseconds of speech
+    that got no text (`uncovered_ms`).
+    """
 
     def __init__(self, engine: Engine, decoder: Decoder, window_seconds: float) -> None:
         self._engine, self._decoder = engine, decoder
         self._longest = int(window_seconds * SAMPLE_RATE)
+        self.counts: Counter[str] = Counter()
         self._ready = False
         self._failure: EndpointError | None = None
 
@@ -58,8 +65,10 @@ class Pipeline:
 
     async def close(self) -> None:
         self._ready = False
-        await self._engine.close()
-        await self._decoder.close()
+        try:
+            await self._engine.close()
+        finally:
+            await self._decoder.close()
 
     async def check(self) -> None:
         """Raises NotReady while the model loads, EngineFailed when it can answer no more."""
@@ -91,9 +100,16 @@ class Pipeline:
         transcript = assemble(hypotheses, options, audio.duration_ms, timings)
         if speech is not None:
             transcript = account(transcript, speech)
-        if transcript.uncovered:
-            log.warning("speech without text", coverage=transcript.coverage, milliseconds=transcript.uncovered)
+        self._count(windows, hypotheses, transcript)
         return transcript
+
+    def _count(self, windows: Sequence[Window], hypotheses: Sequence[Hypothesis], transcript: Transcript) -> None:
+        lost = sum(end - start for start, end in transcript.uncovered)
+        repeated = len(hypotheses) - len(windows) + sum(h.temperature > 0 for h in hypotheses)
+        self.counts.update(files=1, windows=len(windows), repeated=repeated, uncovered_ms=lost)
+        if lost:
+            total = self.counts["uncovered_ms"]
+            log.warning("speech without text", coverage=transcript.coverage, spans=transcript.uncovered, total_ms=total)
 
     async def run(
         self, windows: Sequence[Window], options: Options, progress: Progress | None = None
@@ -123,8 +139,8 @@ class Pipeline:
         given = options
         for number, window in enumerate(windows, 1):
             done += await decode_fully(self._engine, window, given)
-            # Text that took a high temperature is no good guide to what follows.
-            trusted = [h.text for h in done if h.temperature <= PROMPT_RESET_TEMPERATURE]
+            # Text that took a high temperature is no good guide to what follows, nor is what was heard in silence.
+            trusted = [h.text for h in done if h.temperature <= PROMPT_RESET_TEMPERATURE and not is_silence(h)]
             given = replace(options, prompt="".join([options.prompt or "", *trusted])[-PROMPT_CHARACTERS:])
             if progress is not None:
                 progress(number, len(windows))

@@ -27,14 +27,14 @@ async def decode_well(engine: Engine, window: Window, options: Options) -> Hypot
             if not needs_fallback(attempts[-1]):
                 break
             attempts.append(await engine.decode(window, replace(options, temperature=temperature)))
-    answer = best(attempts) if needs_fallback(attempts[-1]) else attempts[-1]
-    if not options.words or is_silence(answer):  # no words will come of a silent one
-        return answer
-    return await engine.align(answer, options.task)
+    return best(attempts) if needs_fallback(attempts[-1]) else attempts[-1]
 
 
 async def decode_fully(engine: Engine, window: Window, options: Options) -> list[Hypothesis]:
-    """Decode well; and where the text ends clearly before the speech does, decode the rest again from there."""
+    """Decode well; and where the text ends clearly before the speech does, decode the rest again from there.
+
+    Words are timed last: whether text is missing is judged by the times the model gave, with words and without.
+    """
     done = [await decode_well(engine, window, options)]
     while len(done) <= CONTINUATIONS and (start := unfinished_from(done[-1])) is not None:
         rest = done[-1].window.after(start)
@@ -42,7 +42,13 @@ async def decode_fully(engine: Engine, window: Window, options: Options) -> list
         if not more.pieces or is_silence(more):
             break
         done.append(more)
-    return done
+    return await together(_timed(engine, hypothesis, options) for hypothesis in done)
+
+
+async def _timed(engine: Engine, hypothesis: Hypothesis, options: Options) -> Hypothesis:
+    if not options.words or is_silence(hypothesis):  # no words will come of a silent one
+        return hypothesis
+    return await engine.align(hypothesis, options.task)
 
 
 async def settle_language(engine: Engine, hypotheses: Sequence[Hypothesis], options: Options) -> list[Hypothesis]:
@@ -55,7 +61,7 @@ async def settle_language(engine: Engine, hypotheses: Sequence[Hypothesis], opti
     async def settle(hypothesis: Hypothesis) -> Hypothesis:
         if hypothesis.language == language or hypothesis.language_probabilities.get(hypothesis.language, 1.0) >= SURE:
             return hypothesis
-        again = await decode_well(engine, hypothesis.window, settled)
+        again = await _timed(engine, await decode_well(engine, hypothesis.window, settled), settled)
         return replace(again, language_probabilities=hypothesis.language_probabilities)
 
     return await together(map(settle, hypotheses))

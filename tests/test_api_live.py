@@ -92,7 +92,7 @@ async def test_openai_async_client(url):
     [
         ({"model": "nonsense"}, NotFoundError, "model_not_found"),
         ({"temperature": 2}, BadRequestError, "invalid_value"),
-        ({"response_format": "verbose_json", "timestamp_granularities": ["word"]}, BadRequestError, "unsupported"),
+        ({"response_format": "diarized_json"}, BadRequestError, "unsupported"),
         ({"stream": True}, BadRequestError, "unsupported"),
         ({"file": b"x" * 2_000_000}, APIStatusError, "file_too_large"),
     ],

@@ -45,11 +45,18 @@ async def pool(workers: int = 2, **changes: float) -> AsyncIterator[Decoder]:
 
 
 def children(parent: int | None = None) -> set[int]:
-    """Ids of the processes that this process, or `parent`, started."""
+    """Ids of the processes that this process, or `parent`, started; but not of a server that other tests keep."""
     found = set()
     for task in Path(f"/proc/{parent or os.getpid()}/task").iterdir():
         found.update(map(int, (task / "children").read_text().split()))
-    return found
+    return {pid for pid in found if b"\0serve\0" not in _command(pid)}
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return proc(pid, "cmdline")
+    except OSError:
+        return b""
 
 
 def proc(pid: int, name: str) -> bytes:

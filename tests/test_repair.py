@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from endpoint.repair import CONTINUATIONS, TEMPERATURES, decode_fully, decode_well, settle_language
-from endpoint.types import SAMPLE_RATE, Hypothesis, Options, Piece, Span, Window
+from endpoint.types import SAMPLE_RATE, Hypothesis, Options, Piece, Span, Task, Window
 
 WINDOW = Window(0, np.zeros(16_000, np.int16))
 
@@ -93,6 +93,20 @@ async def test_text_that_ends_early_is_decoded_on_from_there():
     assert starts == [100, 100 + 3 * SAMPLE_RATE, 7 * SAMPLE_RATE, 10 * SAMPLE_RATE]
     assert [hypothesis.text for hypothesis in found] == [f" {start}" for start in starts]
     assert found[2].window.speech == (Span(7 * SAMPLE_RATE, 12 * SAMPLE_RATE),)
+
+
+async def test_words_are_timed_last_and_do_not_move_where_the_text_ends():
+    """Word times that end before the speech does are no missing text: it would be said twice."""
+
+    class Aligned(Scripted):
+        async def align(self, hypothesis: Hypothesis, task: Task) -> Hypothesis:
+            early = replace(hypothesis.pieces[-1], end_ms=8_000)
+            return replace(hypothesis, pieces=(*hypothesis.pieces[:-1], early), words=())
+
+    engine = Aligned(lambda w, o: heard(window=w, pieces=(Piece(0, 11_900, (1, 2), " all"),)))
+    (found,) = await decode_fully(engine, SPOKEN, Options(words=True))
+    assert len(engine.asked) == 1
+    assert (found.words, found.pieces[0].end_ms) == ((), 8_000)
 
 
 async def test_going_on_is_bounded():

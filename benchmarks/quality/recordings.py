@@ -113,7 +113,7 @@ def record_all(folder: Path, *, small: bool) -> list[Recording]:
     def some(*languages: str) -> tuple[str, ...]:
         return languages[:1] if small else languages
 
-    for language in LANGUAGES * (3 if small else 24):
+    for language in LANGUAGES * (3 if small else 16):
         studio.record("short", language, [(language, studio.say(language), 0.2)])
     for language in some("en", "de"):
         studio.record("talk", language, studio.talk(language, minutes * 60))

@@ -39,7 +39,7 @@ def figures_of(recordings: Sequence[Recording], answers: Results) -> Figures:
     figures: Figures = {}
     for kind, group in groupby(recordings, key=lambda item: item.set):
         items = list(group)
-        found = {who: given for who, given in answers.items() if "failed" not in given}
+        found = {who: given for who, given in answers.items() if all(item.name in given for item in items)}
         figures[kind] = {who: scores.of_set(items, given) for who, given in found.items()}
     return figures
 
@@ -57,7 +57,11 @@ def _by_set(title: str, figures: Figures, answers: Results, cell: Any) -> Table:
     for column in ("set", *answers):
         table.add_column(column)
     for kind, found in figures.items():
-        table.add_row(kind, *(cell(found[who]) if who in found else "failed" for who in answers))
+        cells = [
+            cell(found[who]) if who in found else "failed" if "failed" in given else "not asked"
+            for who, given in answers.items()
+        ]
+        table.add_row(kind, *cells)
     return table
 
 
@@ -75,7 +79,8 @@ def print_times(console: Console, recordings: Sequence[Recording], answers: Resu
     for column in ("", "words: median", "95 %", "within 0.2", "segments: median", "95 %", "edges"):
         table.add_column(column)
     for who, given in answers.items():
-        found = {} if "failed" in given else scores.time_errors(recordings, given)
+        asked = [item for item in recordings if item.name in given]
+        found = scores.time_errors(asked, given)
         if not found:
             continue
         cells = [f"{found[name]:.3f}" if name in found else "" for name in ("word_median", "word_95")]

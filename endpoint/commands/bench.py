@@ -61,12 +61,14 @@ def run(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="endpoint bench", description=__doc__.split("\n")[0])
     parser.add_argument("--url", default="http://127.0.0.1:8000/v1", help="base URL, as clients have it")
     parser.add_argument("--file", type=Path, default=SAMPLE, help="recording to send")
-    parser.add_argument("--concurrency", default="1,64", help="numbers of callers, one run each")
+    parser.add_argument("--concurrency", type=_levels, default="1,64", help="numbers of callers, one run each")
     parser.add_argument("--requests", type=int, default=0, help="requests a run; 0: four for every caller, at least 32")
     parser.add_argument("--language", help="say the language; unset: the server detects it")
     parser.add_argument("--api-key", default="none")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     args = parser.parse_args(argv)
+    if not args.file.is_file():
+        raise InvalidRequest(f"no such file: {args.file}")
     results = asyncio.run(_sweep(args))
     _print(results)
     if args.json:
@@ -74,8 +76,16 @@ def run(argv: list[str]) -> int:
     return 1 if any(result.failures for result in results) else 0
 
 
+def _levels(text: str) -> list[int]:
+    """ "1,64" as [1, 64]. Raises ValueError, which argparse words."""
+    levels = [int(part) for part in text.split(",")]
+    if min(levels) < 1:
+        raise ValueError(text)
+    return levels
+
+
 async def _sweep(args: argparse.Namespace) -> list[Result]:
-    levels = [int(text) for text in args.concurrency.split(",")]
+    levels: list[int] = args.concurrency
     limits = httpx2.Limits(max_connections=max(levels))
     async with httpx2.AsyncClient(timeout=600, limits=limits) as client:
         load = await _prepare(client, args)
@@ -128,7 +138,7 @@ async def _closed_loop(client: httpx2.AsyncClient, load: Load, callers: int, cou
             group.create_task(caller())
     wall = time.perf_counter() - began
     done = count - failures
-    cut = statistics.quantiles(latencies, n=100, method="inclusive")
+    cut = statistics.quantiles(latencies * 2 if count == 1 else latencies, n=100, method="inclusive")
     return Result(
         concurrency=callers,
         requests=count,

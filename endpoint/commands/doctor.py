@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from endpoint import __version__
@@ -34,7 +35,7 @@ def run(argv: list[str]) -> int:
     table = Table("", "here", "to do", show_edge=False)
     for finding in findings:
         mark = "[red]✗[/red]" if finding.advice else "[green]✓[/green]"
-        table.add_row(f"{mark} {finding.what}", finding.found, finding.advice)
+        table.add_row(f"{mark} {finding.what}", escape(finding.found), escape(finding.advice))
     Console().print(table)
     return 1 if any(finding.advice for finding in findings) else 0
 

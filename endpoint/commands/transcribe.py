@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import AliasChoices
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from endpoint.config import load_settings
+from endpoint.config import Settings, load_settings
 from endpoint.errors import EndpointError, InvalidRequest
 from endpoint.languages import find_language
 from endpoint.log import configure_logging
@@ -37,10 +39,38 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--output", type=Path, help="folder for one file per recording; unset: standard output")
     parser.add_argument("--server", help="base URL of a server, such as http://localhost:8000/v1; unset: a local model")
     parser.add_argument("--api-key", default="none", help="the server's key")
-    args, rest = parser.parse_known_args(argv)
+    for name in _setting_flags():  # known here, or a value that follows one would be taken for a file
+        parser.add_argument(name, action="append", dest=name, help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    rest = [f"{name}={value}" for name in _setting_flags() for value in getattr(args, name) or ()]
+    if args.server and rest:
+        parser.error(f"{rest[0].partition('=')[0]} is for a local model, not for --server")
+    _check(args)
+    return asyncio.run(_remote(args) if args.server else _local(args, rest))
+
+
+def _setting_flags() -> list[str]:
+    """The flags of all settings, as `endpoint serve` has them."""
+    names = list[str]()
+    for name, field in Settings.model_fields.items():
+        alias = field.validation_alias
+        names += [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [name]
+    return [f"--{name.replace('_', '-')}" for name in names]
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse before the model loads what could not be read or written after it. Raises InvalidRequest."""
     if missing := [str(path) for path in args.files if not path.is_file()]:
         raise InvalidRequest(f"no such file: {', '.join(missing)}")
-    return asyncio.run(_remote(args) if args.server else _local(args, rest))
+    if args.output is None:
+        return
+    stems = Counter(path.stem for path in args.files)
+    if twice := [stem for stem, count in stems.items() if count > 1]:
+        raise InvalidRequest(f"several recordings would be written to {args.output / twice[0]}{SUFFIXES[args.format]}")
+    try:
+        args.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidRequest(f"cannot write to the folder {args.output}: {error.strerror}") from error
 
 
 def _options(args: argparse.Namespace) -> Options:
@@ -106,11 +136,10 @@ async def _each(args: argparse.Namespace, bar: Progress, one: Callable[[Path, St
             body = await one(path, step)
         except EndpointError as error:
             failed += 1
-            bar.console.print(f"{path}: {error.message}", style="red", highlight=False)
+            bar.console.print(f"{path}: {error.message}", style="red", highlight=False, markup=False)
             continue
         step(1, 1)
         if args.output:
-            args.output.mkdir(parents=True, exist_ok=True)
             (args.output / f"{path.stem}{SUFFIXES[args.format]}").write_bytes(body)
         else:
             sys.stdout.buffer.write(body if body.endswith(b"\n") else body + b"\n")
@@ -120,5 +149,5 @@ async def _each(args: argparse.Namespace, bar: Progress, one: Callable[[Path, St
 
 def _progress() -> Progress:
     """On standard error, so that standard output holds text only."""
-    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn()
     return Progress(*columns, console=Console(stderr=True), transient=True)

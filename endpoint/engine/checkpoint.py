@@ -27,7 +27,10 @@ def check_folder(folder: Path) -> None:
     """Raises ConfigError that says what is wrong with a model's folder."""
     if not (folder / "config.json").exists():
         raise ConfigError(f"{folder} has no config.json: it is not a model in Hugging Face's format")
-    names = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or []
+    try:
+        names = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or []
+    except (OSError, ValueError, AttributeError) as error:  # cut off, a Git LFS pointer, no object
+        raise ConfigError(f"{folder}/config.json is not a model's settings in JSON; fetch it again") from error
     if _ARCHITECTURE not in names:
         raise ConfigError(f"{folder} is not a Whisper model (architectures: {names}); set MODEL_ID to one that is")
     if not list(folder.glob("*.safetensors")):

@@ -13,7 +13,6 @@ from dataclasses import replace
 import numpy as np
 
 from endpoint.errors import EngineFailed
-from endpoint.languages import NAMES
 from endpoint.types import (
     PCM_FULL_SCALE,
     SAMPLE_RATE,
@@ -78,9 +77,7 @@ class FakeEngine:
         return replace(hypothesis, words=tuple(words))
 
     async def detect(self, window: Window, options: Options) -> Hypothesis:
-        return replace(
-            await self.decode(window, Options(language=(options.languages or ("en",))[0])), pieces=(), tokens=()
-        )
+        return replace(await self.decode(window, Options(languages=options.languages)), pieces=(), tokens=())
 
     def _hear(self, window: Window, options: Options) -> Hypothesis:
         pieces, run, began = list[Piece](), list[str](), 0
@@ -95,12 +92,12 @@ class FakeEngine:
                 ids = (FIRST_TIME + began * 50, *range(len(run)), FIRST_TIME + end_ms // 20)
                 pieces.append(Piece(began * 1000, end_ms, ids, text))
                 run = []
-        language = "en" if options.task is Task.TRANSLATE else options.language or "en"
+        language = options.language or (options.languages or ("en",))[0]
         return Hypothesis(
             window=window,
             tokens=tuple(t for piece in pieces for t in piece.tokens),
             pieces=tuple(pieces),
-            language=options.language if options.language in NAMES else language,
+            language=language,
             language_probabilities={language: 1.0},
             no_speech_prob=0.01 if pieces else 0.99,
             avg_logprob=-0.1 if pieces else -2.0,

@@ -43,6 +43,8 @@ def check_options(tokens: WhisperTokens, options: Options) -> None:
         return
     if options.language not in (None, "en"):
         raise InvalidRequest("this model understands English only", param="language")
+    if options.languages and "en" not in options.languages:
+        raise InvalidRequest("this model understands English only", param="languages")
     if options.task is Task.TRANSLATE:
         raise InvalidRequest("this model understands English only and cannot translate", param="task")
 

@@ -62,6 +62,9 @@ class WhisperTokens:
 
     @classmethod
     def _named(cls, codec: Tokenizer, generation: dict[str, object], config: dict[str, int], at: Path) -> WhisperTokens:
+        if "vocab_size" not in config:
+            raise ConfigError(f"{at}/config.json has no vocab_size; is it a Whisper model?")
+
         def need(*names: str) -> int:
             for name in names:
                 if (number := codec.token_to_id(name)) is not None:
@@ -96,7 +99,7 @@ class WhisperTokens:
         )
 
     def encode(self, text: str) -> list[int]:
-        """Plain text to ids; special tokens written out in it stay text."""
+        """Plain text to ids; special tokens written out in it are left out."""
         encoded = self.codec.encode(text, add_special_tokens=False).ids
         return [number for number in encoded if number < self.eot]
 

@@ -192,7 +192,7 @@ def sampling_params(tokens: WhisperTokens, options: Options, max_tokens: int) ->
 
     task = tokens.translate if options.task is Task.TRANSLATE else tokens.transcribe
     language = -1 if options.language is None else tokens.languages.get(options.language, -1)
-    rules = RowRules(task, language, tuple(tokens.languages[code] for code in options.languages))
+    rules = RowRules(task, language, tuple(tokens.languages[code] for code in options.languages if tokens.multilingual))
     read = [tokens.slot, tokens.no_speech]
     if options.language is None:
         read += tokens.languages.values()
@@ -221,20 +221,23 @@ def _read(tokens: WhisperTokens, options: Options, output: CompletionOutput) -> 
         ids=output.token_ids,
         logprobs=(said - slot - OFFSET).tolist(),
         no_speech_prob=min(1.0, math.exp(table[0, 2] - table[0, 1])),
-        language_probabilities=_share(names, table[0, 3:]),
+        language_probabilities=_share(names, table[0, 3:], options.languages or names),
         complete=output.finish_reason == "stop",
     )
 
 
-def _share(names: Sequence[str], logits: np.ndarray) -> dict[str, float]:
-    """Probability of each language among all languages; the likeliest one's logit is not lowered."""
+def _share(names: Sequence[str], logits: np.ndarray, allowed: Sequence[str]) -> dict[str, float]:
+    """Probability of each language among those allowed; the likeliest one's logit is not lowered."""
     from endpoint.engine.rules import OFFSET
 
     if not names:
         return {}
     level = np.where(logits < logits.max() - OFFSET / 2, logits + OFFSET, logits)
-    weights = np.exp(level - level.max())
-    return dict(zip(names, (weights / math.fsum(weights)).tolist(), strict=True))
+    heard = {name: score for name, score in zip(names, level.tolist(), strict=True) if name in allowed}
+    top = max(heard.values())
+    weights = {name: math.exp(score - top) for name, score in heard.items()}
+    total = math.fsum(weights.values())
+    return {name: weight / total for name, weight in weights.items()}
 
 
 def _floats(samples: Samples) -> np.ndarray:

@@ -1,0 +1,282 @@
+"""The house's own rules: who may import whom, what is pure, how long things are, and what is tested where.
+
+A module that is new has to be given its place in the tables here.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HOUSE = ROOT / "endpoint"
+MODULES = {path.relative_to(HOUSE).with_suffix("").as_posix(): path for path in sorted(HOUSE.rglob("*.py"))}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+
+# Which parts may import which; a part is a module of the first level, or a package.
+MAY_IMPORT = {
+    "types": set(),
+    "errors": set(),
+    "languages": set(),
+    "tasks": set(),
+    "net": set(),
+    "log": set(),
+    "outgoing": {"errors"},
+    "config": {"errors", "types"},
+    "text": {"languages", "types"},
+    "audio": {"config", "errors", "types"},
+    "engine": {"config", "errors", "languages", "text", "types"},
+    "multilingual": {"audio", "tasks", "types"},
+    "repair": {"tasks", "text", "types"},
+    "pipeline": {"audio", "errors", "multilingual", "repair", "tasks", "text", "types"},
+    "huggingface": {"errors", "languages", "types"},
+    "api": {"config", "errors", "huggingface", "languages", "outgoing", "pipeline", "text", "types"},
+    "wiring": {"api", "audio", "config", "engine", "errors", "pipeline", "types"},
+    "commands": {"audio", "config", "engine", "errors", "languages", "log", "text", "types", "wiring"},
+    "demo": {"net"},
+    "__main__": {"commands", "errors"},
+}
+
+# Packages that few modules may import, and those modules.
+KEPT_TO = {
+    "vllm": {"engine/vllm", "engine/processor", "engine/processor_v2"},
+    "torch": {
+        "engine/vllm",
+        "engine/processor",
+        "engine/processor_v2",
+        "engine/rules",
+        "engine/align",
+        "commands/doctor",  # says which device is here
+    },
+    "transformers": {"engine/align"},
+    "tokenizers": {"engine/tokens"},
+    "huggingface_hub": {"engine/checkpoint"},
+    "av": {"audio/worker", "commands/doctor"},  # media parsers run in the decoding processes; doctor asks the version
+    "onnxruntime": {"audio/vad"},
+    "fastapi": {name for name in MODULES if name.startswith("api/")} | {"wiring"},
+    "starlette": {name for name in MODULES if name.startswith("api/")},
+    "uvicorn": {"commands/serve"},
+    "rich": {name for name in MODULES if name.startswith(("commands/", "demo/"))},
+    "pydantic_settings": {"config"},
+}
+
+# Who reads or writes the environment, and why.
+ENVIRONMENT = {
+    "config": "the reader of settings",
+    "engine/vllm": "vLLM is configured by variables of its own, read when it is imported",
+    "audio/vad": "onnxruntime's telemetry is turned off by a variable, in the decoding process",
+    "demo/__main__": "hands its environment on to the server it starts",
+}
+
+PURE = {"types", "languages", "errors", "audio/window", "audio/spans", "engine/prompt"} | {
+    name for name in MODULES if name.startswith("text/")
+}
+HARMLESS = {
+    "__future__", "abc", "bisect", "collections", "dataclasses", "endpoint", "enum", "functools", "itertools", "json",
+    "math", "numpy", "operator", "re", "statistics", "string", "typing", "unicodedata", "zlib",
+}  # fmt: skip
+
+MOST_LINES, MOST_FUNCTION_LINES = 350, 60
+LONG_STILL = {"tests/test_audio_worker.py": 370}  # not to grow
+
+# Modules that are tested under another name than their own, because they show themselves together.
+TESTED_BY = {
+    "__main__": "test_commands",
+    "api/app": "test_api_system",
+    "api/compat_schemas": "test_api_compat",
+    "api/door": "test_api_transcriptions",
+    "api/errors": "test_api_transcriptions",
+    "api/limits": "test_api_transcriptions",
+    "api/log": "test_api_system",
+    "api/receive": "test_api_upload",
+    "api/routes": "test_api_transcriptions",
+    "api/schemas": "test_api_transcriptions",
+    "commands/bench": "test_commands",
+    "commands/doctor": "test_commands",
+    "commands/serve": "test_commands",
+    "commands/transcribe": "test_commands",
+    "demo/__main__": "test_demo",
+    "huggingface": "test_handler",
+}
+UNTESTED_STILL: set[str] = set()
+
+
+def imports(name: str) -> set[str]:
+    """Dotted names that a module imports, wherever in it."""
+    found = set()
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: relative import"
+            found |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def inner(name: str) -> set[str]:
+    """The house's modules that a module imports."""
+    dotted = {f"endpoint.{other.replace('/', '.')}": other for other in MODULES if not other.endswith("__init__")}
+    return {dotted[target] for target in imports(name) if target in dotted}
+
+
+def part(name: str) -> str:
+    return name.partition("/")[0]
+
+
+# ---- imports --------------------------------------------------------------------------------------
+
+
+def test_every_part_has_its_place() -> None:
+    assert {part(name) for name in MODULES} - {"__init__"} == set(MAY_IMPORT)
+
+
+def test_parts_import_only_what_they_may() -> None:
+    wrong = [
+        f"{name} imports {other}"
+        for name in MODULES
+        for other in inner(name)
+        if part(other) != part(name) and part(other) not in MAY_IMPORT[part(name)]
+    ]
+    assert wrong == []
+
+
+def test_there_is_no_cycle() -> None:
+    TopologicalSorter({name: inner(name) for name in MODULES}).prepare()  # raises CycleError that names one
+    TopologicalSorter(MAY_IMPORT).prepare()
+
+
+@pytest.mark.parametrize("package", sorted(KEPT_TO))
+def test_packages_stay_where_they_belong(package: str) -> None:
+    users = {name for name in MODULES if any(target.partition(".")[0] == package for target in imports(name))}
+    assert users <= KEPT_TO[package]
+    assert users, "no longer used: strike it from the table"
+
+
+@pytest.mark.parametrize("name", sorted(PURE))
+def test_what_is_pure_does_nothing_else(name: str) -> None:
+    assert {target.partition(".")[0] for target in imports(name)} <= HARMLESS
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in {"open", "print", "input", "exec", "eval"}
+        assert not isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith)
+        if isinstance(node, ast.AsyncFunctionDef):  # only as the seam's shape: a docstring and `...`
+            assert name == "types"
+            assert all(isinstance(line, ast.Expr) for line in node.body)
+
+
+def touches_environment(tree: ast.Module) -> bool:
+    names = {"environ", "environb", "getenv", "putenv", "unsetenv"}
+    return any(
+        (isinstance(node, ast.Attribute) and node.attr in names) or (isinstance(node, ast.alias) and node.name in names)
+        for node in ast.walk(tree)
+    )
+
+
+def test_only_settings_read_the_environment() -> None:
+    users = {name for name in MODULES if touches_environment(TREES[name])}
+    assert users | {"config"} == set(ENVIRONMENT)  # config reads it through pydantic-settings
+
+
+LIGHT = "import endpoint"
+FAKE_SERVER = """
+import endpoint.__main__, endpoint.commands.serve
+from endpoint.config import Settings
+from endpoint.wiring import build_app
+build_app(Settings(engine="fake"))
+"""
+HANDLER = "import handler"
+
+
+@pytest.mark.parametrize("program", [LIGHT, FAKE_SERVER, HANDLER], ids=["endpoint", "fake server", "handler"])
+def test_no_model_code_is_loaded_for_nothing(program: str) -> None:
+    """And no audio parser: those are loaded in the decoding processes."""
+    heavy = ("vllm", "torch", "transformers", "tokenizers", "numba", "onnxruntime", "librosa")
+    program += f"\nimport sys\nprint([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+# ---- size, names, tests ---------------------------------------------------------------------------
+
+
+def sources() -> list[Path]:
+    """Every Python file of the repository."""
+    hidden = {".venv", "build", "dist", "__pycache__"}
+    found = [path for path in ROOT.rglob("*.py") if not hidden & set(path.relative_to(ROOT).parts)]
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)]
+
+
+def test_files_and_functions_are_short() -> None:
+    long = []
+    for path in sources():
+        text, name = path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix()
+        if (lines := text.count("\n")) > LONG_STILL.get(name, MOST_LINES):
+            long.append(f"{name}: {lines} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno is not None
+                if (lines := node.end_lineno - node.lineno + 1) > MOST_FUNCTION_LINES:
+                    long.append(f"{name}: {node.name} has {lines} lines")
+    assert long == []
+
+
+def test_constants_are_named_where_the_nouns_are() -> None:
+    """Rate, full scale and window are derived once, in types.py."""
+    bare = {16_000, 32_768, 480_000}
+    wrong = [
+        f"{name}:{node.lineno}: {node.value}"
+        for name, tree in TREES.items()
+        if name != "types"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.value in bare
+    ]
+    assert wrong == []
+
+
+def test_only_commands_print() -> None:
+    def prints(tree: ast.Module) -> bool:
+        return any(isinstance(node, ast.Name) and node.id == "print" for node in ast.walk(tree))
+
+    users = {name for name, tree in TREES.items() if prints(tree)}
+    assert [name for name in users if part(name) not in ("__main__", "commands", "demo")] == []
+
+
+def test_every_module_has_its_tests() -> None:
+    tests = {path.stem for path in Path(__file__).parent.glob("test_*.py")}
+    wanted = {name: TESTED_BY.get(name, f"test_{name.replace('/', '_')}") for name in MODULES}
+    missing = {name for name, test in wanted.items() if test not in tests and not name.endswith("__init__")}
+    assert missing <= UNTESTED_STILL
+    assert set(TESTED_BY) | UNTESTED_STILL <= set(MODULES)
+
+
+# Written so that this file does not hold them.
+HOSTS = ["pypi" + ".org", "pythonhosted" + ".org", "download.pytorch" + ".org", "anaconda" + ".org", "npmjs" + ".org"]
+OUTSIDE = [r"(?<![\w.])/wor" + r"k/", r"\bwt-[a-z]+", r"\bcla" + r"ude\b", r"\bcod" + r"ex\b"]
+TEXTS = {".py", ".md", ".toml", ".txt", ".yml", ".yaml", ".sh", ".html", ".js", ".cfg", ""}
+
+
+def texts() -> list[Path]:
+    """What is written by hand: no lists of licences, no recordings, no model."""
+    tops = [path for path in ROOT.iterdir() if path.name not in {".venv", ".git", "build", "dist"}]
+    files = [file for top in tops for file in ([top] if top.is_file() else top.rglob("*")) if file.is_file()]
+    skipped = {"__pycache__", "model", ".hypothesis", ".ruff_cache", ".mypy_cache", ".pytest_cache", "node_modules"}
+    return [file for file in files if file.suffix in TEXTS and not skipped & set(file.relative_to(ROOT).parts)]
+
+
+def test_the_repository_speaks_of_itself_only() -> None:
+    """No package host is prescribed, and nothing outside of the repository is pointed to."""
+    pattern = re.compile("|".join([*map(re.escape, HOSTS), *OUTSIDE]), re.IGNORECASE)
+    found = []
+    for file in texts():
+        for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            if match := pattern.search(line):
+                found.append(f"{file.relative_to(ROOT)}:{number}: {match[0]}")
+    assert found == []

@@ -1,0 +1,129 @@
+"""Settings: the environment, then flags, then overrides; frozen; wrong ones named; secrets masked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from endpoint import config
+from endpoint.config import DEMO_MODEL, Settings, load_settings
+from endpoint.errors import ConfigError
+from endpoint.types import WINDOW_SECONDS
+
+SECRET = "hf_" + "canary"
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting comes from the shell that runs the tests."""
+    for name in (*Settings.model_fields, "model", "interface"):
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_defaults_serve_the_demo_model() -> None:
+    settings = load_settings()
+    assert settings.model_path == str(DEMO_MODEL)
+    assert settings.is_demo
+    assert (settings.model_name, settings.port) == ("whisper-demo", 8000)
+
+
+def test_flags_beat_overrides_and_overrides_beat_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "1001")
+    monkeypatch.setenv("max_num_seqs", "7")
+    assert load_settings().port == 1001
+    assert load_settings().max_num_seqs == 7
+    assert load_settings(["--port", "1002"]).port == 1002
+    assert load_settings(port=1003).port == 1003
+    assert load_settings(["--port", "1002"], port=1003).port == 1002
+    assert load_settings(port=None).port == 1001
+
+
+@pytest.mark.parametrize("flags", [["--model", "a/b"], ["--model-id", "a/b"], ["--model=a/b"]])
+def test_a_model_has_two_names(flags: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings(flags).model_path == "a/b"
+    monkeypatch.setenv("MODEL", "c/d")
+    assert load_settings().model_name == "c/d"
+
+
+def test_empty_variables_count_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_ID", "")
+    monkeypatch.setenv("PORT", "")
+    assert load_settings().port == 8000
+    assert load_settings().is_demo
+
+
+def test_engine_args_are_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENGINE_ARGS", '{"seed": 3}')
+    assert load_settings().engine_args == {"seed": 3}
+
+
+@pytest.mark.parametrize("text", ["seed=3", "{", "[1]", "3"])
+def test_engine_args_that_are_no_json_object_are_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENGINE_ARGS", text)
+    with pytest.raises(ConfigError, match=r"(?i)engine_args"):
+        load_settings()
+
+
+def test_every_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("PORT", "many"), ("ENGINE", "magic"), ("GPU_MEMORY_UTILIZATION", "2")):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert all(name in caught.value.message for name in ("PORT", "ENGINE", "GPU_MEMORY_UTILIZATION"))
+
+
+def test_an_unknown_flag_ends_with_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        load_settings(["--prot", "80"], prog="endpoint serve")
+    assert ended.value.code == 2
+    assert "usage: endpoint serve" in capsys.readouterr().err
+
+
+def test_help_names_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        load_settings(["--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert [name for name in Settings.model_fields if f"--{name.replace('_', '-')}" not in shown] == []
+
+
+def test_settings_are_frozen_and_keep_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", SECRET)
+    settings = load_settings()
+    assert settings.hf_token is not None
+    assert settings.hf_token.get_secret_value() == SECRET
+    shown = f"{settings!r} {settings} {settings.model_dump_json()} {settings.model_dump(mode='json')}"
+    assert SECRET not in shown
+    with pytest.raises(ValidationError):
+        settings.port = 1  # type: ignore[misc]
+
+
+def test_a_mounted_model_comes_before_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "MOUNTED_MODEL", tmp_path)
+    settings = load_settings()
+    assert settings.model_path == str(tmp_path)
+    assert not settings.is_demo
+    assert load_settings(model_id="a/b").model_path == "a/b"
+
+
+def test_names_that_clients_see(tmp_path: Path) -> None:
+    assert load_settings(model_id="openai/whisper-tiny").model_name == "openai/whisper-tiny"
+    assert load_settings(model_id=str(tmp_path)).model_name == tmp_path.name
+    assert load_settings(model_id="a/b", served_model_name="mine").model_name == "mine"
+
+
+def test_windows_are_as_long_as_the_model_is_good_for() -> None:
+    assert load_settings(model_id="a/b").window_seconds == WINDOW_SECONDS
+    assert load_settings().window_seconds == config.DEMO_WINDOW_SECONDS
+    assert load_settings(max_window_seconds=12).window_seconds == 12
+
+
+def test_decoding_processes() -> None:
+    assert load_settings(decode_workers=3).decode_processes == 3
+    assert 1 <= load_settings().decode_processes <= 16
+
+
+def test_every_setting_is_described() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []

@@ -1,0 +1,213 @@
+"""Settings to vLLM's arguments, options to sampling parameters, vLLM's scores to probabilities; no model is loaded.
+
+The engine with a model is tested in test_live_model.py.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from endpoint.config import DEMO_MODEL, Settings
+from endpoint.errors import ConfigError, NotReady
+
+pytest.importorskip("torch", reason="the base build has no engine")
+pytest.importorskip("vllm", reason="the base build has no vLLM")
+import torch
+from vllm import AsyncEngineArgs, SamplingParams
+from vllm.sampling_params import RequestOutputKind
+
+from endpoint.engine.prompt import Answer
+from endpoint.engine.rules import Grammar, RowRules
+from endpoint.engine.tokens import WhisperTokens
+from endpoint.engine.vllm import VllmEngine, _floats, _prepare_environment, _read, engine_args, sampling_params
+from endpoint.types import Options, Task, Window
+
+TOKENS = WhisperTokens.load(DEMO_MODEL)
+ENGLISH = replace(TOKENS, languages={})
+WINDOW = Window(0, np.zeros(1600, np.int16))
+
+
+def arguments(**settings: object) -> AsyncEngineArgs:
+    return engine_args(Settings(**settings), "/folder", TOKENS)
+
+
+def test_settings_become_arguments() -> None:
+    made = arguments(
+        dtype="float32", max_num_seqs=7, max_num_batched_tokens=3000, gpu_memory_utilization=0.5, enforce_eager=True,
+        served_model_name="mine",
+    )  # fmt: skip
+    assert (made.model, made.served_model_name, made.dtype) == ("/folder", "mine", "float32")
+    assert (made.max_num_seqs, made.max_num_batched_tokens) == (7, 3000)
+    assert (made.gpu_memory_utilization, made.enforce_eager) == (0.5, True)
+
+
+def test_only_plain_weights_load_and_no_code_of_theirs() -> None:
+    made = arguments()
+    assert (made.load_format, made.trust_remote_code) == ("safetensors", False)
+
+
+def test_scores_of_every_language_fit_in_an_answer() -> None:
+    made = arguments()
+    asked = sampling_params(TOKENS, Options(), 10).logprob_token_ids
+    assert asked is not None
+    assert len(asked) <= made.max_logprobs
+    assert made.logprobs_mode == "processed_logits"
+
+
+def test_more_arguments_win() -> None:
+    made = arguments(engine_args={"seed": 7, "max_num_seqs": 3}, max_num_seqs=9)
+    assert (made.seed, made.max_num_seqs) == (7, 3)
+
+
+def test_unknown_arguments_are_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"no argument max_sequences, sede$"):
+        arguments(engine_args={"sede": 7, "max_sequences": 3, "seed": 1})
+
+
+@pytest.mark.parametrize(
+    ("capability", "given", "cache", "eager"),
+    [
+        (None, "auto", "auto", True),
+        ((8, 6), "auto", "auto", False),
+        ((8, 9), "auto", "fp8", False),
+        ((9, 0), "auto", "fp8", False),
+        ((12, 0), "auto", "fp8", False),
+        ((9, 0), "bfloat16", "bfloat16", False),
+        (None, "fp8", "fp8", True),
+    ],
+)
+def test_the_device_decides_cache_and_compilation(
+    capability: tuple[int, int] | None, given: str, cache: str, eager: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device is pretended: what the settings become on it is claimed, not that it works there."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: capability is not None)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    made = arguments(kv_cache_dtype=given)
+    assert (made.kv_cache_dtype, made.enforce_eager) == (cache, eager)
+
+
+@pytest.mark.parametrize(("asked", "module"), [(None, "processor"), ("0", "processor"), ("1", "processor_v2")])
+def test_each_model_runner_has_its_rules(asked: str | None, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VLLM_USE_V2_MODEL_RUNNER", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("VLLM_USE_V2_MODEL_RUNNER", asked)
+    (made,) = arguments().logits_processors or []
+    assert made == f"endpoint.engine.{module}:WhisperRules"
+
+
+def rules_of(params: SamplingParams) -> RowRules:
+    return RowRules(**(params.extra_args or {})["whisper"])
+
+
+def test_options_become_sampling_parameters() -> None:
+    params = sampling_params(TOKENS, Options(language="de", task=Task.TRANSLATE, temperature=0.4), 17)
+    assert rules_of(params) == RowRules(TOKENS.translate, TOKENS.languages["de"])
+    assert (params.temperature, params.max_tokens) == (0.4, 17)
+    assert params.stop_token_ids == [TOKENS.eot]
+    assert params.output_kind is RequestOutputKind.FINAL_ONLY
+    assert not params.detokenize
+    assert params.logprob_token_ids == [TOKENS.slot, TOKENS.no_speech]
+
+
+def test_languages_to_detect_among() -> None:
+    params = sampling_params(TOKENS, Options(languages=("fr", "de")), 1)
+    assert rules_of(params) == RowRules(TOKENS.transcribe, -1, (TOKENS.languages["fr"], TOKENS.languages["de"]))
+    assert params.logprob_token_ids == [TOKENS.slot, TOKENS.no_speech, *TOKENS.languages.values()]
+
+
+@pytest.mark.parametrize("options", [Options(), Options(language="en"), Options(languages=("en", "de"))])
+def test_an_english_only_model_is_asked_for_no_language(options: Options) -> None:
+    params = sampling_params(ENGLISH, options, 1)
+    assert rules_of(params) == RowRules(TOKENS.transcribe)
+    assert params.logprob_token_ids == [TOKENS.slot, TOKENS.no_speech]
+
+
+def answer(raw: torch.Tensor, options: Options, tokens: WhisperTokens = TOKENS) -> Answer:
+    """One greedy step from logits [vocabulary], under the rules, with the scores vLLM would return."""
+    params = sampling_params(tokens, options, 1)
+    grammar = Grammar(tokens, 1)
+    grammar.add(0, rules_of(params))
+    out = grammar.apply(raw[None].clone())[0] / (options.temperature or 1)  # vLLM's sampler works in this order
+    said = int(out.argmax())
+    row = out[[said, *(params.logprob_token_ids or [])]].tolist()
+    flat = SimpleNamespace(logprobs=row, start_indices=[0])
+    return _read(tokens, options, SimpleNamespace(token_ids=[said], logprobs=flat, finish_reason="length"))
+
+
+RAW = torch.randn(TOKENS.vocabulary, generator=torch.Generator().manual_seed(2)) * 2
+PROBABILITIES = RAW.double().softmax(-1)
+
+
+def shares(codes: list[str]) -> dict[str, float]:
+    heard = PROBABILITIES[[TOKENS.languages[code] for code in codes]]
+    return dict(zip(codes, (heard / heard.sum()).tolist(), strict=True))
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.6, 1.0])
+def test_one_step_tells_speech_and_languages_at_any_temperature(temperature: float) -> None:
+    made = answer(RAW, Options(temperature=temperature))
+    assert made.language_probabilities == pytest.approx(shares(list(TOKENS.languages)), abs=1e-4)
+    assert sum(made.language_probabilities.values()) == pytest.approx(1)
+    assert made.no_speech_prob == pytest.approx(float(PROBABILITIES[TOKENS.no_speech]), abs=1e-5)
+    assert not made.complete
+
+
+def test_probabilities_are_over_the_languages_allowed() -> None:
+    best = max(TOKENS.languages, key=lambda code: float(RAW[TOKENS.languages[code]]))
+    some = [code for code in ("fr", "de", "yue") if code != best]
+    made = answer(RAW, Options(languages=tuple(some)))
+    assert made.language_probabilities == pytest.approx(shares(some), abs=1e-4)
+    said = {TOKENS.languages[code]: code for code in some}[made.ids[0]]
+    assert said == max(some, key=lambda code: made.language_probabilities[code])
+
+
+def test_a_language_that_was_given_and_english_only_models_have_none() -> None:
+    assert answer(RAW, Options(language="de")).language_probabilities == {}
+    assert answer(RAW, Options(), ENGLISH).language_probabilities == {}
+    assert answer(RAW, Options(), ENGLISH).no_speech_prob == pytest.approx(
+        float(PROBABILITIES[TOKENS.no_speech]), abs=1e-5
+    )
+
+
+def test_log_probabilities_are_under_the_rules() -> None:
+    (made,) = answer(RAW, Options(), ENGLISH).logprobs
+    raw = RAW.clone()
+    raw[TOKENS.first_time :] += 30  # a certain timestamp
+    (sure,) = answer(raw, Options(), ENGLISH).logprobs
+    assert made < 0
+    assert math.isfinite(sure)
+
+
+def test_samples_become_floats_below_one() -> None:
+    made = _floats(np.array([-32768, 0, 16384, 32767], np.int16))
+    assert made.dtype == np.float32
+    assert made.tolist() == [-1.0, 0.0, 0.5, pytest.approx(1, abs=1e-4)]
+    assert made.max() < 1
+
+
+async def test_before_start_it_says_so_and_closing_is_harmless() -> None:
+    engine = VllmEngine(Settings(served_model_name="mine"))
+    assert (engine.info.model, engine.info.engine, engine.info.demo) == ("mine", "vllm", True)
+    for call in (engine.check(), engine.decode(WINDOW, Options()), engine.detect(WINDOW, Options())):
+        with pytest.raises(NotReady):
+            await call
+    await engine.close()
+
+
+def test_a_folder_that_is_no_whisper_is_refused_before_vllm_is_asked(tmp_path) -> None:
+    with pytest.raises(ConfigError, match=r"no config\.json"):
+        VllmEngine(Settings(model_id=str(tmp_path)))
+
+
+def test_vllm_reports_nothing_and_the_operators_variables_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = {"VLLM_LOGGING_LEVEL": "INFO"}
+    monkeypatch.setattr(os, "environ", environment)
+    _prepare_environment(Settings(cpu_kv_cache_gib=3))
+    assert environment["VLLM_NO_USAGE_STATS"] == environment["DO_NOT_TRACK"] == "1"
+    assert (environment["VLLM_CPU_KVCACHE_SPACE"], environment["VLLM_LOGGING_LEVEL"]) == ("3", "INFO")

@@ -1,0 +1,318 @@
+"""The core on the fake engine: order, progress, failures and cancellation. (Voice activity: test_pipeline_vad.)"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from endpoint.engine.fake import FakeEngine
+from endpoint.errors import ConfigError, EndpointError, EngineFailed, InvalidAudio, NotReady
+from endpoint.pipeline import DETECT_WINDOWS, PROMPT_CHARACTERS, WINDOWS_AT_ONCE, Pipeline
+from endpoint.types import SAMPLE_RATE, Audio, EngineInfo, Hypothesis, Options, Samples, Window
+
+PLAIN = Options(vad=None)
+SECONDS = 5.0  # of a window
+
+
+def sound(*levels: int) -> Samples:
+    """A second of each level, 0 for silence: the fake engine hears a word in each that is not."""
+    return np.repeat(np.array(levels, np.int16), SAMPLE_RATE)
+
+
+class Sounds:
+    """A decoder that was handed samples already. Closed, or failing, as told."""
+
+    def __init__(self, samples: Samples, failure: Exception | None = None) -> None:
+        self.samples, self.failure = samples, failure
+        self.started = self.closed = False
+        self.decoded = 0
+
+    async def start(self) -> None:
+        self.started = True
+
+    async def decode(self, data: bytes | bytearray, *_: object) -> Audio:
+        self.decoded += 1
+        if self.failure is not None:
+            raise self.failure
+        return Audio(self.samples)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Engine(FakeEngine):
+    """The fake engine; remembers what it was asked, and answers by `answer` where that is given."""
+
+    def __init__(self, delay: float = 0.0, answer: Callable[[Hypothesis, Options], Hypothesis] | None = None) -> None:
+        super().__init__(EngineInfo("fake", "fake", "1", "none", "none"), delay)
+        self.asked: list[tuple[Window, Options]] = []
+        self.answer = answer or (lambda heard, options: heard)
+        self.start_failure: Exception | None = None
+        self.close_failure: Exception | None = None
+        self.closed = False
+
+    async def start(self) -> None:
+        if self.start_failure is not None:
+            raise self.start_failure
+
+    async def close(self) -> None:
+        self.closed = True
+        if self.close_failure is not None:
+            raise self.close_failure
+
+    async def decode(self, window: Window, options: Options) -> Hypothesis:
+        self.asked.append((window, options))
+        return self.answer(await super().decode(window, options), options)
+
+
+async def ready(samples: Samples, engine: Engine | None = None) -> tuple[Pipeline, Engine]:
+    engine = engine or Engine()
+    pipeline = Pipeline(engine, Sounds(samples), SECONDS)
+    await pipeline.start()
+    return pipeline, engine
+
+
+# ---- the whole way --------------------------------------------------------------------------------
+
+
+async def test_a_file_becomes_its_words_in_order() -> None:
+    levels = [500 + 37 * k for k in range(23)]
+    pipeline, engine = await ready(sound(*levels))
+    made = await pipeline.transcribe(b"?", PLAIN)
+    whole = await FakeEngine(engine.info).decode(Window(0, sound(*levels)), PLAIN)
+    assert made.duration_ms == 23_000
+    assert len(engine.asked) > 4  # windows of at most five seconds
+    assert all(len(window.samples) <= SECONDS * SAMPLE_RATE for window, _ in engine.asked)
+    edges = [edge for segment in made.segments for edge in (segment.start_ms, segment.end_ms)]
+    assert edges == sorted(edges)
+    assert edges[-1] <= 23_000
+    assert len(made.text.split()) >= len(whole.text.split())
+    assert made.timings.keys() == {"decode", "engine"}
+    assert all(seconds >= 0 for seconds in made.timings.values())
+
+
+async def test_silence_is_an_empty_transcript() -> None:
+    pipeline, _ = await ready(sound(0, 0, 0))
+    made = await pipeline.transcribe(b"?", PLAIN)
+    assert (made.text, made.segments, made.duration_ms) == ("", (), 3000)
+
+
+async def test_words_are_timed_where_they_are_asked_for() -> None:
+    pipeline, _ = await ready(sound(*[500] * 12))
+    made = await pipeline.transcribe(b"?", replace(PLAIN, words=True))
+    assert made.words is not None
+    assert "".join(word.text for word in made.words).split() == made.text.split()
+    assert (await pipeline.transcribe(b"?", PLAIN)).words is None
+
+
+async def test_results_come_in_window_order_whoever_is_done_first() -> None:
+    class Uneven(Engine):
+        async def decode(self, window: Window, options: Options) -> Hypothesis:
+            await asyncio.sleep(0.02 / (1 + window.start / SAMPLE_RATE))
+            return await super().decode(window, options)
+
+    pipeline, engine = await ready(sound(*[500] * 40), Uneven())
+    segments = (await pipeline.transcribe(b"?", PLAIN)).segments
+    assert [window.start for window, _ in engine.asked] == sorted((w.start for w, _ in engine.asked), reverse=True)
+    assert [segment.start_ms for segment in segments] == sorted(segment.start_ms for segment in segments)
+
+
+async def test_windows_are_decoded_side_by_side_but_leave_room_for_others() -> None:
+    pipeline, engine = await ready(sound(*[500] * 300), Engine(delay=0.001))
+    await pipeline.transcribe(b"?", PLAIN)
+    assert len(engine.asked) > WINDOWS_AT_ONCE
+    assert engine.most_running == WINDOWS_AT_ONCE
+
+
+@pytest.mark.parametrize("in_turn", [False, True])
+async def test_progress_counts_every_window_once(in_turn: bool) -> None:
+    seen: list[tuple[int, int]] = []
+    pipeline, engine = await ready(sound(*[500] * 30))
+    options = replace(PLAIN, condition_on_previous_text=in_turn)
+    await pipeline.transcribe(b"?", options, lambda done, total: seen.append((done, total)))
+    total = len(engine.asked)
+    assert total > 5
+    assert seen == [(k + 1, total) for k in range(total)]
+
+
+# ---- failures and cancellation --------------------------------------------------------------------
+
+
+async def test_cancelling_a_request_cancels_its_work_in_the_engine() -> None:
+    pipeline, engine = await ready(sound(*[500] * 60), Engine(delay=60))
+    task = asyncio.create_task(pipeline.transcribe(b"?", PLAIN))
+    while engine.running < 10 and not task.done():  # noqa: ASYNC110 - the engine has no event to wait for
+        await asyncio.sleep(0.001)
+    begun = len(engine.asked)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (engine.running, engine.cancelled) == (0, begun)
+
+
+@pytest.mark.parametrize("failure", [EngineFailed("this window"), RuntimeError("a bug")])
+async def test_a_window_that_fails_cancels_the_rest_and_its_error_is_raised(failure: Exception) -> None:
+    class Fails(Engine):
+        async def decode(self, window: Window, options: Options) -> Hypothesis:
+            if 10 * SAMPLE_RATE < window.start < 20 * SAMPLE_RATE:
+                await asyncio.sleep(0.01)
+                raise failure
+            return await super().decode(window, options)
+
+    pipeline, engine = await ready(sound(*[500] * 60), Fails(delay=60))
+    with pytest.raises(type(failure)) as caught:
+        async with asyncio.timeout(5):
+            await pipeline.transcribe(b"?", PLAIN)
+    assert caught.value is failure
+    assert engine.running == 0
+    assert engine.cancelled == len(engine.asked) > 5
+
+
+async def test_a_file_that_cannot_be_decoded_costs_the_engine_nothing() -> None:
+    engine = Engine()
+    pipeline = Pipeline(engine, Sounds(sound(500), InvalidAudio("no audio")), SECONDS)
+    await pipeline.start()
+    for call in (pipeline.transcribe(b"?", PLAIN), pipeline.detect(b"?", PLAIN)):
+        with pytest.raises(InvalidAudio):
+            await call
+    assert engine.asked == []
+
+
+# ---- start, check, close --------------------------------------------------------------------------
+
+
+async def test_before_start_nothing_is_decoded() -> None:
+    decoder = Sounds(sound(500))
+    pipeline = Pipeline(Engine(), decoder, SECONDS)
+    for call in (pipeline.check(), pipeline.transcribe(b"?", PLAIN), pipeline.detect(b"?", PLAIN)):
+        with pytest.raises(NotReady):
+            await call
+    assert decoder.decoded == 0
+    await pipeline.start()
+    await pipeline.check()
+    await pipeline.close()
+    with pytest.raises(NotReady):
+        await pipeline.check()
+
+
+@pytest.mark.parametrize("failure", [EngineFailed("no memory"), ConfigError("no such dtype")])
+async def test_a_model_that_cannot_be_loaded_is_said_ever_after(failure: EndpointError) -> None:
+    engine, decoder = Engine(), Sounds(sound(500))
+    engine.start_failure = failure
+    pipeline = Pipeline(engine, decoder, SECONDS)
+    with pytest.raises(type(failure)) as caught:
+        await pipeline.start()
+    assert caught.value is failure
+    for _ in range(2):
+        with pytest.raises(EngineFailed, match=failure.message):
+            await pipeline.transcribe(b"?", PLAIN)
+    assert decoder.decoded == 0
+    await pipeline.close()
+    assert decoder.closed
+    assert engine.closed
+
+
+async def test_an_engine_that_died_is_noticed_before_work_is_done() -> None:
+    pipeline, engine = await ready(sound(500))
+    engine.fail = True
+    with pytest.raises(EngineFailed):
+        await pipeline.check()
+    with pytest.raises(EngineFailed):
+        await pipeline.transcribe(b"?", PLAIN)
+    assert engine.asked == []
+
+
+async def test_the_decoder_is_closed_even_where_the_engine_cannot_be() -> None:
+    engine, decoder = Engine(), Sounds(sound(500))
+    engine.close_failure = RuntimeError("stuck")
+    pipeline = Pipeline(engine, decoder, SECONDS)
+    await pipeline.start()
+    with pytest.raises(RuntimeError, match="stuck"):
+        await pipeline.close()
+    assert decoder.closed
+
+
+# ---- text before ----------------------------------------------------------------------------------
+
+IN_TURN = replace(PLAIN, condition_on_previous_text=True)
+
+
+async def test_each_window_is_given_the_text_before_it() -> None:
+    pipeline, engine = await ready(sound(*[500 + 91 * k for k in range(20)]))
+    made = await pipeline.transcribe(b"?", replace(IN_TURN, prompt="Given."))
+    assert engine.most_running == 1
+    prompts = [options.prompt for _, options in engine.asked]
+    assert prompts[0] == "Given."
+    texts = [""]
+    for window, options in engine.asked[:-1]:
+        heard = await FakeEngine(engine.info).decode(window, options)
+        texts.append(texts[-1] + heard.text)
+    assert prompts == [f"Given.{text}" for text in texts]
+    assert made.text.startswith(texts[-1].strip())
+
+
+async def test_without_it_every_window_has_the_same_prompt() -> None:
+    pipeline, engine = await ready(sound(*[500] * 20))
+    await pipeline.transcribe(b"?", replace(PLAIN, prompt="Given."))
+    assert {options.prompt for _, options in engine.asked} == {"Given."}
+
+
+async def test_the_text_before_is_bounded() -> None:
+    def wordy(heard: Hypothesis, options: Options) -> Hypothesis:
+        text = "".join(f" {k * len(heard.window.samples):x}" for k in range(200))  # does not repeat itself
+        return replace(heard, pieces=tuple(replace(piece, text=text) for piece in heard.pieces))
+
+    pipeline, engine = await ready(sound(*[500] * 30), Engine(answer=wordy))
+    await pipeline.transcribe(b"?", IN_TURN)
+    prompts = [len(options.prompt or "") for _, options in engine.asked]
+    assert max(prompts) == prompts[-1] == PROMPT_CHARACTERS
+
+
+async def test_text_that_took_a_high_temperature_is_no_guide() -> None:
+    """The first window is good at 0.8 only; the second is not given its text, the third the second's."""
+
+    def unsure(heard: Hypothesis, options: Options) -> Hypothesis:
+        return replace(heard, avg_logprob=-3.0) if heard.window.start == 0 and options.temperature < 0.8 else heard
+
+    pipeline, engine = await ready(sound(*[500] * 14), Engine(answer=unsure))
+    await pipeline.transcribe(b"?", IN_TURN)
+    given = {window.start: options.prompt for window, options in engine.asked}
+    first, second, third, *_ = sorted(given)
+    assert first == 0
+    assert not given[second]
+    assert given[third]
+
+
+async def test_text_of_a_window_judged_silent_is_no_guide() -> None:
+    """It is left out of the transcript; the reference does not condition on it either."""
+
+    def haunted(heard: Hypothesis, options: Options) -> Hypothesis:
+        if heard.window.start == 0:
+            ghost = replace(heard.pieces[0], text=" Thanks for watching!")
+            return replace(heard, pieces=(ghost,), no_speech_prob=0.9, avg_logprob=-2.0)
+        return heard
+
+    pipeline, engine = await ready(sound(*[500] * 14), Engine(answer=haunted))
+    made = await pipeline.transcribe(b"?", IN_TURN)
+    assert "Thanks" not in made.text
+    assert not any("Thanks" in (options.prompt or "") for _, options in engine.asked)
+
+
+# ---- detection ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(1, 1), (12, 5), (200, DETECT_WINDOWS)])
+async def test_detection_hears_a_few_windows_spread_over_the_file(seconds: int, most: int) -> None:
+    pipeline, engine = await ready(sound(*[500] * seconds))
+    shares, duration = await pipeline.detect(b"?", replace(PLAIN, languages=("de", "fr")))
+    assert duration == seconds * 1000
+    assert set(shares) <= {"de", "fr"}
+    assert sum(shares.values()) == pytest.approx(1)
+    assert 1 <= len(engine.asked) <= most
+    starts = [window.start for window, _ in engine.asked]
+    assert starts[0] == 0
+    assert seconds < 200 or max(starts) > 0.75 * seconds * SAMPLE_RATE
