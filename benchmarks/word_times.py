@@ -2,9 +2,7 @@
 
 The part of `make quality` that concerns word times, with starts and ends apart: recordings whose
 every word espeak-ng has timed, transcribed over HTTP. Prints a table, writes build/word_times.json; exit status 1 if a
-figure falls short. Beside openai/whisper's own timing.py only where its package is in build/peers:
-
-    .venv/bin/python -m pip install --target build/peers --no-deps -r benchmarks/peers.txt
+figure falls short. Beside openai/whisper's own timing.py only where benchmarks/install_peers.sh was run.
 """
 
 from __future__ import annotations
