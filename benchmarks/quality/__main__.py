@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -28,26 +29,24 @@ RULES_TEST = "tests/test_engine_rules_reference.py"
 
 
 def run_peer(name: str, recordings: Path, model: Path) -> dict[str, Any]:
-    """A peer's answers, or {"failed": why}."""
+    """A peer's answers; with {"failed": why} where it did not come to the end."""
     out = FOLDER / f"{name.replace(' ', '-')}.json"
+    out.unlink(missing_ok=True)
     command = [sys.executable, "-m", "benchmarks.quality.peers", name, str(recordings), str(model), str(out)]
     environment = {**os.environ, "PYTHONPATH": str(ours.PACKAGES), "ORT_DISABLE_TELEMETRY": "1"}
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    peer = subprocess.Popen(command, env=environment, text=True, start_new_session=True, **pipes)
+    failed = {}
     try:
-        done = subprocess.run(
-            command,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-            timeout=PEER_SECONDS,
-        )
+        _, said = peer.communicate(timeout=PEER_SECONDS)
+        if peer.returncode:
+            failed = {"failed": (said.strip().splitlines() or ["no reason given"])[-1]}
     except subprocess.TimeoutExpired:
-        return {"failed": f"not done after {PEER_SECONDS} s"}
-    if done.returncode:
-        return {"failed": (done.stderr.strip().splitlines() or ["no reason given"])[-1]}
-    answers: dict[str, Any] = json.loads(out.read_text())
-    return answers
+        failed = {"failed": f"not done after {PEER_SECONDS} s"}
+        os.killpg(peer.pid, signal.SIGTERM)  # with the server it may have started
+        peer.communicate()
+    answers: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {}
+    return answers | failed
 
 
 def measure(

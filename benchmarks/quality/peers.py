@@ -191,9 +191,9 @@ def main() -> None:
             began = time.perf_counter()
             answer = transcribe(folder / item["name"], item["label"])
             answers[item["name"]] = {**answer, "seconds": time.perf_counter() - began}
+            out.write_text(json.dumps(answers))  # what there is counts, should time run out
     finally:
         getattr(transcribe, "close", lambda: None)()
-    out.write_text(json.dumps(answers))
 
 
 if __name__ == "__main__":
