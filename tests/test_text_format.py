@@ -83,6 +83,15 @@ def test_coverage_is_in_verbose_json_where_it_is_known():
         assert (body["coverage"], body["uncovered"]) == (0.75, [{"start": 1.0, "end": 2.5}])
 
 
+def test_segments_say_their_language_where_there_are_several():
+    first, second = TRANSCRIPT.segments
+    mixed = replace(TRANSCRIPT, segments=(first, replace(second, language="de")))
+    body = body_of(mixed, "verbose_json")
+    assert [segment["language"] for segment in body["segments"]] == ["en", "de"]
+    schemas.VerboseTranscription.model_validate(body, strict=True)
+    assert all("language" not in segment for segment in body_of(TRANSCRIPT, "verbose_json")["segments"])
+
+
 def test_verbose_json():
     body = body_of(TRANSCRIPT, "verbose_json")
     schemas.VerboseTranscription.model_validate(body, strict=True)

@@ -242,6 +242,7 @@ class TranscriptionSegment(Reply):
     avg_logprob: float = Field(le=0, description="Mean natural-log probability of the window's tokens.")
     compression_ratio: float = Field(ge=0, description="Bytes of the text over its bytes compressed.")
     no_speech_prob: float = Field(ge=0, le=1, description="Probability that the window holds no speech.")
+    language: str | None = Field(None, description="ISO 639-1 code; present where a recording has several languages.")
 
 
 class TranscriptionWord(Reply):

@@ -68,7 +68,8 @@ def _verbose(transcript: Transcript, segments: bool) -> dict[str, Any]:
         "text": transcript.text,
     }
     if segments:
-        body["segments"] = [_segment(segment) for segment in transcript.segments]
+        several = any(segment.language != transcript.language for segment in transcript.segments)
+        body["segments"] = [_segment(segment, several) for segment in transcript.segments]
     if transcript.coverage is not None:  # extensions
         body["coverage"] = transcript.coverage
         body["uncovered"] = [{"start": start / 1000, "end": end / 1000} for start, end in transcript.uncovered]
@@ -81,8 +82,9 @@ def _verbose(transcript: Transcript, segments: bool) -> dict[str, Any]:
     return body
 
 
-def _segment(segment: Segment) -> dict[str, Any]:
-    return {
+def _segment(segment: Segment, several: bool) -> dict[str, Any]:
+    """A segment in OpenAI's form; in a recording of `several` languages it says its own."""
+    body = {
         "id": segment.id,
         "seek": segment.seek,
         "start": segment.start_ms / 1000,
@@ -94,6 +96,7 @@ def _segment(segment: Segment) -> dict[str, Any]:
         "compression_ratio": segment.compression_ratio,
         "no_speech_prob": segment.no_speech_prob,
     }
+    return {**body, "language": segment.language} if several else body
 
 
 def _word(word: Word) -> dict[str, Any]:
