@@ -1,0 +1,100 @@
+"""vLLM's scheduler, but an answer leaves the engine once, when it is complete.
+
+vLLM sends every token to the API's process as it comes, with its scores: for each of them messages are packed, sent,
+unpacked and looked up on the API's event loop. Nobody reads a token before its window is done.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from vllm.v1.core.sched.async_scheduler import AsyncScheduler
+from vllm.v1.core.sched.scheduler import Scheduler
+from vllm.v1.outputs import LogprobsLists
+
+if TYPE_CHECKING:
+    from vllm.config import VllmConfig
+    from vllm.v1.core.sched.output import SchedulerOutput
+    from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs
+    from vllm.v1.outputs import ModelRunnerOutput
+    from vllm.v1.request import Request
+
+LATER = 3  # scores that are read of every step after the first: of the token, and of the first two ids asked for
+
+
+class Answer:
+    """The outputs of one request so far, of which the last is yet to come. width: scores asked for at each step."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._parts: list[EngineCoreOutput] = []
+
+    def add(self, part: EngineCoreOutput) -> EngineCoreOutput | None:
+        """The whole, once `part` is the last."""
+        self._parts.append(part)
+        return None if part.finish_reason is None else self._whole()
+
+    def _whole(self) -> EngineCoreOutput:
+        """What the last part says, with the tokens and scores of all.
+
+        Scores are one row after the other of `width`, for vLLM cuts a row there: all of the first step, LATER of each
+        step behind it, and zeros.
+        """
+        whole = self._parts[-1]
+        whole.new_token_ids = [token for part in self._parts for token in part.new_token_ids]
+        whole.prefill_stats = self._parts[0].prefill_stats
+        scores = [part.new_logprobs.logprobs for part in self._parts if part.new_logprobs is not None]
+        if scores:
+            # vLLM pads a step's scores to the longest list asked for in its batch.
+            said = np.concatenate([scores[0][0, : self._width], *(rows[:, :LATER].ravel() for rows in scores[1:])])
+            table = np.zeros((-(-said.size // self._width), self._width), np.float32)
+            table.flat[: said.size] = said
+            whole.new_logprobs = LogprobsLists(np.zeros(table.shape, np.int32), table, np.zeros(len(table), np.int32))
+        return whole
+
+
+class _WholeAnswers:
+    """Goes before one of vLLM's schedulers in the bases of a class."""
+
+    requests: dict[str, Request]
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._answers: dict[str, Answer] = {}
+
+    def add_request(self, request: Request) -> None:
+        super().add_request(request)  # type: ignore[misc]
+        params = request.sampling_params
+        self._answers[request.request_id] = Answer(1 + (params.num_logprobs or 0) if params else 1)
+
+    def update_from_output(
+        self, scheduler_output: SchedulerOutput, model_runner_output: ModelRunnerOutput
+    ) -> dict[int, EngineCoreOutputs]:
+        found: dict[int, EngineCoreOutputs] = super().update_from_output(  # type: ignore[misc]
+            scheduler_output, model_runner_output
+        )
+        for message in found.values():
+            wholes = [self._answers[part.request_id].add(part) for part in message.outputs]
+            message.outputs = [whole for whole in wholes if whole is not None]
+        for gone in self._answers.keys() - self.requests.keys():  # done, or given up
+            del self._answers[gone]
+        return {
+            client: message
+            for client, message in found.items()
+            if message.outputs or message.finished_requests or message.scheduler_stats
+        }
+
+
+class WholeAnswers(_WholeAnswers, Scheduler):
+    pass
+
+
+class WholeAnswersAsync(_WholeAnswers, AsyncScheduler):
+    pass
+
+
+def make(*, vllm_config: VllmConfig, **named: Any) -> Scheduler:
+    """The scheduler for the way the engine was set up; vLLM calls this as it would call a scheduler's class."""
+    kind = WholeAnswersAsync if vllm_config.scheduler_config.async_scheduling else WholeAnswers
+    return kind(vllm_config=vllm_config, **named)
