@@ -113,7 +113,8 @@ async def load(decode: Decode, windows: Sequence[Window], at_once: int) -> int:
     async def caller() -> None:
         nonlocal tokens
         while waiting:
-            tokens += await decode(waiting.pop())
+            said = await decode(waiting.pop())
+            tokens += said
 
     async with asyncio.TaskGroup() as group:
         for _ in range(at_once):

@@ -42,7 +42,8 @@ class LogMel:
         # Half a frame is mirrored at both ends of the 30 s.
         sound = functional.pad(sound[:, None], (FFT // 2, FFT // 2), mode="reflect")[:, 0]
         frames = sound.unfold(1, FFT, HOP)[:, : size // HOP] * self._taper
-        power = torch.view_as_real(torch.fft.rfft(frames)).square().sum(-1)
+        spectrum = torch.fft.rfft(frames)
+        power = spectrum.real.square().add_(spectrum.imag.square())
         level = (self._filters @ power.mT).clamp_(min=10**_FLOOR).log10_()
         least = level.amax((1, 2), keepdim=True) - _RANGE
         filled = functional.pad(level, (0, FRAMES - level.shape[2]), value=_FLOOR)

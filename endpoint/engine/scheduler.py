@@ -13,6 +13,8 @@ from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.outputs import LogprobsLists
 
+from endpoint.engine.ahead import EncodesAhead, offered
+
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
     from vllm.v1.core.sched.output import SchedulerOutput
@@ -94,7 +96,15 @@ class WholeAnswersAsync(_WholeAnswers, AsyncScheduler):
     pass
 
 
+class OnCpu(EncodesAhead, _WholeAnswers, Scheduler):
+    pass
+
+
 def make(*, vllm_config: VllmConfig, **named: Any) -> Scheduler:
     """The scheduler for the way the engine was set up; vLLM calls this as it would call a scheduler's class."""
-    kind = WholeAnswersAsync if vllm_config.scheduler_config.async_scheduling else WholeAnswers
+    kind: type[Scheduler] = WholeAnswers
+    if vllm_config.scheduler_config.async_scheduling:
+        kind = WholeAnswersAsync
+    elif offered() is not None:
+        kind = OnCpu
     return kind(vllm_config=vllm_config, **named)

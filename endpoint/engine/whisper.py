@@ -31,7 +31,9 @@ from vllm.multimodal.inputs import (
     PlaceholderRange,
 )
 
+from endpoint.engine import ahead
 from endpoint.engine.align import AlignExtension
+from endpoint.engine.attention import EncoderAttention, is_worth_it
 from endpoint.engine.logmel import LogMel
 from endpoint.types import PCM_FULL_SCALE, Samples
 
@@ -52,14 +54,23 @@ def samples_input(prompt: list[int], samples: Samples, key: str) -> EngineInput:
     Nothing is computed and nothing copied; `samples` must stay as they are until the request has ended.
     """
     # from_dlpack, because from_numpy warns of arrays that may not be written to.
-    element = MultiModalFieldElem(data=torch.utils.dlpack.from_dlpack(samples), field=_BATCHED.field)
+    item = _item("samples", torch.utils.dlpack.from_dlpack(samples))
     audio = mm_input(
         prompt_token_ids=prompt,
-        mm_kwargs=MultiModalKwargsItems({"audio": [MultiModalKwargsItem({"samples": element})]}),
+        mm_kwargs=MultiModalKwargsItems({"audio": [item]}),
         mm_hashes={"audio": [key]},
         mm_placeholders={"audio": [_PLACE]},
     )
     return {"type": "enc_dec", "encoder_prompt": tokens_input([0]), "decoder_prompt": audio}
+
+
+def encoded_item(encoded: Tensor) -> MultiModalKwargsItem:
+    """What takes the place of a request's samples once they are encoded, [1500, width]."""
+    return _item("encoded", encoded)
+
+
+def _item(name: str, value: Tensor) -> MultiModalKwargsItem:
+    return MultiModalKwargsItem({name: MultiModalFieldElem(data=value, field=_BATCHED.field)})
 
 
 class SamplesProcessor(WhisperMultiModalProcessor):
@@ -86,16 +97,36 @@ def _integers(sound: np.ndarray) -> Tensor:
 class WhisperFromSamples(WhisperForConditionalGeneration):
     def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
         super().__init__(vllm_config=vllm_config, prefix=prefix)
-        self._log_mel = LogMel(self.config.num_mel_bins, self.model.encoder.conv1.weight.device)
+        weight = self.model.encoder.conv1.weight
+        self._log_mel = LogMel(self.config.num_mel_bins, weight.device)
+        if weight.device.type == "cpu":
+            self._encode_in_threads()
+
+    def _encode_in_threads(self) -> None:
+        for module in self.model.encoder.modules():
+            # vLLM's own products write to memory that all threads share; with this, torch's are used.
+            module._cpu_skip_gemm_dispatch = True
+        if is_worth_it(self.dtype):
+            for layer in self.model.encoder.layers:
+                attention = layer.self_attn
+                attention.attn = EncoderAttention(attention.num_heads, attention.scaling)
+        ahead.offer(lambda samples: self.encode(samples[None])[0])
+
+    def encode(self, samples: Tensor) -> Tensor:
+        """int16 [b, n] -> the encoder's output [b, 1500, width]."""
+        features = self._log_mel(samples).to(self.dtype)
+        output: Tensor = self.model.get_encoder_outputs([features])  # a list of one batch, not of windows
+        return output
 
     def embed_multimodal(self, **kwargs: Any) -> Sequence[Tensor]:
-        """samples: int16 [b, n], or b of [n] -> b of the encoder's output [1500, width]."""
+        """encoded: [b, 1500, width]; or samples: int16 [b, n], or b of [n] -> b of [1500, width]."""
+        if "encoded" in kwargs:
+            encoded: Tensor = kwargs["encoded"]
+            return encoded.unbind(0)
         samples = kwargs["samples"]
         if not isinstance(samples, Tensor):
             samples = pad_sequence(list(samples), batch_first=True)
-        features = self._log_mel(samples).to(self.dtype)
-        outputs: Tensor = self.model.get_encoder_outputs([features])  # a list of one batch, not of windows
-        return outputs.unbind(0)
+        return self.encode(samples).unbind(0)
 
 
 def register() -> None:
