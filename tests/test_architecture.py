@@ -52,6 +52,8 @@ KEPT_TO = {
         "engine/processor_v2",
         "engine/rules",
         "engine/align",
+        "engine/ahead",
+        "engine/attention",
         "engine/logmel",
         "engine/whisper",
         "commands/doctor",  # says which device is here

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 pytest.importorskip("vllm", reason="the base build has no vLLM")
+import torch
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs, FinishReason
 from vllm.v1.outputs import LogprobsLists
 
 from endpoint.engine import scheduler
-from endpoint.engine.scheduler import LATER, Answer, WholeAnswers, WholeAnswersAsync, _WholeAnswers
+from endpoint.engine.scheduler import (
+    LATER,
+    Answer,
+    OnCpu,
+    WholeAnswers,
+    WholeAnswersAsync,
+    _EncodesAhead,
+    _WholeAnswers,
+)
 
 ASKED = 5  # scores that are asked for, that of the token not counted
 
@@ -115,13 +125,105 @@ def test_what_else_the_engine_says_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ahead", "kind", "base"), [(False, WholeAnswers, Scheduler), (True, WholeAnswersAsync, AsyncScheduler)]
+    ("asynchronous", "encoder", "kind"),
+    [(False, None, WholeAnswers), (True, None, WholeAnswersAsync), (True, abs, WholeAnswersAsync), (False, abs, OnCpu)],
 )
 def test_the_scheduler_fits_how_the_engine_was_set_up(
-    ahead: bool, kind: type, base: type, monkeypatch: pytest.MonkeyPatch
+    asynchronous: bool, encoder: object, kind: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {}
-    monkeypatch.setattr(base, "__init__", lambda self, **named: given.update(named))
-    config = SimpleNamespace(scheduler_config=SimpleNamespace(async_scheduling=ahead))
+    monkeypatch.setattr(scheduler, "offered", lambda: encoder)
+    monkeypatch.setattr(Scheduler, "__init__", lambda self, **named: given.update(named))
+    monkeypatch.setattr(AsyncScheduler, "__init__", lambda self, **named: given.update(named))
+    config = SimpleNamespace(scheduler_config=SimpleNamespace(async_scheduling=asynchronous))
     assert type(scheduler.make(vllm_config=config, block_size=16)) is kind
     assert given == {"vllm_config": config, "block_size": 16}
+
+
+# ---- encoders beside the decoder ------------------------------------------------------------------
+
+
+class Waiting(Pretended):
+    """One that says what it was given to schedule, and aborts."""
+
+    def schedule(self) -> list[str]:
+        return list(self.requests)
+
+    def finish_requests(self, names: object, status: object) -> list[object]:
+        return [
+            self.requests.pop(name) for name in ([names] if isinstance(names, str) else names or list(self.requests))
+        ]
+
+    def get_request_counts(self) -> tuple[int, int]:
+        return 0, len(self.requests)
+
+    def shutdown(self) -> None:
+        self.requests.clear()
+
+
+class Beside(_EncodesAhead, Waiting):
+    pass
+
+
+class ByHand:
+    """Encoders that are done when the test says so."""
+
+    def __init__(self, encode: object) -> None:
+        self.futures: list[Future] = []
+        self.closed = False
+
+    def start(self, samples: torch.Tensor) -> Future:
+        self.futures.append(Future())
+        return self.futures[-1]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def beside(monkeypatch: pytest.MonkeyPatch) -> Beside:
+    monkeypatch.setattr(scheduler, "offered", lambda: abs)
+    monkeypatch.setattr(scheduler, "Ahead", ByHand)
+    return Beside()
+
+
+def sounding(name: str) -> SimpleNamespace:
+    samples = SimpleNamespace(data=torch.ones(5, dtype=torch.int16))
+    return SimpleNamespace(request_id=name, mm_features=[SimpleNamespace(data={"samples": samples})])
+
+
+def test_a_request_is_admitted_when_its_window_is_encoded(beside: Beside) -> None:
+    first, second = sounding("a"), sounding("b")
+    beside.add_request(first)
+    beside.add_request(second)
+    assert beside.get_request_counts() == (0, 2)
+    assert beside.schedule() == []  # after a moment's wait
+    beside._ahead.futures[1].set_result(torch.zeros(1500, 4))
+    assert beside.schedule() == ["b"]
+    assert second.mm_features[0].data["encoded"].data.shape == (1500, 4)
+    assert beside.get_request_counts() == (0, 2)
+    beside._ahead.futures[0].set_result(torch.ones(1500, 4))
+    assert beside.schedule() == ["b", "a"]
+
+
+def test_what_could_not_be_encoded_is_left_to_the_engine(beside: Beside) -> None:
+    request = sounding("a")
+    beside.add_request(request)
+    beside._ahead.futures[0].set_exception(ValueError("no memory"))
+    assert beside.schedule() == ["a"]
+    assert "samples" in request.mm_features[0].data
+
+
+@pytest.mark.parametrize("names", ["a", ["a"], None])
+def test_a_request_may_be_given_up_while_it_is_encoded(beside: Beside, names: object) -> None:
+    request = sounding("a")
+    beside.add_request(request)
+    assert beside.finish_requests(names, "aborted") == [request]
+    assert beside.get_request_counts() == (0, 0)
+    assert beside._ahead.futures[0].cancelled()
+    assert beside.schedule() == []
+
+
+def test_its_threads_end_with_it(beside: Beside) -> None:
+    beside.shutdown()
+    assert beside._ahead.closed

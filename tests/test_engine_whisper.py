@@ -26,7 +26,9 @@ from endpoint.engine.whisper import (
     SamplesProcessor,
     WhisperFromSamples,
     WorkerExtension,
+    put_encoded,
     samples_input,
+    samples_of,
 )
 
 
@@ -76,7 +78,21 @@ def test_windows_of_any_length_are_encoded_together(seconds: tuple[int, ...]) ->
         return torch.cat(batches)
 
     model = SimpleNamespace(_log_mel=log_mel, dtype=torch.float32, model=SimpleNamespace(get_encoder_outputs=encode))
+    model.encode = lambda samples: WhisperFromSamples.encode(model, samples)
     outputs = WhisperFromSamples.embed_multimodal(model, **given)
     assert asked == [(len(windows), 80, 3_000)]
     for output, window in zip(outputs, windows, strict=True):
         torch.testing.assert_close(output, log_mel(torch.from_dlpack(window)[None])[0])
+
+
+def test_what_was_encoded_ahead_takes_the_place_of_the_samples() -> None:
+    requests = []
+    for k in range(3):
+        item = samples_input([1], np.full(9, k, np.int16), "k")["decoder_prompt"]["mm_kwargs"]["audio"][0]
+        requests.append(SimpleNamespace(mm_features=[SimpleNamespace(data=item)]))
+        assert samples_of(requests[k]).tolist() == [k] * 9
+        put_encoded(requests[k], torch.full((ENCODER_TOKENS, 2), float(k)))
+    items = [request.mm_features[0].data for request in requests]
+    ((_, given),) = group_and_batch_mm_items(items)
+    outputs = WhisperFromSamples.embed_multimodal(SimpleNamespace(), **given)
+    assert [float(output.mean()) for output in outputs] == [0, 1, 2]

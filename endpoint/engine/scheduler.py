@@ -1,11 +1,15 @@
-"""vLLM's scheduler, but an answer leaves the engine once, when it is complete.
+"""vLLM's scheduler, with two differences.
 
-vLLM sends every token to the API's process as it comes, with its scores: for each of them messages are packed, sent,
-unpacked and looked up on the API's event loop. Nobody reads a token before its window is done.
+An answer leaves the engine once, when it is complete. vLLM sends every token to the API's process as it comes, with its
+scores: for each of them messages are packed, sent, unpacked and looked up on the API's event loop. Nobody reads a token
+before its window is done.
+
+On a CPU, a request is admitted when its window has been encoded, see endpoint/engine/ahead.py.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,15 +17,18 @@ from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.outputs import LogprobsLists
 
-from endpoint.engine.ahead import EncodesAhead, offered
+from endpoint.engine.ahead import Ahead, offered
+from endpoint.engine.whisper import put_encoded, samples_of
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from vllm.config import VllmConfig
     from vllm.v1.core.sched.output import SchedulerOutput
     from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs
     from vllm.v1.outputs import ModelRunnerOutput
-    from vllm.v1.request import Request
+    from vllm.v1.request import Request, RequestStatus
 
+PATIENCE = 0.002  # seconds that an engine with nothing else to do waits at once: it has to look for new requests
 LATER = 3  # scores that are read of every step after the first: of the token, and of the first two ids asked for
 
 
@@ -88,6 +95,50 @@ class _WholeAnswers:
         }
 
 
+class _EncodesAhead:
+    """Goes before one of vLLM's schedulers in the bases of a class, in a process that holds the model."""
+
+    requests: dict[str, Any]
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        encode = offered()
+        assert encode is not None
+        self._ahead = Ahead(encode)
+        self._held: dict[str, tuple[Request, Future[Tensor]]] = {}
+
+    def add_request(self, request: Request) -> None:
+        self._held[request.request_id] = request, self._ahead.start(samples_of(request))
+
+    def schedule(self, *given: Any) -> SchedulerOutput:
+        if self._held:
+            if not self.requests:
+                wait([encoded for _, encoded in self._held.values()], PATIENCE, FIRST_COMPLETED)
+            self._admit([name for name, (_, encoded) in self._held.items() if encoded.done()])
+        output: SchedulerOutput = super().schedule(*given)  # type: ignore[misc]
+        return output
+
+    def _admit(self, names: list[str]) -> None:
+        for name in names:
+            request, encoded = self._held.pop(name)
+            if not encoded.cancel() and encoded.done() and encoded.exception() is None:
+                put_encoded(request, encoded.result())
+            super().add_request(request)  # type: ignore[misc]
+
+    def finish_requests(self, request_ids: Any, finished_status: RequestStatus) -> Any:
+        given = {request_ids} if isinstance(request_ids, str) else request_ids
+        self._admit([name for name in self._held if given is None or name in given])
+        return super().finish_requests(request_ids, finished_status)  # type: ignore[misc]
+
+    def shutdown(self) -> None:
+        self._ahead.close()
+        super().shutdown()  # type: ignore[misc]
+
+    def get_request_counts(self) -> tuple[int, int]:
+        running, waiting = super().get_request_counts()  # type: ignore[misc]
+        return running, waiting + len(self._held)
+
+
 class WholeAnswers(_WholeAnswers, Scheduler):
     pass
 
@@ -96,7 +147,7 @@ class WholeAnswersAsync(_WholeAnswers, AsyncScheduler):
     pass
 
 
-class OnCpu(EncodesAhead, _WholeAnswers, Scheduler):
+class OnCpu(_EncodesAhead, _WholeAnswers, Scheduler):
     pass
 
 

@@ -55,6 +55,8 @@ class VllmEngine:
         self._folder = find_checkpoint(settings.model_path, token)
         self.tokens = WhisperTokens.load(self._folder)
         self._args = engine_args(settings, str(self._folder), self.tokens)
+        if _device_name() == "cpu":
+            _prepare_cpu()
         self._engine: AsyncLLM | None = None
         self._input = _input_of(settings)
         self._numbers = itertools.count()
@@ -271,6 +273,17 @@ def _device_name() -> str:
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
+def _prepare_cpu() -> None:
+    """OpenMP reads its variables when the engine's process starts; what the operator set stays."""
+    cores = len(os.sched_getaffinity(0))
+    defaults = {
+        "OMP_NUM_THREADS": str(max(1, cores - 1)),  # of a decoding step; encoders have threads of their own
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait take the cores from those they wait for
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
 
 
 def _prepare_environment(settings: Settings) -> None:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from vllm.config import VllmConfig
     from vllm.inputs import EngineInput
     from vllm.multimodal.parse import MultiModalDataItems
+    from vllm.v1.request import Request
 
 ARCHITECTURE = "WhisperFromSamples"
 ENCODER_TOKENS = 1_500  # frames the encoder gives for any window
@@ -64,9 +65,15 @@ def samples_input(prompt: list[int], samples: Samples, key: str) -> EngineInput:
     return {"type": "enc_dec", "encoder_prompt": tokens_input([0]), "decoder_prompt": audio}
 
 
-def encoded_item(encoded: Tensor) -> MultiModalKwargsItem:
-    """What takes the place of a request's samples once they are encoded, [1500, width]."""
-    return _item("encoded", encoded)
+def samples_of(request: Request) -> Tensor:
+    """int16 [n] of a request that has arrived in the engine."""
+    samples: Tensor = request.mm_features[0].data["samples"].data
+    return samples
+
+
+def put_encoded(request: Request, encoded: Tensor) -> None:
+    """Let the encoder's output [1500, width] take the place of the samples."""
+    request.mm_features[0].data = _item("encoded", encoded)
 
 
 def _item(name: str, value: Tensor) -> MultiModalKwargsItem:
