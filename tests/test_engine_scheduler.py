@@ -42,7 +42,7 @@ def part(token: int, *, width: int = 1 + ASKED, last: bool = False, name: str = 
 @pytest.mark.parametrize("padded", [1 + ASKED, 40])
 @pytest.mark.parametrize("steps", [1, 2, 3, 12])
 def test_the_whole_holds_every_token_and_the_scores_that_are_read(padded: int, steps: int) -> None:
-    answer = Answer(1 + ASKED)
+    answer = Answer(list(range(ASKED)))
     for token in range(steps - 1):
         assert answer.add(part(token, width=padded if token % 2 else 1 + ASKED)) is None
     whole = answer.add(part(steps - 1, width=padded, last=True))
@@ -59,7 +59,7 @@ def test_the_whole_holds_every_token_and_the_scores_that_are_read(padded: int, s
 
 
 def test_an_answer_without_scores_and_one_that_failed() -> None:
-    answer = Answer(1)
+    answer = Answer(None)
     first = EngineCoreOutput(request_id="a", new_token_ids=[4])
     last = EngineCoreOutput(request_id="a", new_token_ids=[], finish_reason=FinishReason.ERROR)
     assert answer.add(first) is None
@@ -90,7 +90,7 @@ class Tried(_WholeAnswers, Pretended):
 
 
 def request(name: str) -> SimpleNamespace:
-    return SimpleNamespace(request_id=name, sampling_params=SimpleNamespace(num_logprobs=ASKED))
+    return SimpleNamespace(request_id=name, sampling_params=SimpleNamespace(logprob_token_ids=list(range(ASKED))))
 
 
 def step(tried: Tried, *parts: EngineCoreOutput, client: int = 0) -> dict[int, EngineCoreOutputs]:
@@ -107,6 +107,18 @@ def test_nothing_is_sent_before_an_answer_is_complete() -> None:
     found = step(tried, part(5, last=True), client=1)
     assert [(output.request_id, output.new_token_ids) for output in found[1].outputs] == [("a", [1, 3, 5])]
     assert tried._answers == {}
+
+
+def test_later_steps_are_asked_for_less() -> None:
+    """The list is the one that vLLM's runner reads, in the same process."""
+    tried, asking = Tried(), request("a")
+    tried.add_request(asking)
+    step(tried, part(1))
+    assert asking.sampling_params.logprob_token_ids == [0, 1]
+    found = step(tried, part(2, width=LATER, last=True))
+    scores = found[0].outputs[0].new_logprobs.logprobs
+    assert scores.shape == (2, 1 + ASKED)
+    np.testing.assert_allclose(scores[1], [2, 2.1, 2.2, 0, 0, 0])
 
 
 def test_what_was_given_up_is_forgotten() -> None:

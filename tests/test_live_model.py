@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -25,8 +26,9 @@ pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]  # the first test als
 
 
 @pytest.fixture
-def client(model_server: str) -> OpenAI:
-    return OpenAI(base_url=f"{model_server}/api/v1", api_key="none", max_retries=0)
+def client(model_server: str) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{model_server}/api/v1", api_key="none", max_retries=0) as client:
+        yield client
 
 
 @pytest.mark.parametrize("name", sorted(SAID))

@@ -33,14 +33,19 @@ LATER = 3  # scores that are read of every step after the first: of the token, a
 
 
 class Answer:
-    """The outputs of one request so far, of which the last is yet to come. width: scores asked for at each step."""
+    """The outputs of one request so far, of which the last is yet to come. asked: ids whose scores vLLM returns."""
 
-    def __init__(self, width: int) -> None:
-        self._width = width
+    def __init__(self, asked: list[int] | None) -> None:
+        self._asked = [] if asked is None else asked
+        self._width = 1 + len(self._asked)
         self._parts: list[EngineCoreOutput] = []
 
     def add(self, part: EngineCoreOutput) -> EngineCoreOutput | None:
         """The whole, once `part` is the last."""
+        if not self._parts:
+            # vLLM's V1 runner reads this very list at every step, where it is in the same process: only the first has
+            # to tell of all languages.
+            del self._asked[LATER - 1 :]
         self._parts.append(part)
         return None if part.finish_reason is None else self._whole()
 
@@ -75,7 +80,7 @@ class _WholeAnswers:
     def add_request(self, request: Request) -> None:
         super().add_request(request)  # type: ignore[misc]
         params = request.sampling_params
-        self._answers[request.request_id] = Answer(1 + (params.num_logprobs or 0) if params else 1)
+        self._answers[request.request_id] = Answer(params.logprob_token_ids if params else None)
 
     def update_from_output(
         self, scheduler_output: SchedulerOutput, model_runner_output: ModelRunnerOutput
