@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -19,11 +19,22 @@ from endpoint.audio.window import cut, pack
 from endpoint.errors import EndpointError, EngineFailed, NotReady
 from endpoint.multilingual import pack_by_language
 from endpoint.repair import decode_fully, settle_language
-from endpoint.tasks import together
-from endpoint.text.assemble import assemble, language_shares
+from endpoint.tasks import Places, in_order, together
+from endpoint.text.assemble import Assembler, language_shares
 from endpoint.text.coverage import account
 from endpoint.text.judge import is_silence
-from endpoint.types import SAMPLE_RATE, Audio, Engine, EngineInfo, Hypothesis, Options, Span, Transcript, Window
+from endpoint.types import (
+    SAMPLE_RATE,
+    Audio,
+    Engine,
+    EngineInfo,
+    Hypothesis,
+    Options,
+    Segment,
+    Span,
+    Transcript,
+    Window,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +43,13 @@ PROMPT_RESET_TEMPERATURE = 0.5  # openai/whisper transcribe.py
 PROMPT_CHARACTERS = 2_000  # more than 223 tokens of any language hold
 WINDOWS_AT_ONCE = 32  # of one file; a long file leaves room in the engine's batch for others
 
-Progress = Callable[[int, int], None]  # windows done, windows in all
+Progress = Callable[[int, int], None]  # windows done, windows in all; 0 done once the file is known to be audio
+Take = Callable[[list[Hypothesis]], Awaitable[None]]
+Heard = Callable[[Sequence[Segment]], None]  # segments that nothing changes any more, in order
+
+
+def _ignore(done: int, total: int) -> None:
+    """The Progress that nobody follows."""
 
 
 class Pipeline:
@@ -79,10 +96,16 @@ class Pipeline:
         await self._engine.check()
 
     async def transcribe(
-        self, data: bytes | bytearray, options: Options, progress: Progress | None = None
+        self,
+        data: bytes | bytearray,
+        options: Options,
+        progress: Progress = _ignore,
+        heard: Heard | None = None,
     ) -> Transcript:
         """Transcribe one file of any container.
 
+        heard: given every segment as soon as it is settled. The language of the file is then decided by what was
+        heard so far, else by the whole of it.
         Raises InvalidAudio, TooLarge and DeadlineExceeded for the file, InvalidRequest for the options,
         NotReady and EngineFailed for the engine.
         """
@@ -94,10 +117,16 @@ class Pipeline:
         speech, windows = await asyncio.to_thread(_windows, audio, options, self._longest)
         if speech and options.multilingual:
             windows = await pack_by_language(self._engine, audio, speech, self._longest, options)
-        hypotheses = await self.run(windows, options, progress)
-        hypotheses = await settle_language(self._engine, hypotheses, options)
+        progress(0, len(windows))
+        assembler = Assembler(options)
+        if heard is None:
+            hypotheses = await self.run(windows, options, progress)
+            hypotheses = await settle_language(self._engine, hypotheses, options)
+            assembler.feed(hypotheses)
+        else:
+            hypotheses = await self._tell(windows, options, progress, assembler, heard)
         timings = {"decode": decoded - began, "engine": time.perf_counter() - decoded}
-        transcript = assemble(hypotheses, options, audio.duration_ms, timings)
+        transcript = assembler.finish(audio.duration_ms, timings)
         if speech is not None:
             transcript = account(transcript, speech)
         self._count(windows, hypotheses, transcript)
@@ -111,13 +140,40 @@ class Pipeline:
             total = self.counts["uncovered_ms"]
             log.warning("speech without text", coverage=transcript.coverage, spans=transcript.uncovered, total_ms=total)
 
-    async def run(
-        self, windows: Sequence[Window], options: Options, progress: Progress | None = None
-    ) -> list[Hypothesis]:
+    async def run(self, windows: Sequence[Window], options: Options, progress: Progress = _ignore) -> list[Hypothesis]:
         """Hypotheses of `windows`, in their order; a failure cancels the rest."""
+        done = list[Hypothesis]()
+
+        async def keep(found: list[Hypothesis]) -> None:
+            done.extend(found)
+
+        await self._decode(windows, options, progress, keep, WINDOWS_AT_ONCE)
+        return done
+
+    async def _tell(
+        self, windows: Sequence[Window], options: Options, progress: Progress, assembler: Assembler, heard: Heard
+    ) -> list[Hypothesis]:
+        """The same, each window settled and told as soon as those before it are; the first one soon."""
+        done, followers = list[Hypothesis](), iter([*windows[1:], None])
+
+        async def tell(found: list[Hypothesis]) -> None:
+            settled = await settle_language(self._engine, found, options, done)
+            done.extend(settled)
+            follower = next(followers)
+            if segments := assembler.feed(settled, shared=follower is not None and follower.overlap > 0):
+                heard(segments)
+
+        await self._decode(windows, options, progress, tell, first=1)
+        return done
+
+    async def _decode(
+        self, windows: Sequence[Window], options: Options, progress: Progress, take: Take, first: int
+    ) -> None:
+        """Decode windows, `first` of them at once to begin with; `take` gets each one's hypotheses in order."""
         if options.condition_on_previous_text:
-            return await self._run_in_turn(windows, options, progress)
-        places = asyncio.Semaphore(WINDOWS_AT_ONCE)
+            await self._decode_in_turn(windows, options, progress, take)
+            return
+        places = Places(first, WINDOWS_AT_ONCE)
         done = 0
 
         async def one(window: Window) -> list[Hypothesis]:
@@ -125,26 +181,23 @@ class Pipeline:
             async with places:
                 found = await decode_fully(self._engine, window, options)
             done += 1
-            if progress is not None:
-                progress(done, len(windows))
+            progress(done, len(windows))
             return found
 
-        return [hypothesis for found in await together(map(one, windows)) for hypothesis in found]
+        await in_order(map(one, windows), take)
 
-    async def _run_in_turn(
-        self, windows: Sequence[Window], options: Options, progress: Progress | None
-    ) -> list[Hypothesis]:
+    async def _decode_in_turn(
+        self, windows: Sequence[Window], options: Options, progress: Progress, take: Take
+    ) -> None:
         """One window after the other, each prompted with the text before it, as the reference does."""
-        done: list[Hypothesis] = []
-        given = options
+        given, texts = options, list[str]()
         for number, window in enumerate(windows, 1):
-            done += await decode_fully(self._engine, window, given)
+            found = await decode_fully(self._engine, window, given)
             # Text that took a high temperature is no good guide to what follows, nor is what was heard in silence.
-            trusted = [h.text for h in done if h.temperature <= PROMPT_RESET_TEMPERATURE and not is_silence(h)]
-            given = replace(options, prompt="".join([options.prompt or "", *trusted])[-PROMPT_CHARACTERS:])
-            if progress is not None:
-                progress(number, len(windows))
-        return done
+            texts += [h.text for h in found if h.temperature <= PROMPT_RESET_TEMPERATURE and not is_silence(h)]
+            given = replace(options, prompt="".join([options.prompt or "", *texts])[-PROMPT_CHARACTERS:])
+            progress(number, len(windows))
+            await take(found)
 
     async def detect(self, data: bytes | bytearray, options: Options) -> tuple[Mapping[str, float], int]:
         """(probability of each language, length in ms) of a file, heard in up to DETECT_WINDOWS of its windows."""

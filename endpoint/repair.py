@@ -51,11 +51,16 @@ async def _timed(engine: Engine, hypothesis: Hypothesis, options: Options) -> Hy
     return await engine.align(hypothesis, options.task)
 
 
-async def settle_language(engine: Engine, hypotheses: Sequence[Hypothesis], options: Options) -> list[Hypothesis]:
-    """Windows that weakly heard another language than the file's are decoded again in the file's."""
-    if options.language is not None or options.multilingual or len(hypotheses) < 2:
+async def settle_language(
+    engine: Engine, hypotheses: Sequence[Hypothesis], options: Options, before: Sequence[Hypothesis] = ()
+) -> list[Hypothesis]:
+    """Windows that weakly heard another language than the file's are decoded again in the file's.
+
+    before: what was heard earlier in the file and is settled; it counts for the file's language.
+    """
+    if options.language is not None or options.multilingual or len(before) + len(hypotheses) < 2:
         return list(hypotheses)
-    language, _ = decide_language(hypotheses, options)
+    language, _ = decide_language([*before, *hypotheses], options)
     settled = replace(options, language=language)
 
     async def settle(hypothesis: Hypothesis) -> Hypothesis:

@@ -63,6 +63,7 @@ class Options:
     languages: codes to detect among; empty for all the model knows.
     multilingual: every window keeps the language heard in it; else the file has one.
     condition_on_previous_text: each window is given the text before it, so windows are decoded one by one.
+    logprobs: keep how likely each token of the text was.
     """
 
     task: Task = Task.TRANSCRIBE
@@ -74,6 +75,7 @@ class Options:
     condition_on_previous_text: bool = False
     temperature: float = 0.0
     words: bool = False
+    logprobs: bool = False
     vad: VadOptions | None = VadOptions()
 
 
@@ -170,13 +172,22 @@ class Hypothesis:
 
 
 @dataclass(frozen=True)
+class TokenScore:
+    """A token of the text: the UTF-8 bytes it stands for, part of a character sometimes, and its log-probability."""
+
+    data: bytes
+    logprob: float  # natural, <= 0
+
+
+@dataclass(frozen=True)
 class Piece:
-    """Text between two timestamp tokens; milliseconds from the window's start."""
+    """Text between two timestamp tokens; milliseconds from the window's start. `scores`: if they were asked for."""
 
     start_ms: int
     end_ms: int | None
     tokens: tuple[int, ...]  # with its timestamp tokens, as OpenAI's segments have them
     text: str
+    scores: tuple[TokenScore, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -204,6 +215,7 @@ class Segment:
     compression_ratio: float
     no_speech_prob: float
     language: str
+    scores: tuple[TokenScore, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -233,6 +245,11 @@ class Transcript:
     @property
     def text(self) -> str:
         return "".join(segment.text for segment in self.segments).strip()
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages with text, the first heard first; where there is no text, the file's."""
+        return tuple(dict.fromkeys(segment.language for segment in self.segments)) or (self.language,)
 
 
 @dataclass(frozen=True)

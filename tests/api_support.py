@@ -16,10 +16,11 @@ from fastapi import FastAPI
 
 from endpoint.api.app import create_app
 from endpoint.config import Settings
-from endpoint.errors import EndpointError
+from endpoint.errors import EndpointError, InvalidAudio
 from endpoint.types import EngineInfo, Options, Segment, Task, Transcript, Usage, Word
 
 AUDIO = b"RIFF, as far as the stand-in cares" * 10
+REFUSED = b"no audio at all"
 NASTY = " a --> b & <i>c</i>\n\n2\n00:00:01,000 --> 00:00:02,000\nd"
 
 
@@ -54,7 +55,7 @@ class StandIn:
     """Satisfies the interface of endpoint.pipeline.Pipeline."""
 
     def __init__(self, transcript: Transcript = TRANSCRIPT, *, delay: float = 0.0) -> None:
-        self.transcript, self.delay = transcript, delay
+        self.transcript, self.delay, self.pace = transcript, delay, 0.0
         self.failure: Exception | None = None  # of transcribe
         self.state: EndpointError | None = None  # what check raises
         self.start_failure: Exception | None = None
@@ -77,10 +78,18 @@ class StandIn:
         if self.state is not None:
             raise self.state
 
-    async def transcribe(self, data: bytes | bytearray | memoryview, options: Options) -> Transcript:
+    async def transcribe(self, data, options, progress=None, heard=None) -> Transcript:
+        """Tells the segments one by one, `pace` seconds apart, before the delay; bytes of REFUSED are no audio."""
         self.calls.append((bytes(data), options))
+        if bytes(data) == REFUSED:
+            raise InvalidAudio("no audio")
         self.running += 1
         try:
+            if progress is not None:
+                progress(0, len(self.transcript.segments))
+            for told in self.transcript.segments if heard is not None else ():
+                await asyncio.sleep(self.pace)
+                heard([told])
             await asyncio.sleep(self.delay)
         except asyncio.CancelledError:
             self.cancelled += 1

@@ -138,8 +138,9 @@ async def test_openapi_is_complete():
         assert ("language" in form["properties"]) is options
         for field, described in form["properties"].items():
             assert described["description"], field
-            assert field == "file" or "default" in described
-        assert set(operation["responses"]["200"]["content"]) == {"application/json", "text/plain", "text/vtt"}
+            assert field in ("file", "files[]") or "default" in described
+        kinds = {"application/json", "text/plain", "text/vtt", "text/event-stream"}
+        assert set(operation["responses"]["200"]["content"]) == kinds
         assert {"400", "404", "413", "500", "503", "504"} < set(operation["responses"])
     assert {"/health", "/ready", "/version", "/", "/v1/models", "/v1/models/{model}"} < set(api["paths"])
 

@@ -132,9 +132,6 @@ async def test_wrong_fields_are_named(field, value, part):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("stream", "true"),
-        ("stream", "True"),
-        ("include[]", "logprobs"),
         ("response_format", "diarized_json"),
         ("known_speaker_names[]", "Anna"),
         ("known_speaker_references[]", "data:audio/wav;base64,AA=="),

@@ -13,10 +13,10 @@ from fastapi import APIRouter, Request
 
 from endpoint.api.compat_schemas import CompatForm, CompatLanguage, CompatTranscript, HuggingFaceReply
 from endpoint.api.door import Door
+from endpoint.api.forms import DetectionForm
 from endpoint.api.limits import while_connected
+from endpoint.api.openapi import audio_docs
 from endpoint.api.receive import received, received_body
-from endpoint.api.routes import audio_docs
-from endpoint.api.schemas import DetectionForm
 from endpoint.errors import InvalidRequest
 from endpoint.huggingface import Parameters, read_inputs, reply
 from endpoint.languages import NAMES
@@ -42,10 +42,10 @@ def compat_routes(door: Door) -> APIRouter:
 
     async def transcribe(request: Request, model: str = "") -> CompatTranscript:
         """Text and segments of a recording, as older Whisper services answered."""
-        async with received(door, request, CompatForm) as (file, fields):
+        async with received(door, request, CompatForm) as given:
             door.check_model(model)
-            options = fields.options(door.settings.vad)
-            transcript = await while_connected(request.receive, door.pipeline.transcribe(file, options))
+            options = given.fields.options(door.settings.vad)
+            transcript = await while_connected(request.receive, given.pipeline.transcribe(given.file, options))
         request.state.audio_seconds = transcript.duration_ms / 1000
         return CompatTranscript.model_validate(_old_style(transcript))
 
@@ -69,9 +69,9 @@ def compat_routes(door: Door) -> APIRouter:
     @router.post("/detect-language", **detection)
     async def detect_language(request: Request) -> CompatLanguage:
         """The language spoken in a recording; `/v1/audio/detect-language` says more."""
-        async with received(door, request, DetectionForm) as (file, fields):
-            options = fields.options(door.settings.vad)
-            shares, _ = await while_connected(request.receive, door.pipeline.detect(file, options))
+        async with received(door, request, DetectionForm) as given:
+            options = given.fields.options(door.settings.vad)
+            shares, _ = await while_connected(request.receive, given.pipeline.detect(given.file, options))
         code = max(shares, key=lambda name: shares[name])
         return CompatLanguage(detected_language=NAMES[code], language_code=code, confidence=shares[code])
 

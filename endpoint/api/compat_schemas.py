@@ -1,4 +1,4 @@
-"""The wire models of the older doors, as endpoint/api/schemas.py has OpenAI's."""
+"""The wire models of the older doors, as endpoint/api/forms.py and schemas.py have OpenAI's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from endpoint.api.schemas import AudioForm, Reply, TranscriptionWord, known_language
+from endpoint.api.forms import AudioForm, known_language
+from endpoint.api.schemas import Reply, TranscriptionWord
 from endpoint.types import Options, Task, VadOptions
 
 

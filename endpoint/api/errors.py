@@ -51,17 +51,21 @@ def status_of(error: EndpointError) -> int:
     return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
 
 
-def error_response(error: EndpointError) -> JSONResponse:
-    """OpenAI's error body: message, type, param and code, all present; `Retry-After` in whole seconds with a 503."""
-    status = status_of(error)
+def error_body(error: EndpointError) -> dict[str, dict[str, str | None]]:
+    """OpenAI's error body: message, type, param and code, all present."""
     body = {
         "message": error.message,
-        "type": "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error",
+        "type": "invalid_request_error" if status_of(error) < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error",
         "param": error.param,
         "code": error.code,
     }
+    return {"error": body}
+
+
+def error_response(error: EndpointError) -> JSONResponse:
+    """The error body with its status; `Retry-After` in whole seconds with a 503."""
     headers = {"retry-after": str(error.retry_after)} if isinstance(error, Unavailable) else None
-    return JSONResponse({"error": body}, status, headers)
+    return JSONResponse(error_body(error), status_of(error), headers)
 
 
 def install_error_handlers(app: FastAPI) -> None:

@@ -11,7 +11,7 @@ from starlette.staticfiles import StaticFiles
 
 from endpoint import __version__
 from endpoint.api.door import Door
-from endpoint.api.routes import error_responses
+from endpoint.api.openapi import error_responses
 from endpoint.api.schemas import Index, Status, Version
 from endpoint.errors import EngineFailed, NotReady, Unavailable
 

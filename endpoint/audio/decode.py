@@ -227,6 +227,8 @@ class Decoder:
 
     def _give(self, job: asyncio.Future[Audio], child: Child) -> None:
         self._jobs.discard(job)
+        if not job.cancelled():
+            job.exception()  # nobody may be left to be told
         self._idle.put_nowait(child)
 
     async def close(self) -> None:

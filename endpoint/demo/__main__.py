@@ -71,12 +71,11 @@ def transcribe_samples(base: str, console: Console) -> int:
     """Print what was said beside what was heard; the number of recordings where they differ."""
     from openai import OpenAI
 
-    client = OpenAI(base_url=f"{base}/api/v1", api_key="none")
     said = json.loads((SAMPLES / "said.json").read_text(encoding="utf-8"))
     different = 0
     for name, truth in said.items():
         began = time.monotonic()
-        with (SAMPLES / name).open("rb") as file:
+        with OpenAI(base_url=f"{base}/api/v1", api_key="none") as client, (SAMPLES / name).open("rb") as file:
             heard = client.audio.transcriptions.create(model="whisper-1", file=file, response_format="verbose_json")
         same = heard.text.strip() == truth["text"]
         different += not same
