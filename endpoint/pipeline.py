@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import structlog
 
@@ -17,12 +17,12 @@ from endpoint.audio.decode import Decoder
 from endpoint.audio.spans import find_spans
 from endpoint.audio.window import cut, pack
 from endpoint.errors import EndpointError, EngineFailed, NotReady
+from endpoint.fanout import Progress, decode_each, ignore
 from endpoint.multilingual import pack_by_language
-from endpoint.repair import decode_fully, settle_language
-from endpoint.tasks import Places, in_order, together
+from endpoint.repair import settle_language
+from endpoint.tasks import together
 from endpoint.text.assemble import Assembler, language_shares
 from endpoint.text.coverage import account
-from endpoint.text.judge import is_silence
 from endpoint.types import (
     SAMPLE_RATE,
     Audio,
@@ -39,17 +39,20 @@ from endpoint.types import (
 log = structlog.get_logger(__name__)
 
 DETECT_WINDOWS = 8  # spread over the file
-PROMPT_RESET_TEMPERATURE = 0.5  # openai/whisper transcribe.py
-PROMPT_CHARACTERS = 2_000  # more than 223 tokens of any language hold
-WINDOWS_AT_ONCE = 32  # of one file; a long file leaves room in the engine's batch for others
+SECOND_AT_ONCE = 4  # windows of a stream after those of its beginning
 
-Progress = Callable[[int, int], None]  # windows done, windows in all; 0 done once the file is known to be audio
-Take = Callable[[list[Hypothesis]], Awaitable[None]]
 Heard = Callable[[Sequence[Segment]], None]  # segments that nothing changes any more, in order
 
 
-def _ignore(done: int, total: int) -> None:
-    """The Progress that nobody follows."""
+@dataclass(frozen=True)
+class _Work:
+    """What was decoded of a file. decoded: when its sound was there, a time.perf_counter()."""
+
+    audio: Audio
+    speech: tuple[Span, ...] | None
+    windows: Sequence[Window]
+    hypotheses: Sequence[Hypothesis]
+    decoded: float
 
 
 class Pipeline:
@@ -99,11 +102,12 @@ class Pipeline:
         self,
         data: bytes | bytearray,
         options: Options,
-        progress: Progress = _ignore,
+        progress: Progress = ignore,
         heard: Heard | None = None,
     ) -> Transcript:
         """Transcribe one file of any container.
 
+        progress: called with 0 done once the file is known to be audio.
         heard: given every segment as soon as it is settled. The language of the file is then decided by what was
         heard so far, else by the whole of it.
         Raises InvalidAudio, TooLarge and DeadlineExceeded for the file, InvalidRequest for the options,
@@ -111,25 +115,16 @@ class Pipeline:
         """
         await self.check()
         began = time.perf_counter()
-        audio = await self._decoder.decode(data, options.vad is not None)
-        decoded = time.perf_counter()
-        # In a thread: 0.1 s for four hours, in which the event loop serves others.
-        speech, windows = await asyncio.to_thread(_windows, audio, options, self._longest)
-        if speech and options.multilingual:
-            windows = await pack_by_language(self._engine, audio, speech, self._longest, options)
-        progress(0, len(windows))
         assembler = Assembler(options)
         if heard is None:
-            hypotheses = await self.run(windows, options, progress)
-            hypotheses = await settle_language(self._engine, hypotheses, options)
-            assembler.feed(hypotheses)
+            work = await self._whole(data, options, progress, assembler)
         else:
-            hypotheses = await self._tell(windows, options, progress, assembler, heard)
-        timings = {"decode": decoded - began, "engine": time.perf_counter() - decoded}
-        transcript = assembler.finish(audio.duration_ms, timings)
-        if speech is not None:
-            transcript = account(transcript, speech)
-        self._count(windows, hypotheses, transcript)
+            work = await self._aloud(data, options, progress, assembler, heard)
+        timings = {"decode": work.decoded - began, "engine": time.perf_counter() - work.decoded}
+        transcript = assembler.finish(work.audio.duration_ms, timings)
+        if work.speech is not None:
+            transcript = account(transcript, work.speech)
+        self._count(work.windows, work.hypotheses, transcript)
         return transcript
 
     def _count(self, windows: Sequence[Window], hypotheses: Sequence[Hypothesis], transcript: Transcript) -> None:
@@ -140,79 +135,94 @@ class Pipeline:
             total = self.counts["uncovered_ms"]
             log.warning("speech without text", coverage=transcript.coverage, spans=transcript.uncovered, total_ms=total)
 
-    async def run(self, windows: Sequence[Window], options: Options, progress: Progress = _ignore) -> list[Hypothesis]:
+    async def run(self, windows: Sequence[Window], options: Options, progress: Progress = ignore) -> list[Hypothesis]:
         """Hypotheses of `windows`, in their order; a failure cancels the rest."""
         done = list[Hypothesis]()
 
-        async def keep(found: list[Hypothesis]) -> None:
+        async def keep(found: list[Hypothesis], _: bool) -> None:
             done.extend(found)
 
-        await self._decode(windows, options, progress, keep, WINDOWS_AT_ONCE)
+        await decode_each(self._engine, windows, options, progress, keep)
         return done
 
-    async def _tell(
-        self, windows: Sequence[Window], options: Options, progress: Progress, assembler: Assembler, heard: Heard
-    ) -> list[Hypothesis]:
-        """The same, each window settled and told as soon as those before it are; the first one soon."""
-        done, followers = list[Hypothesis](), iter([*windows[1:], None])
+    async def _whole(
+        self, data: bytes | bytearray, options: Options, progress: Progress, assembler: Assembler
+    ) -> _Work:
+        audio = await self._decoder.decode(data, options.vad is not None)
+        decoded = time.perf_counter()
+        speech, windows = await self._plan(audio, options)
+        progress(0, len(windows))
+        hypotheses = await self.run(windows, options, progress)
+        hypotheses = await settle_language(self._engine, hypotheses, options)
+        assembler.feed(hypotheses)
+        return _Work(audio, speech, windows, hypotheses, decoded)
 
-        async def tell(found: list[Hypothesis]) -> None:
-            settled = await settle_language(self._engine, found, options, done)
-            done.extend(settled)
-            follower = next(followers)
-            if segments := assembler.feed(settled, shared=follower is not None and follower.overlap > 0):
+    async def _aloud(
+        self, data: bytes | bytearray, options: Options, progress: Progress, assembler: Assembler, heard: Heard
+    ) -> _Work:
+        """The same, each window settled and told as soon as those before it are.
+
+        The first minute of a long recording is decoded while voice activity still listens to the rest.
+        """
+        hypotheses, windows, start = list[Hypothesis](), list[Window](), 0
+
+        async def tell(found: list[Hypothesis], shared: bool) -> None:
+            settled = await settle_language(self._engine, found, options, hypotheses)
+            hypotheses.extend(settled)
+            if segments := assembler.feed(settled, shared=shared):
                 heard(segments)
 
-        await self._decode(windows, options, progress, tell, first=1)
-        return done
-
-    async def _decode(
-        self, windows: Sequence[Window], options: Options, progress: Progress, take: Take, first: int
-    ) -> None:
-        """Decode windows, `first` of them at once to begin with; `take` gets each one's hypotheses in order."""
-        if options.condition_on_previous_text:
-            await self._decode_in_turn(windows, options, progress, take)
-            return
-        places = Places(first, WINDOWS_AT_ONCE)
-        done = 0
-
-        async def one(window: Window) -> list[Hypothesis]:
-            nonlocal done
-            async with places:
-                found = await decode_fully(self._engine, window, options)
-            done += 1
+        beginning = asyncio.get_running_loop().create_future()
+        decoding = asyncio.ensure_future(self._decoder.decode(data, options.vad is not None, beginning.set_result))
+        try:
+            await asyncio.wait({decoding, beginning}, return_when=asyncio.FIRST_COMPLETED)
+            if beginning.done() and not (options.multilingual or options.condition_on_previous_text):
+                windows = _first_windows(beginning.result(), options, self._longest)
+                progress(0, len(windows))
+                await decode_each(self._engine, windows, options, ignore, tell, first=1)
+                start = windows[-1].speech[-1].end if windows else 0
+            audio = await decoding
+            decoded, done = time.perf_counter(), len(windows)
+            speech, rest = await self._plan(audio, options, start)
+            windows += rest
             progress(done, len(windows))
-            return found
+            first = SECOND_AT_ONCE if done else 1
+            await decode_each(self._engine, rest, options, lambda n, m: progress(done + n, done + m), tell, first=first)
+            return _Work(audio, speech, windows, hypotheses, decoded)
+        finally:
+            decoding.cancel()
+            await asyncio.gather(decoding, return_exceptions=True)
 
-        await in_order(map(one, windows), take)
-
-    async def _decode_in_turn(
-        self, windows: Sequence[Window], options: Options, progress: Progress, take: Take
-    ) -> None:
-        """One window after the other, each prompted with the text before it, as the reference does."""
-        given, texts = options, list[str]()
-        for number, window in enumerate(windows, 1):
-            found = await decode_fully(self._engine, window, given)
-            # Text that took a high temperature is no good guide to what follows, nor is what was heard in silence.
-            texts += [h.text for h in found if h.temperature <= PROMPT_RESET_TEMPERATURE and not is_silence(h)]
-            given = replace(options, prompt="".join([options.prompt or "", *texts])[-PROMPT_CHARACTERS:])
-            progress(number, len(windows))
-            await take(found)
+    async def _plan(
+        self, audio: Audio, options: Options, start: int = 0
+    ) -> tuple[tuple[Span, ...] | None, list[Window]]:
+        """Where there is speech, None if nobody wants to know; and the windows to decode, from sample `start` on."""
+        # In a thread: 0.1 s for four hours, in which the event loop serves others.
+        speech, windows = await asyncio.to_thread(_windows, audio, options, self._longest, start)
+        if speech and options.multilingual:
+            windows = await pack_by_language(self._engine, audio, speech, self._longest, options)
+        return speech, windows
 
     async def detect(self, data: bytes | bytearray, options: Options) -> tuple[Mapping[str, float], int]:
         """(probability of each language, length in ms) of a file, heard in up to DETECT_WINDOWS of its windows."""
         await self.check()
         audio = await self._decoder.decode(data, options.vad is not None)
-        _, windows = await asyncio.to_thread(_windows, audio, options, self._longest)
+        _, windows = await asyncio.to_thread(_windows, audio, options, self._longest, 0)
         windows = windows or cut(audio, self._longest)  # no speech found: the model's guess is better than none
         some = windows[:: -(-len(windows) // DETECT_WINDOWS)]
         heard = await together(self._engine.detect(window, options) for window in some)
         return language_shares(heard), audio.duration_ms
 
 
-def _windows(audio: Audio, options: Options, longest: int) -> tuple[tuple[Span, ...] | None, list[Window]]:
-    """Where there is speech, None if nobody wants to know; and the windows to decode, of at most `longest` samples."""
+def _windows(audio: Audio, options: Options, longest: int, start: int) -> tuple[tuple[Span, ...] | None, list[Window]]:
     if options.vad is None or audio.speech is None:
         return None, cut(audio, longest)
     speech = find_spans(audio.speech, len(audio.samples), options.vad)
-    return speech, pack(audio, speech, longest)
+    return speech, pack(audio, [span for span in speech if span.start >= start], longest)
+
+
+def _first_windows(beginning: Audio, options: Options, longest: int) -> list[Window]:
+    """Windows of the speech in the beginning of a recording; its last span may go on, so it is left to the rest."""
+    assert options.vad is not None
+    assert beginning.speech is not None
+    return pack(beginning, find_spans(beginning.speech, len(beginning.samples), options.vad)[:-1], longest)

@@ -11,7 +11,8 @@ import pytest
 
 from endpoint.engine.fake import FakeEngine
 from endpoint.errors import ConfigError, EndpointError, EngineFailed, InvalidAudio, NotReady
-from endpoint.pipeline import DETECT_WINDOWS, PROMPT_CHARACTERS, WINDOWS_AT_ONCE, Pipeline
+from endpoint.fanout import PROMPT_CHARACTERS, WINDOWS_AT_ONCE
+from endpoint.pipeline import DETECT_WINDOWS, Pipeline
 from endpoint.types import SAMPLE_RATE, Audio, EngineInfo, Hypothesis, Options, Samples, Window
 
 PLAIN = Options(vad=None)
