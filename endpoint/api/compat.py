@@ -42,10 +42,9 @@ def compat_routes(door: Door) -> APIRouter:
 
     async def transcribe(request: Request, model: str = "") -> CompatTranscript:
         """Text and segments of a recording, as older Whisper services answered."""
-        async with received(door, request, CompatForm) as (file, fields):
-            door.check_model(model)
+        async with received(door, request, CompatForm, model) as (chosen, file, fields):
             options = fields.options(door.settings.vad)
-            transcript = await while_connected(request.receive, door.pipeline.transcribe(file, options))
+            transcript = await while_connected(request.receive, chosen.transcribe(file, options))
         request.state.audio_seconds = transcript.duration_ms / 1000
         return CompatTranscript.model_validate(_old_style(transcript))
 
@@ -69,9 +68,9 @@ def compat_routes(door: Door) -> APIRouter:
     @router.post("/detect-language", **detection)
     async def detect_language(request: Request) -> CompatLanguage:
         """The language spoken in a recording; `/v1/audio/detect-language` says more."""
-        async with received(door, request, DetectionForm) as (file, fields):
+        async with received(door, request, DetectionForm) as (chosen, file, fields):
             options = fields.options(door.settings.vad)
-            shares, _ = await while_connected(request.receive, door.pipeline.detect(file, options))
+            shares, _ = await while_connected(request.receive, chosen.detect(file, options))
         code = max(shares, key=lambda name: shares[name])
         return CompatLanguage(detected_language=NAMES[code], language_code=code, confidence=shares[code])
 
@@ -89,7 +88,7 @@ def compat_routes(door: Door) -> APIRouter:
         async with received_body(door, request) as data:
             file, parameters = _inputs(request.headers.get("content-type", ""), data)
             options = replace(parameters.options(), vad=door.settings.vad)
-            transcript = await while_connected(request.receive, door.pipeline.transcribe(file, options))
+            transcript = await while_connected(request.receive, door.models.find("").transcribe(file, options))
         request.state.audio_seconds = transcript.duration_ms / 1000
         return reply(transcript, parameters)
 

@@ -14,6 +14,7 @@ from endpoint.errors import (
     EndpointError,
     EngineFailed,
     InvalidAudio,
+    InvalidKey,
     InvalidRequest,
     MethodNotAllowed,
     ModelNotFound,
@@ -28,6 +29,7 @@ from endpoint.errors import (
 STATUS: dict[type[EndpointError], int] = {
     InvalidRequest: 400,
     InvalidAudio: 400,
+    InvalidKey: 401,
     ModelNotFound: 404,
     RouteNotFound: 404,
     MethodNotAllowed: 405,
@@ -52,7 +54,7 @@ def status_of(error: EndpointError) -> int:
 
 
 def error_response(error: EndpointError) -> JSONResponse:
-    """OpenAI's error body: message, type, param and code, all present; `Retry-After` in whole seconds with a 503."""
+    """OpenAI's error body: message, type, param and code, all present; the headers that go with 401 and 503."""
     status = status_of(error)
     body = {
         "message": error.message,
@@ -60,7 +62,11 @@ def error_response(error: EndpointError) -> JSONResponse:
         "param": error.param,
         "code": error.code,
     }
-    headers = {"retry-after": str(error.retry_after)} if isinstance(error, Unavailable) else None
+    headers = dict[str, str]()
+    if isinstance(error, Unavailable):
+        headers["retry-after"] = str(error.retry_after)  # seconds
+    elif isinstance(error, InvalidKey):
+        headers["www-authenticate"] = "Bearer"
     return JSONResponse({"error": body}, status, headers)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from fastapi import Request
 
@@ -15,20 +15,28 @@ from endpoint.api.upload import read_body, read_form
 from endpoint.errors import InvalidRequest
 from endpoint.outgoing import fetch
 
+if TYPE_CHECKING:
+    from endpoint.pipeline import Pipeline
+
 F = TypeVar("F", bound=AudioForm)
 MIB = 1024 * 1024
 
 
 @asynccontextmanager
-async def received(door: Door, request: Request, form: type[F]) -> AsyncIterator[tuple[bytearray, F]]:
-    """The file and the checked fields of a request that holds a place and has a deadline."""
-    await door.check()
+async def received(
+    door: Door, request: Request, form: type[F], model: str = ""
+) -> AsyncIterator[tuple[Pipeline, bytearray, F]]:
+    """The model, the file and the checked fields of a request that holds a place and has a deadline.
+
+    model: named in the path; it comes before the one in the form.
+    """
+    await door.check_any()
     with door.admission.place():
         async with deadline(door.settings.request_timeout_seconds):
             upload = await read_form(request.receive, request.headers, door.settings.max_upload_mb * MIB)
             fields = parse_fields(form, upload.fields)
-            door.check_model(fields.model)
-            yield await _file_or_url(door, request, upload.file, fields.url), fields
+            chosen = door.models.find(model or fields.model)
+            yield chosen, await _file_or_url(door, request, upload.file, fields.url), fields
 
 
 async def _file_or_url(door: Door, request: Request, file: bytearray | None, url: str) -> bytearray:
@@ -44,7 +52,7 @@ async def _file_or_url(door: Door, request: Request, file: bytearray | None, url
 @asynccontextmanager
 async def received_body(door: Door, request: Request) -> AsyncIterator[bytearray]:
     """The whole body of a request that holds a place and has a deadline."""
-    await door.check()
+    await door.check_any()
     with door.admission.place():
         async with deadline(door.settings.request_timeout_seconds):
             yield await read_body(request.receive, request.headers, door.settings.max_upload_mb * MIB)

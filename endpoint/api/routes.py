@@ -90,28 +90,27 @@ def openai_routes(door: Door) -> APIRouter:
     @router.post("/audio/detect-language", **detection)
     async def detect_language(request: Request) -> DetectedLanguage:
         """The language spoken in a recording: one decoder step in up to eight of its windows. An extension."""
-        async with received(door, request, DetectionForm) as (file, fields):
-            work = door.pipeline.detect(file, fields.options(door.settings.vad))
+        async with received(door, request, DetectionForm) as (model, file, fields):
+            work = model.detect(file, fields.options(door.settings.vad))
             return _detected(*await while_connected(request.receive, work))
 
     @router.get("/models", responses=error_responses(), tags=["models"])
     async def list_models() -> ModelList:
-        """The model served."""
-        return ModelList(data=[_card(door)])
+        """The models served, by the names that clients may send."""
+        return ModelList(data=[_card(door, name) for name in door.models.names.listed])
 
     @router.get("/models/{model:path}", responses=error_responses(404), tags=["models"])
     async def retrieve_model(model: str) -> Model:
-        """The model served, by its name or one of OpenAI's."""
-        door.check_model(model or "/")
-        return _card(door)
+        """A model served, by its name, an alias of it or a name of OpenAI's."""
+        return _card(door, model or "/")
 
     return router
 
 
 async def _answer(door: Door, request: Request, form: type[TranslationForm]) -> Response:
-    async with received(door, request, form) as (file, fields):
+    async with received(door, request, form) as (model, file, fields):
         options = fields.options(door.settings.vad)
-        transcript = await while_connected(request.receive, door.pipeline.transcribe(file, options))
+        transcript = await while_connected(request.receive, model.transcribe(file, options))
     request.state.audio_seconds = transcript.duration_ms / 1000
     body, media_type = render(transcript, fields.response_format, segments=fields.lists_segments)
     return Response(body, media_type=media_type)
@@ -123,6 +122,6 @@ def _detected(probabilities: Mapping[str, float], duration_ms: int) -> DetectedL
     return DetectedLanguage(**rows[0].model_dump(), duration=duration_ms / 1000, languages=rows)
 
 
-def _card(door: Door) -> Model:
-    info = door.pipeline.info
-    return Model(id=info.model, created=info.created, owned_by="whisper-endpoint")
+def _card(door: Door, name: str) -> Model:
+    created = door.models.find(name).info.created
+    return Model(id=door.models.names.shown(name), created=created, owned_by="whisper-endpoint")

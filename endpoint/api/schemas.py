@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic_core import PydanticCustomError
 
 from endpoint.api.chunking import STRATEGY, Chunking, put_nested
+from endpoint.config import NO_BEAMS
 from endpoint.errors import InvalidRequest
 from endpoint.languages import find_language
 from endpoint.text.format import ResponseFormat
@@ -44,7 +45,7 @@ class AudioForm(Chunking):
     model_config = ConfigDict(frozen=True, extra="ignore", json_schema_extra=_add_file)
 
     model: str = Field(
-        "", description="A name of /v1/models, or one of OpenAI's, which mean the served model; empty: that model."
+        "", description="A name of /v1/models, an alias, or a name of OpenAI's; empty: the server's default."
     )
     url: str = Field(
         "",
@@ -203,6 +204,8 @@ def _refuse_unsupported(name: str, value: str) -> None:
             reason = "streaming is not built yet; leave `stream` out"
         case "response_format", "diarized_json":
             reason = "telling speakers apart is not built yet; ask for `verbose_json`"
+        case "beam_size", size if size != "1":
+            reason = NO_BEAMS
         case _ if field in _UNSUPPORTED_FIELDS:
             reason = "this field is not supported yet; leave it out"
     if reason:
@@ -325,7 +328,8 @@ class Index(Reply):
 
 class Version(Reply):
     version: str = Field(description="Of this server.")
-    model: str
+    model: str = Field(description="What requests that name no model get.")
+    models: list[str]
     engine: str
     engine_version: str
     device: str
