@@ -56,14 +56,17 @@ class _Work:
 
 
 class Pipeline:
-    """Owns the decoder and the engine. `window_seconds` is the longest window the model is given.
+    """Owns an engine; the decoder may be shared with pipelines that start and stop together with this one.
+
+    window_seconds: of the longest window the model is given. language: of files for which none is asked.
 
     counts: what was done since the start: files, windows, windows decoded again (`repeated`), milliseconds of speech
     that got no text (`uncovered_ms`).
     """
 
-    def __init__(self, engine: Engine, decoder: Decoder, window_seconds: float) -> None:
+    def __init__(self, engine: Engine, decoder: Decoder, window_seconds: float, language: str | None = None) -> None:
         self._engine, self._decoder = engine, decoder
+        self._language = language if engine.info.multilingual else None
         self._longest = int(window_seconds * SAMPLE_RATE)
         self.counts: Counter[str] = Counter()
         self._ready = False
@@ -114,6 +117,7 @@ class Pipeline:
         NotReady and EngineFailed for the engine.
         """
         await self.check()
+        options = options.spoken_in(self._language)
         began = time.perf_counter()
         assembler = Assembler(options)
         if heard is None:

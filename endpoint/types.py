@@ -6,7 +6,7 @@ Times are integers: samples before the engine, milliseconds after it. Offsets tr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -77,6 +77,12 @@ class Options:
     words: bool = False
     logprobs: bool = False
     vad: VadOptions | None = VadOptions()
+
+    def spoken_in(self, language: str | None) -> Options:
+        """The same in `language`, unless they say anything of languages themselves."""
+        if language is None or self.language or self.languages or self.multilingual:
+            return self
+        return replace(self, language=language)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from endpoint.api.app import create_app
 from endpoint.config import Settings
 from endpoint.errors import EndpointError, InvalidAudio
+from endpoint.models import Models, Names
 from endpoint.types import EngineInfo, Options, Segment, Task, Transcript, Usage, Word
 
 AUDIO = b"RIFF, as far as the stand-in cares" * 10
@@ -105,19 +106,27 @@ class StandIn:
         return {"en": 0.9, "de": 0.1}, self.transcript.duration_ms
 
 
-def app_of(core: StandIn, **settings: object) -> FastAPI:
-    return create_app(Settings(engine="fake", **settings), core)
+Cores = StandIn | Mapping[str, StandIn]  # the only model's, or by served name
 
 
-def client_of(core: StandIn, **settings: object) -> httpx.AsyncClient:
+def app_of(cores: Cores, **settings: object) -> FastAPI:
+    if isinstance(cores, StandIn):
+        made = Settings(engine="fake", **{"served_model_name": "whisper-test"} | settings)
+        cores = {made.model_name: cores}
+    else:
+        made = Settings(engine="fake", models=",".join(f"{name}=hub/{name}" for name in cores), **settings)
+    return create_app(made, Models(Names.of(made), cores))
+
+
+def client_of(cores: Cores, **settings: object) -> httpx.AsyncClient:
     """A client that calls the application in this loop; the lifespan is not run."""
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app_of(core, **settings)), base_url="http://test")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app_of(cores, **settings)), base_url="http://test")
 
 
 @contextmanager
-def serve(core: StandIn, **settings: object) -> Iterator[str]:
+def serve(cores: Cores, **settings: object) -> Iterator[str]:
     """A live server on a port of its own, in a thread; gives its base URL."""
-    server = uvicorn.Server(uvicorn.Config(app_of(core, **settings), log_config=None, ws="none"))
+    server = uvicorn.Server(uvicorn.Config(app_of(cores, **settings), log_config=None, ws="none"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

@@ -42,6 +42,7 @@ async def test_version_and_index():
     assert (await get("/version")).json() == {
         "version": __version__,
         "model": "whisper-test",
+        "models": ["whisper-test"],
         "engine": "fake",
         "engine_version": "1.0",
         "device": "none",
@@ -103,7 +104,7 @@ def test_every_error_has_a_status():
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, EndpointError)]
     assert set(STATUS) <= set(kinds)
     for kind in kinds:
-        assert status_of(kind("x")) in {400, 404, 405, 413, 500, 503, 504}
+        assert status_of(kind("x")) in {400, 401, 404, 405, 413, 500, 503, 504}
         assert isinstance(kind("x").code, str)
 
 

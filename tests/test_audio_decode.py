@@ -237,6 +237,15 @@ async def test_closing_ends_requests_and_refuses_more(slow: bytes) -> None:
             await decoder.decode(WAV)
 
 
+async def test_to_start_and_to_close_again_does_nothing() -> None:
+    """Several models share one pool, and each starts and closes it."""
+    async with pool(1) as decoder:
+        (child,) = children()
+        await decoder.start()
+        assert children() == {child}
+        await decoder.close()
+
+
 async def test_a_process_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "canary")
     async with pool(1):

@@ -109,6 +109,7 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 @pytest.mark.parametrize("command", ["serve", "doctor"])
 def test_wrong_settings_are_named_in_a_line(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "PORT" in fails(capsys, command, "--port", "many")
+    assert "DEFAULT_MODEL: b is not served" in fails(capsys, command, "--models", "a=demo", "--default-model", "b")
 
 
 # ---- transcribe -----------------------------------------------------------------------------------
@@ -237,6 +238,14 @@ def test_doctor_says_what_is_wrong_with_a_model(tmp_path: Path) -> None:
     assert "config.json" in findings(Settings(model_id=str(tmp_path)))["model"].advice
     assert "no such folder" in findings(Settings(model_id="/no/such/model"))["model"].advice
     assert findings(Settings(model_id="somebody/whisper"))["model"].advice == ""
+
+
+def test_doctor_looks_at_every_model(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(doctor, "_harmful", list)
+    assert main(["doctor", "--engine", "fake", "--models", "tiny=demo,other=/no/such"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert any("✓ model tiny" in line for line in lines)
+    assert any("✗ model other" in line and "no such folder" in line for line in lines)
 
 
 @pytest.mark.parametrize(("model", "status"), [("", 0), ("/no/such[/red]", 1)])

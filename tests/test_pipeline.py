@@ -140,6 +140,19 @@ async def test_progress_counts_every_window_once(in_turn: bool) -> None:
     assert seen == [(k, total) for k in range(total + 1)]
 
 
+@pytest.mark.parametrize(("multilingual", "heard"), [(True, "de"), (False, None)])
+async def test_the_servers_language_is_that_of_files_for_which_none_is_asked(
+    multilingual: bool, heard: str | None
+) -> None:
+    engine = Engine()
+    engine._info = replace(engine.info, multilingual=multilingual)
+    pipeline = Pipeline(engine, Sounds(sound(3000, 3000)), SECONDS, "de")
+    await pipeline.start()
+    await pipeline.transcribe(b"", PLAIN)
+    await pipeline.transcribe(b"", replace(PLAIN, language="fr"))
+    assert [options.language for _, options in engine.asked] == [heard, "fr"]
+
+
 # ---- failures and cancellation --------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""The application: every route, the middleware and the error handlers, around a core that is handed in."""
+"""The application: every route, the middleware and the error handlers, around models that are handed in."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
+from fastapi.security import HTTPBearer
 
 from endpoint import __version__
 from endpoint.api.compat import compat_routes
 from endpoint.api.door import Door
 from endpoint.api.errors import install_error_handlers
+from endpoint.api.keys import SharedKey
 from endpoint.api.log import RequestLog
 from endpoint.api.routes import PREFIXES, openai_routes
 from endpoint.api.system import docs_assets, system_routes
 from endpoint.config import Settings
 
 if TYPE_CHECKING:
-    from endpoint.pipeline import Pipeline
+    from endpoint.models import Models
 
 _ABOUT = """Speech to text with Whisper, behind OpenAI's audio API.
 
@@ -26,12 +28,12 @@ Every path under `/v1` answers under `/api/v1` too. Every error has OpenAI's bod
 """
 
 
-def create_app(settings: Settings, pipeline: Pipeline) -> FastAPI:
-    """The ASGI application. Its lifespan starts the core in the background and closes it at the end.
+def create_app(settings: Settings, models: Models) -> FastAPI:
+    """The ASGI application. Its lifespan starts the models in the background and closes them at the end.
 
     `app.state.door.draining = True` makes /ready fail while requests in flight are finished.
     """
-    door = Door(settings, pipeline)
+    door = Door(settings, models)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -49,6 +51,7 @@ def create_app(settings: Settings, pipeline: Pipeline) -> FastAPI:
         docs_url=None,  # FastAPI's page loads its scripts from the internet; ours is in system.py
         redoc_url=None,
         redirect_slashes=False,  # a redirected upload would be sent twice
+        dependencies=[Security(HTTPBearer(auto_error=False))] if settings.api_key else [],  # /docs asks for the key
     )
     app.state.door = door
     routes = openai_routes(door)
@@ -58,5 +61,7 @@ def create_app(settings: Settings, pipeline: Pipeline) -> FastAPI:
     app.include_router(compat_routes(door))
     app.mount("/docs", docs_assets())
     install_error_handlers(app)
-    app.add_middleware(RequestLog)
+    if settings.api_key is not None:
+        app.add_middleware(SharedKey, key=settings.api_key.get_secret_value())
+    app.add_middleware(RequestLog)  # the last added is the first called
     return app

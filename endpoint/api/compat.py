@@ -42,8 +42,7 @@ def compat_routes(door: Door) -> APIRouter:
 
     async def transcribe(request: Request, model: str = "") -> CompatTranscript:
         """Text and segments of a recording, as older Whisper services answered."""
-        async with received(door, request, CompatForm) as given:
-            door.check_model(model)
+        async with received(door, request, CompatForm, model) as given:
             options = given.fields.options(door.settings.vad)
             transcript = await while_connected(request.receive, given.pipeline.transcribe(given.file, options))
         request.state.audio_seconds = transcript.duration_ms / 1000
@@ -89,7 +88,7 @@ def compat_routes(door: Door) -> APIRouter:
         async with received_body(door, request) as data:
             file, parameters = _inputs(request.headers.get("content-type", ""), data)
             options = replace(parameters.options(), vad=door.settings.vad)
-            transcript = await while_connected(request.receive, door.pipeline.transcribe(file, options))
+            transcript = await while_connected(request.receive, door.models.find("").transcribe(file, options))
         request.state.audio_seconds = transcript.duration_ms / 1000
         return reply(transcript, parameters)
 

@@ -14,6 +14,7 @@ from endpoint.errors import (
     EndpointError,
     EngineFailed,
     InvalidAudio,
+    InvalidKey,
     InvalidRequest,
     MethodNotAllowed,
     ModelNotFound,
@@ -28,6 +29,7 @@ from endpoint.errors import (
 STATUS: dict[type[EndpointError], int] = {
     InvalidRequest: 400,
     InvalidAudio: 400,
+    InvalidKey: 401,
     ModelNotFound: 404,
     RouteNotFound: 404,
     MethodNotAllowed: 405,
@@ -63,8 +65,12 @@ def error_body(error: EndpointError) -> dict[str, dict[str, str | None]]:
 
 
 def error_response(error: EndpointError) -> JSONResponse:
-    """The error body with its status; `Retry-After` in whole seconds with a 503."""
-    headers = {"retry-after": str(error.retry_after)} if isinstance(error, Unavailable) else None
+    """The error body with its status, and the headers that go with 401 and 503."""
+    headers = dict[str, str]()
+    if isinstance(error, Unavailable):
+        headers["retry-after"] = str(error.retry_after)  # seconds
+    elif isinstance(error, InvalidKey):
+        headers["www-authenticate"] = "Bearer"
     return JSONResponse(error_body(error), status_of(error), headers)
 
 

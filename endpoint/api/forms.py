@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic_core import PydanticCustomError
 
 from endpoint.api.chunking import STRATEGY, Chunking, put_nested
+from endpoint.config import NO_BEAMS
 from endpoint.errors import InvalidRequest
 from endpoint.languages import find_language
 from endpoint.text.format import ResponseFormat
@@ -43,7 +44,7 @@ class AudioForm(Chunking):
     model_config = ConfigDict(frozen=True, extra="ignore", json_schema_extra=_add_file)
 
     model: str = Field(
-        "", description="A name of /v1/models, or one of OpenAI's, which mean the served model; empty: that model."
+        "", description="A name of /v1/models, an alias, or a name of OpenAI's; empty: the server's default."
     )
     url: str = Field(
         "",
@@ -222,6 +223,8 @@ def _refuse_unsupported(name: str, value: str) -> None:
     field = name.partition("[")[0]
     reason = ""
     match field, value.lower():
+        case "beam_size", size if size != "1":
+            reason = NO_BEAMS
         case ("response_format", "diarized_json") | ("known_speaker_names" | "known_speaker_references", _):
             reason = _SPEAKERS
     if reason:

@@ -41,16 +41,19 @@ class Received(Generic[F]):
 
 
 @asynccontextmanager
-async def received(door: Door, request: Request, form: type[F]) -> AsyncIterator[Received[F]]:
-    """The files and the checked fields of a request that holds a place and has a deadline."""
-    await door.check()
+async def received(door: Door, request: Request, form: type[F], model: str = "") -> AsyncIterator[Received[F]]:
+    """The files and the checked fields of a request that holds a place and has a deadline.
+
+    model: named in the path; it comes before the one in the form.
+    """
+    await door.check_any()
     with door.admission.place():
         async with deadline(door.settings.request_timeout_seconds):
             upload = await read_form(request.receive, request.headers, door.settings.max_upload_mb * MIB)
             fields = parse_fields(form, upload.fields)
-            door.check_model(fields.model)
+            pipeline = door.models.find(model or fields.model)
             files = await _files_or_url(door, request, upload, fields.url)
-            yield Received(fields, files, upload.several, door.pipeline)
+            yield Received(fields, files, upload.several, pipeline)
 
 
 async def _files_or_url(door: Door, request: Request, upload: Form, url: str) -> tuple[File, ...]:
@@ -67,7 +70,7 @@ async def _files_or_url(door: Door, request: Request, upload: Form, url: str) ->
 @asynccontextmanager
 async def received_body(door: Door, request: Request) -> AsyncIterator[bytearray]:
     """The whole body of a request that holds a place and has a deadline."""
-    await door.check()
+    await door.check_any()
     with door.admission.place():
         async with deadline(door.settings.request_timeout_seconds):
             yield await read_body(request.receive, request.headers, door.settings.max_upload_mb * MIB)

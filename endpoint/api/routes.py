@@ -62,14 +62,13 @@ def openai_routes(door: Door) -> APIRouter:
 
     @router.get("/models", responses=error_responses(), tags=["models"])
     async def list_models() -> ModelList:
-        """The model served."""
-        return ModelList(data=[_card(door)])
+        """The models served, by the names that clients may send."""
+        return ModelList(data=[_card(door, name) for name in door.models.names.listed])
 
     @router.get("/models/{model:path}", responses=error_responses(404), tags=["models"])
     async def retrieve_model(model: str) -> Model:
-        """The model served, by its name or one of OpenAI's."""
-        door.check_model(model or "/")
-        return _card(door)
+        """A model served, by its name, an alias of it or a name of OpenAI's."""
+        return _card(door, model or "/")
 
     return router
 
@@ -86,6 +85,6 @@ def _detected(probabilities: Mapping[str, float], duration_ms: int) -> DetectedL
     return DetectedLanguage(**rows[0].model_dump(), duration=duration_ms / 1000, languages=rows)
 
 
-def _card(door: Door) -> Model:
-    info = door.pipeline.info
-    return Model(id=info.model, created=info.created, owned_by="whisper-endpoint")
+def _card(door: Door, name: str) -> Model:
+    created = door.models.find(name).info.created
+    return Model(id=door.models.names.shown(name), created=created, owned_by="whisper-endpoint")

@@ -163,7 +163,8 @@ class Index(Reply):
 
 class Version(Reply):
     version: str = Field(description="Of this server.")
-    model: str
+    model: str = Field(description="What requests that name no model get.")
+    models: list[str]
     engine: str
     engine_version: str
     device: str

@@ -195,7 +195,9 @@ class Decoder:
         self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="decode")
 
     async def start(self) -> None:
-        """Start the processes and wait until each can decode. Raises ConfigError if one cannot."""
+        """Start the processes and wait until each can decode; again does nothing. Raises ConfigError if one cannot."""
+        if self._children:
+            return
         loop = asyncio.get_running_loop()
         try:
             for _ in range(self._count):
