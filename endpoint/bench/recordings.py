@@ -43,7 +43,7 @@ class Workload:
 
 WORKLOADS = {
     "short": Workload("short", (2, 8), 64),
-    "packed": Workload("packed", (25, 29.9), 48),
+    "packed": Workload("packed", (25, 29.9), 64),
     "long": Workload("long", (600, 602), 4),
     "mixed": Workload("mixed", (2, 29.9), 60, tuple(CONTAINERS)),
 }
