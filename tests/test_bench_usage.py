@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import mmap
 import os
 import subprocess
 import sys
@@ -56,6 +57,20 @@ async def test_nothing_is_watched_without_a_process() -> None:
     async with watched(None) as usage:
         pass
     assert (usage.cpu_seconds, usage.peak_mib) == (0.0, 0.0)
+
+
+def test_memory_files_count_whether_mapped_or_not() -> None:
+    myself = Processes(os.getpid())
+    before = myself.memory_mib()
+    file = os.memfd_create("sound")
+    os.write(file, bytes(100 * 1024 * 1024))
+    opened = myself.memory_mib()
+    with mmap.mmap(file, 0, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE):
+        os.close(file)
+        mapped = myself.memory_mib()
+    assert opened - before == pytest.approx(100, abs=15)
+    assert mapped - before == pytest.approx(100, abs=15)
+    assert myself.memory_mib() - before == pytest.approx(0, abs=15)
 
 
 def test_a_wrong_number_is_refused() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from collections import defaultdict
 from contextlib import ExitStack
@@ -82,6 +83,7 @@ def main() -> int:
     parser.add_argument("--only", default=",".join((*SERVERS, *BARE)), help="who, separated by commas")
     parser.add_argument("--model", type=Path, default=DEMO_MODEL)
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # or those that stand still would stay for ever
     console = Console(width=180, soft_wrap=True)
     FOLDER.mkdir(parents=True, exist_ok=True)
     size, began = SMALL if args.small else FULL, datetime.now(UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,13 +42,21 @@ def encode(samples: Samples, name: str) -> bytes:
         stream = file.add_stream(kind.codec, rate=kind.rate, layout="mono")
         if kind.bit_rate:
             stream.bit_rate = kind.bit_rate
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format="s16", layout="mono")
-        frame.sample_rate = SAMPLE_RATE
         size = stream.codec_context.frame_size or SAMPLE_RATE
         resampler = AudioResampler(stream.format, "mono", kind.rate, frame_size=size)
-        for part in (*resampler.resample(frame), *resampler.resample(None), None):
-            file.mux(stream.encode(part))
+        for frame in (*_minutes(samples), None):
+            for part in resampler.resample(frame):
+                file.mux(stream.encode(part))
+        file.mux(stream.encode(None))
     return out.getvalue()
+
+
+def _minutes(samples: Samples) -> Iterator[AudioFrame]:
+    for start in range(0, len(samples), 60 * SAMPLE_RATE):
+        minute = np.ascontiguousarray(samples[None, start : start + 60 * SAMPLE_RATE])
+        frame = AudioFrame.from_ndarray(minute, format="s16", layout="mono")
+        frame.sample_rate = SAMPLE_RATE
+        yield frame
 
 
 def decode(path: Path) -> Samples:

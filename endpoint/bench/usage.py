@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 
@@ -33,10 +35,10 @@ class Processes:
     def __post_init__(self) -> None:
         try:
             self._root = psutil.Process(self.pid)
-            self._root.memory_full_info()
-        except psutil.NoSuchProcess as error:
+            _proportional_bytes(self.pid)
+        except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError) as error:
             raise InvalidRequest(f"--pid {self.pid}: there is no such process") from error
-        except psutil.AccessDenied as error:
+        except PermissionError as error:
             raise InvalidRequest(f"--pid {self.pid}: that process is another user's") from error
 
     def _all(self) -> Iterator[psutil.Process]:
@@ -53,12 +55,37 @@ class Processes:
         return total
 
     def memory_mib(self) -> float:
-        """Proportional set size: a page that n processes share counts 1/n in each of them."""
-        total = 0
+        """What would be free without the tree: its pages, those that n processes share as 1/n, and its memory files."""
+        pages, mapped, files = 0, set[int](), dict[int, int]()
         for process in self._all():
-            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                total += process.memory_full_info().pss
-        return total / MIB
+            with suppress(OSError, psutil.NoSuchProcess):  # it has ended
+                pages += _proportional_bytes(process.pid)
+                mapped |= _mapped_files(process.pid)
+                files |= _open_files(process.pid)
+        return (pages + sum(size for inode, size in files.items() if inode not in mapped)) / MIB
+
+
+def _proportional_bytes(pid: int) -> int:
+    """Proportional set size (proc(5), smaps_rollup)."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024
+
+
+def _mapped_files(pid: int) -> set[int]:
+    """Inodes of the memory files (memfd) that the process has mapped: those count among its pages."""
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    return {int(line.split()[4]) for line in lines if "/memfd:" in line}
+
+
+def _open_files(pid: int) -> dict[int, int]:
+    """Bytes of each memory file that the process holds open, by inode."""
+    found = dict[int, int]()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):  # closed meanwhile
+            if os.readlink(link).startswith("/memfd:"):
+                status = link.stat()
+                found[status.st_ino] = status.st_blocks * 512
+    return found
 
 
 @asynccontextmanager
