@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALL := deploy/install.sh $(BUILD)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format install install-dev demo-model demo-model-eval quality compare load lock clean
+.PHONY: help demo serve test check format install install-dev demo-model demo-model-eval quality compare feed load lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ quality: install-dev ## word errors, word times and costs beside other Whisper s
 compare: install-dev ## speed beside vLLM's own server, its bare engine, faster-whisper and openai-whisper (an hour)
 	benchmarks/install_peers.sh
 	$(BIN)/python -m benchmarks.compare
+
+feed: install-dev ## what everything but the model costs: decoding, voice activity, /health, memory (a quarter of an hour)
+	$(BIN)/python -m benchmarks.feed
 
 load: install-dev ## a minute of many different clients against a server of its own; LOAD_ARGS=--shape=soak --seconds=3600
 	$(BIN)/python -m loadtests $(LOAD_ARGS)
