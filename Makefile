@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALL := deploy/install.sh $(BUILD)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format install install-dev demo-model demo-model-eval quality compare feed load lock clean
+.PHONY: help demo serve test check format install install-dev demo-model demo-model-eval quality compare feed profile load lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ compare: install-dev ## speed beside vLLM's own server, its bare engine, faster-
 
 feed: install-dev ## what everything but the model costs: decoding, voice activity, /health, memory (a quarter of an hour)
 	$(BIN)/python -m benchmarks.feed
+
+profile: install-dev ## where a request's processor time goes, stage by stage, with the fake engine and the model
+	$(BIN)/python -m benchmarks.profile --engine fake
+	$(BIN)/python -m benchmarks.profile --engine vllm
 
 load: install-dev ## a minute of many different clients against a server of its own; LOAD_ARGS=--shape=soak --seconds=3600
 	$(BIN)/python -m loadtests $(LOAD_ARGS)
