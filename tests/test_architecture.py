@@ -28,6 +28,8 @@ MAY_IMPORT = {
     "net": set(),
     "log": set(),
     "outgoing": {"errors"},
+    "local": {"errors", "net"},
+    "bench": {"errors", "types"},
     "config": {"errors", "languages", "types"},
     "text": {"languages", "types"},
     "audio": {"config", "errors", "types"},
@@ -40,8 +42,21 @@ MAY_IMPORT = {
     "huggingface": {"errors", "languages", "types"},
     "api": {"config", "errors", "huggingface", "languages", "models", "outgoing", "pipeline", "tasks", "text", "types"},
     "wiring": {"api", "audio", "config", "engine", "errors", "models", "pipeline", "types"},
-    "commands": {"audio", "config", "engine", "errors", "languages", "log", "models", "text", "types", "wiring"},
-    "demo": {"net"},
+    "commands": {
+        "audio",
+        "bench",
+        "config",
+        "engine",
+        "errors",
+        "languages",
+        "local",
+        "log",
+        "models",
+        "text",
+        "types",
+        "wiring",
+    },
+    "demo": {"errors", "local"},
     "__main__": {"commands", "errors"},
 }
 
@@ -59,7 +74,9 @@ KEPT_TO = {
     "transformers": {"engine/align"},
     "tokenizers": {"engine/tokens"},
     "huggingface_hub": {"engine/checkpoint"},
-    "av": {"audio/worker", "commands/doctor"},  # media parsers run in the decoding processes; doctor asks the version
+    # Media parsers run in the decoding processes; doctor asks the version, bench reads its user's own files.
+    "av": {"audio/worker", "commands/doctor", "bench/containers"},
+    "psutil": {"bench/usage"},
     "onnxruntime": {"audio/vad"},
     "fastapi": {name for name in MODULES if name.startswith("api/")} | {"wiring"},
     "starlette": {name for name in MODULES if name.startswith("api/")},
@@ -73,7 +90,7 @@ ENVIRONMENT = {
     "config": "the reader of settings",
     "engine/vllm": "vLLM is configured by variables of its own, read when it is imported",
     "audio/vad": "onnxruntime's telemetry is turned off by a variable, in the decoding process",
-    "demo/__main__": "hands its environment on to the server it starts",
+    "local": "hands its environment on to the server it starts",
 }
 
 PURE = {"types", "languages", "errors", "audio/window", "audio/spans", "engine/prompt"} | {
@@ -102,7 +119,6 @@ TESTED_BY = {
     "api/receive": "test_api_upload",
     "api/routes": "test_api_transcriptions",
     "api/schemas": "test_api_transcriptions",
-    "commands/bench": "test_commands",
     "commands/doctor": "test_commands",
     "commands/serve": "test_commands",
     "commands/transcribe": "test_commands",
