@@ -1,6 +1,6 @@
 """Whether vLLM's LoRA does what an adapter merged into the weights does; decision 9. Prints JSON lines.
 
-python -m benchmarks.lora      (five minutes on two idle cores)
+python -m benchmarks.lora      (minutes: it starts six engines)
 
 A random adapter in peft's format for the demo model is used three ways: in no way, by vLLM (`enable_lora`), and merged
 into the weights, which is what it means. Of bundled recordings one by one, with a prompt, and both at once: the text,
@@ -71,7 +71,7 @@ def make(kind: str) -> tuple[Path, Path]:
     return adapter, merged
 
 
-async def hear(model: Path, adapter: Path | None = None, only: list[str] | None = None, words: bool = False) -> Any:
+async def hear(model: Path, adapter: Path | None = None, only: list[str] | None = None) -> Any:
     """What the model hears in each recording, or vLLM's error."""
     given: dict[str, Any] = {"enable_lora": True, "max_lora_rank": RANK} if adapter else {}
     if only:
@@ -88,12 +88,12 @@ async def hear(model: Path, adapter: Path | None = None, only: list[str] | None 
             plain, request = engine._engine.generate, LoRARequest(adapter.name, 1, str(adapter))
             engine._engine.generate = lambda *asked: plain(*asked, lora_request=request if ADAPTED.get() else None)
         for name, data in RECORDINGS.items():
-            heard[name] = await one(pipeline, data, words=words)
-        heard["with a prompt"] = await one(pipeline, RECORDINGS["english.wav"], words=words, prompt="red green blue")
-        both = [one(pipeline, data, words=words) for data in RECORDINGS.values()]
+            heard[name] = await one(pipeline, data)
+        heard["with a prompt"] = await one(pipeline, RECORDINGS["english.wav"], prompt="red green blue")
+        both = [one(pipeline, data) for data in RECORDINGS.values()]
         heard["both at once"] = await asyncio.gather(*both)
         if adapter is not None:
-            both = [one(pipeline, data, n == 0, words=words) for n, data in enumerate(RECORDINGS.values())]
+            both = [one(pipeline, data, n == 0) for n, data in enumerate(RECORDINGS.values())]
             heard["both at once, the second without"] = await asyncio.gather(*both)
         return heard
     except Exception as error:  # the finding
@@ -115,7 +115,6 @@ async def run() -> None:
         tell(f"{kind}, merged", await hear(merged))
         tell(f"{kind}, by vLLM", await hear(DEMO_MODEL, adapter))
     tell("the same, nothing else wrapped", await hear(DEMO_MODEL, adapter, DECODERS_OWN))
-    tell("the same, with word times", await hear(DEMO_MODEL, adapter, DECODERS_OWN, words=True))
 
 
 def tell(what: str, heard: Any) -> None:

@@ -26,6 +26,10 @@ NO_BEAMS = (
     "there is no beam search: vLLM would encode the recording again for every beam and every token. Leave it out, or "
     "say 1: the likeliest words, decoded again at higher temperatures where they are bad"
 )
+NO_ADAPTERS = (
+    "vLLM gives an adapter to the wrong rows of Whisper's encoder (docs/decisions/0009). Merge it into the weights "
+    "(peft: merge_and_unload, then save_pretrained) and name that folder in MODELS"
+)
 
 _SIZES = "tiny tiny.en base base.en small small.en medium medium.en large-v2 large-v3 large-v3-turbo"
 SHORT_NAMES = {  # what models may be called in the settings; a folder of such a name is written with ./
@@ -69,6 +73,7 @@ class Settings(BaseSettings):
         None, "Language of requests that name none, code or English name; unset: detected.",
         "default_language", "whisper_language",
     )  # fmt: skip
+    lora_modules: str = _field("", "Only empty: adapters are merged into the weights and served as `MODELS`.")
     beam_size: int = _field(1, "Only 1: there is no beam search.", "beam_size", "whisper_beam_size", ge=1)
     engine: Literal["vllm", "fake"] = _field("vllm", "`fake` answers fixed text without a model, for load tests.")
 
@@ -130,6 +135,13 @@ class Settings(BaseSettings):
     def _no_beams(cls, value: int) -> int:
         if value > 1:
             raise PydanticCustomError("beams", NO_BEAMS)
+        return value
+
+    @field_validator("lora_modules")
+    @classmethod
+    def _no_adapters(cls, value: str) -> str:
+        if value:
+            raise PydanticCustomError("adapters", NO_ADAPTERS)
         return value
 
     @field_validator("api_key")

@@ -42,6 +42,13 @@ async def test_the_field_picks_the_model(
     assert asked(cores) == {"large": large, "small": small}
 
 
+async def test_a_stream_comes_from_the_model_asked_for(cores: dict[str, StandIn]) -> None:
+    async with client_of(cores) as client:
+        reply = await client.post("/v1/audio/transcriptions", files=FILES, data={"model": "small", "stream": "true"})
+    assert "transcript.text.done" in reply.text
+    assert asked(cores) == {"large": 0, "small": 1}
+
+
 @pytest.mark.parametrize(
     ("path", "model"),
     [

@@ -135,6 +135,12 @@ def test_there_are_no_beams(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         load_settings()
 
 
+def test_adapters_are_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LORA_MODULES", "mine=/opt/adapter")
+    with pytest.raises(ConfigError, match=r"LORA_MODULES: .* merge_and_unload.* MODELS"):
+        load_settings()
+
+
 @pytest.mark.parametrize(
     ("given", "code"), [("de", "de"), ("German", "de"), ("pt-BR", "pt"), ("auto", None), ("", None)]
 )
