@@ -17,6 +17,7 @@ import psutil
 from benchmarks.compare.cases import CONCURRENCY, Case, Size
 from benchmarks.compare.settings import ENVIRONMENT, server_flags
 from benchmarks.quality.ours import PACKAGES
+from endpoint.bench.usage import Processes
 from endpoint.net import free_port
 
 START_SECONDS = 300
@@ -125,9 +126,11 @@ class Bare(Contender):
 
     def measure(self, case: Case, size: Size) -> Row:
         assert self._process.stdin is not None
+        before = Processes(self._process.pid).cpu_seconds()
         self._process.stdin.write(f"{case.workload}\n")
         self._process.stdin.flush()
         row = self._answer()
+        row["server_cpu_seconds"] = Processes(self._process.pid).cpu_seconds() - before
         row["audio_seconds_per_second"] = row["audio_seconds"] / row["seconds"]
         row["windows_per_second"] = row["windows"] / row["seconds"]
         return row

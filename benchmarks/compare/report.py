@@ -33,30 +33,29 @@ def p95(rows: Sequence[Row]) -> float:
     return float(np.percentile([latency for row in rows for latency in row["latencies"]], 95))
 
 
+def per_cpu_second(row: Row) -> float:
+    """Audio seconds per second of processor time: what other work on the machine disturbs least."""
+    done = row["audio_seconds_per_second"] * row.get("wall_seconds", row.get("seconds", 0.0))
+    return float(done / row["server_cpu_seconds"])
+
+
 def print_rows(console: Console, cases: Sequence[Case], results: Results) -> None:
-    table = Table(title="medians over the rounds")
-    for head in (
-        "work",
-        "who",
-        "windows/s",
-        "audio s/s",
-        "of each round",
-        "word errors",
-        "p50 s",
-        "p95 s",
-        "CPU s",
-        "MiB",
-    ):
-        table.add_column(head, justify="left" if head in ("work", "who") else "right")
+    table = Table(title="medians over the rounds; audio seconds per second of time and of processor time")
+    heads = "windows/s", "audio s/s", "of each round", "per CPU s", "word errors", "p50 s", "p95 s", "MiB"
+    for head in ("work", "who", *heads):
+        table.add_column(head, justify="right" if head in heads else "left")
     for case in cases:
         for who, rows in results.get(case.name, {}).items():
             rates = [f"{median(rows, name):.2f}" for name in ("windows_per_second", "audio_seconds_per_second")]
             each = " ".join(f"{row['audio_seconds_per_second']:.0f}" for row in rows)
-            cells = [f"{median(rows, 'wer'):.2%}", "", "", "", ""]
+            cells = [f"{statistics.median(map(per_cpu_second, rows)):.1f}", f"{median(rows, 'wer'):.2%}", "", "", ""]
             if "latencies" in rows[0]:
                 lags = [latency for row in rows for latency in row["latencies"]]
-                cells[1:] = [f"{np.percentile(lags, 50):.2f}", f"{p95(rows):.2f}"]
-                cells += [f"{median(rows, 'server_cpu_seconds'):.0f}", f"{median(rows, 'server_peak_mib'):.0f}"]
+                cells[2:] = (
+                    f"{np.percentile(lags, 50):.2f}",
+                    f"{p95(rows):.2f}",
+                    f"{median(rows, 'server_peak_mib'):.0f}",
+                )
             table.add_row(case.name, who, *rates, each, *cells)
         table.add_section()
     console.print(table)
