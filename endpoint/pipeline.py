@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from endpoint.audio.decode import Decoder
-from endpoint.audio.spans import find_spans
+from endpoint.audio.spans import find_spans, find_sure_spans
 from endpoint.audio.window import cut, pack
 from endpoint.errors import EndpointError, EngineFailed, NotReady
 from endpoint.fanout import Progress, decode_each, ignore
@@ -127,7 +127,7 @@ class Pipeline:
         timings = {"decode": work.decoded - began, "engine": time.perf_counter() - work.decoded}
         transcript = assembler.finish(work.audio.duration_ms, timings)
         if work.speech is not None:
-            transcript = account(transcript, work.speech)
+            transcript = account(transcript, work.speech, _sure(work.audio, options), work.hypotheses)
         self._count(work.windows, work.hypotheses, transcript)
         return transcript
 
@@ -230,3 +230,9 @@ def _first_windows(beginning: Audio, options: Options, longest: int) -> list[Win
     assert options.vad is not None
     assert beginning.speech is not None
     return pack(beginning, find_spans(beginning.speech, len(beginning.samples), options.vad)[:-1], longest)
+
+
+def _sure(audio: Audio, options: Options) -> tuple[Span, ...]:
+    assert options.vad is not None
+    assert audio.speech is not None
+    return find_sure_spans(audio.speech, len(audio.samples), options.vad)

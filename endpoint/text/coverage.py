@@ -1,6 +1,7 @@
 """How much of the speech heard is inside the text. Pure; times in milliseconds of the file.
 
-Speech is what voice activity found; text is the segments. What lies in the one and not in the other was lost.
+Speech is what voice activity heard, and where the model denies it, only what voice activity is sure of; text is the
+segments. What lies in the one and not in the other was lost.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from endpoint.text.judge import denies_speech
 from endpoint.types import SAMPLE_RATE, Hypothesis, Segment, Span, Transcript, samples_to_ms
 
 Times = tuple[int, int]  # start and end, milliseconds of the file
@@ -34,23 +36,39 @@ def subtract(spans: Iterable[Times], covers: Sequence[Times]) -> list[Times]:
     return rest
 
 
-def uncovered(speech: Sequence[Span], segments: Sequence[Segment]) -> list[Times]:
+def agreed(speech: Sequence[Span], sure: Sequence[Span], hypotheses: Iterable[Hypothesis]) -> list[Times]:
+    """`speech`; but in windows that the model says hold none (tones, engines) only `sure` of it. In order."""
+    denied = [(h.window.start_ms, h.window.end_ms) for h in hypotheses if denies_speech(h)]
+    certain = _times(sure)
+    return sorted(subtract(_times(speech), denied) + subtract(certain, subtract(certain, denied)))
+
+
+def _times(spans: Sequence[Span]) -> list[Times]:
+    return [(samples_to_ms(span.start), samples_to_ms(span.end)) for span in spans]
+
+
+def uncovered(heard: Sequence[Times], segments: Sequence[Segment]) -> list[Times]:
     """Stretches of speech of at least UNFINISHED_MS that no segment covers."""
-    heard = [(samples_to_ms(span.start), samples_to_ms(span.end)) for span in speech]
     said = [(segment.start_ms - SLACK_MS, segment.end_ms + SLACK_MS) for segment in segments]
     return [(start, end) for start, end in subtract(heard, said) if end - start >= UNFINISHED_MS]
 
 
-def coverage(speech: Sequence[Span], missing: Sequence[Times]) -> float:
+def coverage(heard: Sequence[Times], missing: Sequence[Times]) -> float:
     """Share of the speech that segments cover, 0 to 1; 1 where there is no speech."""
-    total = sum(samples_to_ms(span.end) - samples_to_ms(span.start) for span in speech)
+    total = sum(end - start for start, end in heard)
     return 1.0 - sum(end - start for start, end in missing) / total if total else 1.0
 
 
-def account(transcript: Transcript, speech: Sequence[Span]) -> Transcript:
-    """The transcript with what it covers of `speech`, the spans of the whole file, in order and each once."""
-    missing = uncovered(speech, transcript.segments)
-    return replace(transcript, coverage=coverage(speech, missing), uncovered=tuple(missing))
+def account(
+    transcript: Transcript, speech: Sequence[Span], sure: Sequence[Span], hypotheses: Sequence[Hypothesis]
+) -> Transcript:
+    """The transcript with what it covers of `speech`: the spans of the whole file, in order and each once.
+
+    sure: those parts of it that are speech without doubt, in order too.
+    """
+    heard = agreed(speech, sure, hypotheses)
+    missing = uncovered(heard, transcript.segments)
+    return replace(transcript, coverage=coverage(heard, missing), uncovered=tuple(missing))
 
 
 def unfinished_from(hypothesis: Hypothesis) -> int | None:
