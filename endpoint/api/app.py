@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _ABOUT = """Speech to text with Whisper, behind OpenAI's audio API.
 
 Every path under `/v1` answers under `/api/v1` too. Every error has OpenAI's body, and every reply an `x-request-id`.
+In forms an empty field counts as absent and an unknown one is ignored; lists are a field repeated, with or without
+`[]` at the end of its name.
 """
 
 

@@ -111,9 +111,9 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> set[str]:
-    """What all routes at this path take; the router names those of the first only. A mount holds files."""
+    """What all routes at this path take; the router names those of the first only. Below a mount are files."""
     here = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
-    return set[str]().union(*(getattr(route, "methods", None) or ("GET", "HEAD") for route in here))
+    return {method for route in here for method in getattr(route, "methods", ())} or {"GET", "HEAD"}
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
 MEDIA_TYPES = {
@@ -39,6 +39,14 @@ Count = Annotated[int, Field(ge=0)]
 LogProbability = Annotated[float, Field(le=0, allow_inf_nan=False)]
 LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 LanguageName = Annotated[str, Field(pattern=r"^[a-z][a-z ]+[a-z]$", min_length=4)]  # "english", never "en"
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# Whole numbers on the wire; client 3.52 says they are floats, and makes them so.
+Byte = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=255)]
 
 
 class Wire(BaseModel):
@@ -73,7 +81,7 @@ class DurationUsage(Wire):
 class Logprob(Wire):
     token: str
     logprob: LogProbability
-    bytes: list[Annotated[int, Field(ge=0, le=255)]]
+    bytes: list[Byte]
 
 
 class Language(Wire):
@@ -170,10 +178,31 @@ class VerboseTranslation(Timed):
     language: Literal["english"]
 
 
+class FileResult(Wire):
+    """An extension: one of several files."""
+
+    index: Count
+    filename: str
+    status: Annotated[int, Field(ge=200, lt=600)]
+    result: Any = None
+    error: Any = None
+
+
+class FileResults(Wire):
+    """An extension: the answer to several files."""
+
+    object: Literal["list"]
+    data: Annotated[list[FileResult], Field(min_length=1)]
+
+
 class Delta(Wire):
+    """`start` and `end` are extensions, present with verbose_json."""
+
     type: Literal["transcript.text.delta"]
     delta: str
     logprobs: list[Logprob] = []
+    start: Seconds | None = None
+    end: Seconds | None = None
 
 
 class Done(Wire):
@@ -190,7 +219,7 @@ class Done(Wire):
     words: list[Word] | None = None
     coverage: Share | None = None
     uncovered: list[Stretch] | None = None
-    task: Literal["transcribe", "translate"] | None = None
+    task: Literal["transcribe"] | None = None
 
 
 class ErrorDetail(Wire):

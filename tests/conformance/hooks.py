@@ -28,12 +28,14 @@ schemathesis.openapi.format("binary", st.just(RECORDING))
 
 @schemathesis.hook
 def before_load_schema(context: Any, raw_schema: dict[str, Any]) -> None:
-    """Unknown fields are ignored; left out, the known ones are tried more often."""
+    """Make up less of what says nothing: unknown fields, which are ignored, and lists of files, which it cannot."""
     for path in raw_schema["paths"].values():
         for operation in path.values():
             content = operation.get("requestBody", {}).get("content", {})
             if form := content.get("multipart/form-data"):
                 form["schema"]["additionalProperties"] = False
+                form["schema"]["properties"].pop("files[]", None)
+                form["schema"]["anyOf"] = [{"required": ["file"]}, {"required": ["url"]}]
 
 
 @schemathesis.hook
@@ -53,7 +55,8 @@ def before_call(context: Any, case: schemathesis.Case, kwargs: Any) -> None:
 
 def _agree(form: dict[str, Any]) -> None:
     """Make the fields of a form agree with each other, as their descriptions ask for."""
-    form["file"] = form.get("file", RECORDING)
+    several = form.pop("files[]", None) and not form.get("stream")  # of an example
+    form |= {"files[]": [RECORDING] * 2} if several else {"file": RECORDING}
     form.pop("url", None)
     if form.get("model"):
         form["model"] = "whisper-1"
@@ -64,6 +67,9 @@ def _agree(form: dict[str, Any]) -> None:
         form["languages[]"] = [LANGUAGES[k % len(LANGUAGES)] for k, _ in enumerate(form["languages[]"])]
     if "timestamp_granularities[]" in form:
         form["response_format"] = "verbose_json"
+        form.pop("include[]", None)
+    if form.get("stream") and form.get("response_format") in ("srt", "vtt"):
+        form["response_format"] = "text"
     if "keywords[]" in form:
         form["keywords[]"] = ["".join(c for c in word if c not in "<>\r\n") for word in form["keywords[]"]]
     if form.get("vad_filter", "") != "":

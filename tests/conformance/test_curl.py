@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from tests.conformance.clients import AUDIO
-from tests.conformance.contract import FORMATS, MEDIA_TYPES, check_error, check_events, check_reply
+from tests.conformance.contract import FORMATS, MEDIA_TYPES, FileResults, check_error, check_events, check_reply
 from tests.conformance.test_fields import VAD
 from tests.conformance.test_formats import SAMPLES, SEVEN
-from tests.conformance.test_streams import events_of
+from tests.conformance.test_streams import STREAMED, events_of
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -134,7 +134,7 @@ def test_ways(real: str, arguments: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("path", [TRANSCRIPTIONS, TRANSLATIONS])
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", STREAMED)
 def test_stream(real: str, path: str, form: str) -> None:
     """-N -F stream=true"""
     answer = curl(real + path, *FILE, "-N", "-F", "stream=true", "-F", f"response_format={form}")
@@ -143,9 +143,31 @@ def test_stream(real: str, path: str, form: str) -> None:
     assert path == TRANSLATIONS or done.text == SEVEN
 
 
+@pytest.mark.parametrize("name", ["files[]", "file"])
+@pytest.mark.parametrize("form", FORMATS)
+def test_several_files(real: str, form: str, name: str) -> None:
+    """Several files in one request, as files[] or file repeated: a list of what each alone would give"""
+    wrong = AUDIO / "transcripts.json"
+    files = [part for path in (AUDIO / "seven.wav", wrong, AUDIO / "seven.mp3") for part in ("-F", f"{name}=@{path}")]
+    answer = curl(real + TRANSCRIPTIONS, *files, "-F", f"response_format={form}")
+    assert answer.status == 200
+    results = FileResults.model_validate(answer.json()).data
+    assert [(result.index, result.filename) for result in results] == [
+        (0, "seven.wav"),
+        (1, "transcripts.json"),
+        (2, "seven.mp3"),
+    ]
+    for result in (results[0], results[2]):
+        assert result.status == 200
+        assert check_reply(form, result.result) == SEVEN
+    assert results[1].status == 400
+    check_error({"error": results[1].error}, "invalid_audio", "file")
+
+
 def test_include(real: str) -> None:
     """-F include[]=logprobs"""
-    assert curl(real + TRANSCRIPTIONS, *FILE, "-F", "include[]=logprobs").json()["logprobs"]
+    tokens = curl(real + TRANSCRIPTIONS, *FILE, "-F", "include[]=logprobs").json()["logprobs"]
+    assert b"".join(bytes(token["bytes"]) for token in tokens).decode().strip() == SEVEN
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,10 @@ def fuzz(base: str, name: str, examples: int, mode: str, folder: Path) -> int:
     command += ["--report=json", f"--report-json-path={report}"]
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.conformance.hooks", "PYTHONPATH": os.pathsep.join(paths)}
-    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-20_000:]
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, check=False)
+    said = FOLDER / f"{name}.log"
+    said.write_bytes(done.stdout + done.stderr)
+    assert done.returncode == 0, f"what failed stands in {said}"
     found = json.loads(report.read_text())
     assert found["complete"]
     assert not found["failures"]

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.clients import TRANSLATE, Client
-from tests.conformance.contract import FORMATS, MEDIA_TYPES, check_error, check_events
+from tests.conformance.contract import MEDIA_TYPES, check_error, check_events
 from tests.conformance.test_formats import SAID, SAMPLES, SEVEN
 from tests.talk import make_talk
 
 pytestmark = pytest.mark.timeout(600)
 
+STREAMED = ("json", "text", "verbose_json")
 CLASSES = {"transcript.text.delta": "TranscriptionTextDeltaEvent", "transcript.text.done": "TranscriptionTextDoneEvent"}
 
 
@@ -30,9 +31,9 @@ def events_of(body: str) -> list[object]:
     return events
 
 
-@pytest.mark.parametrize("form", [None, *FORMATS])
+@pytest.mark.parametrize("form", [None, *STREAMED])
 def test_events(client: Client, real: str, form: str | None) -> None:
-    """Events of every response_format: deltas that joined are the text, and one done"""
+    """Events of json, text and verbose_json: deltas that joined are the text, and one done"""
     reply = client(real, stream=True, **({"response_format": form} if form else {})).ok
     done = check_events([event["value"] for event in reply.events], verbose=form == "verbose_json")
     assert done.text == SEVEN
@@ -70,7 +71,7 @@ def test_early(client: Client, real: str, tmp_path: Path) -> None:
     assert len(events) > 4
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", STREAMED)
 def test_wire(client: Client, real: str, form: str) -> None:
     """On the wire: text/event-stream, data lines of JSON, no event names, no [DONE]"""
     reply = client(real, stream=True, response_format=form, way="streaming_response").ok
@@ -79,7 +80,7 @@ def test_wire(client: Client, real: str, form: str) -> None:
     assert check_events(events_of(reply.body), verbose=form == "verbose_json").text == SEVEN
 
 
-@pytest.mark.parametrize("form", ["json", "verbose_json"])
+@pytest.mark.parametrize("form", STREAMED)
 def test_translation(client: Client, real: str, form: str) -> None:
     """A translation in a stream, which OpenAI's has not"""
     reply = client(
@@ -92,6 +93,13 @@ def test_translation(client: Client, real: str, form: str) -> None:
     ).ok
     done = check_events(events_of(reply.body), verbose=form == "verbose_json")
     assert done.text.startswith("hello friend")
+
+
+@pytest.mark.parametrize("form", ["srt", "vtt"])
+def test_cues_are_not_streamed(client: Client, real: str, form: str) -> None:
+    """srt and vtt with stream are refused: events carry text"""
+    failed = client(real, stream=True, response_format=form).failed
+    assert (failed.kind, failed.param) == ("BadRequestError", "stream")
 
 
 def test_errors_before(client: Client, real: str) -> None:
