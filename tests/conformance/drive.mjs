@@ -66,7 +66,7 @@ async function call(ask) {
   const request = find(client, ask.call)(...ask.positional, ...body);
   if (ask.way === "raw") {
     const { data, response } = await request.withResponse();
-    return { ...raw(response), ...described(data) };
+    return { ...described(data), ...raw(response) };
   }
   if (ask.way === "streaming_response") {
     const response = await request.asResponse();

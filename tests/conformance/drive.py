@@ -104,7 +104,7 @@ def in_turn(client, ask, file):
     match ask["way"]:
         case "raw":
             response = find(client, ask["call"], "with_raw_response")(*ask["positional"], **given)
-            return {**raw(response), "body": response.text, **described(response.parse())}
+            return {**described(response.parse()), **raw(response), "body": response.text}
         case "streaming_response":
             method = find(client, ask["call"], "with_streaming_response")
             with method(*ask["positional"], **given) as response:
@@ -124,7 +124,7 @@ async def awaited(client, ask, file):
     match ask["way"]:
         case "raw":
             response = await find(client, ask["call"], "with_raw_response")(*ask["positional"], **given)
-            return {**raw(response), "body": response.text, **described(response.parse())}
+            return {**described(response.parse()), **raw(response), "body": response.text}
         case "streaming_response":
             method = find(client, ask["call"], "with_streaming_response")
             async with method(*ask["positional"], **given) as response:
