@@ -18,7 +18,7 @@ from endpoint.api.examples import FILE
 from endpoint.api.openapi import CODES
 from endpoint.errors import EndpointError
 from tests.api_support import StandIn, app_of
-from tests.servers import running
+from tests.servers import running_server
 
 RECORDING = (Path(__file__).parent / "audio" / "seven.mp3").read_bytes()
 SOURCES = [*Path(__file__).parents[1].joinpath("endpoint").rglob("*.py")]
@@ -83,7 +83,7 @@ def test_every_kind_of_reply_is_described(name: str) -> None:
     post = POSTS[f"/v1/audio/{name}"]
     kinds = {"application/json", "text/plain", "text/vtt", "text/event-stream"}
     assert set(post["responses"]["200"]["content"]) == kinds
-    assert {"400", "404", "413", "500", "503", "504"} < set(post["responses"])
+    assert {"400", "401", "404", "413", "500", "503", "504"} < set(post["responses"])
     fields = FORMS[f"/v1/audio/{name}"]["schema"]["properties"]
     assert {"file", "files[]", "url", "stream"} < set(fields)
     assert ("language" in fields) == (name == "transcriptions")
@@ -115,7 +115,7 @@ def test_every_code_is_documented() -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running(tmp_path_factory.mktemp("openapi") / "output.txt", engine="fake") as base:
+    with running_server(tmp_path_factory.mktemp("openapi") / "output.txt", engine="fake") as base:
         yield base
 
 

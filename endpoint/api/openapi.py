@@ -12,7 +12,10 @@ from endpoint.api.forms import AudioForm
 from endpoint.api.schemas import ErrorBody, TextDelta, TextDone
 
 _HEADERS = {"x-request-id": {"description": "Id of the request, as in the log.", "schema": {"type": "string"}}}
-_RETRY_AFTER = {"retry-after": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer"}}}
+_MORE_HEADERS = {
+    401: {"www-authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}}},
+    503: {"retry-after": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer"}}},
+}
 _TEXTS = {
     "text/plain": "`text`: the text and a newline. `srt`: SubRip, empty where nothing was said.",
     "text/vtt": "`vtt`: WebVTT.",
@@ -25,6 +28,7 @@ _LIST = {
 }
 _ERRORS = {
     400: "A field is missing or wrong, or the file holds no audio that can be decoded.",
+    401: "The server has a key, and the request has none or another.",
     404: "No such model.",
     413: "The file is too large, or the recording too long.",
     500: "The model failed.",
@@ -37,6 +41,7 @@ CODES = {
         "invalid_value", "unsupported", "missing_file", "empty_file", "invalid_form", "invalid_audio", "no_audio",
         "no_audio_stream", "audio_decode_failed", "url_refused", "url_unreachable",
     ),
+    401: ("invalid_api_key",),
     404: ("model_not_found",),
     413: ("file_too_large", "audio_too_long"),
     500: ("engine_failed", "internal_error"),
@@ -51,7 +56,7 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {
             "model": ErrorBody,
             "description": f"{_ERRORS[status]} Codes: {', '.join(f'`{code}`' for code in CODES[status])}.",
-            "headers": _HEADERS | (_RETRY_AFTER if status == 503 else {}),
+            "headers": _HEADERS | _MORE_HEADERS.get(status, {}),
         }
         for status in statuses
     }

@@ -69,12 +69,12 @@ def openai_routes(door: Door) -> APIRouter:
             work = given.pipeline.detect(given.file, given.fields.options(door.settings.vad))
             return _detected(*await while_connected(request.receive, work))
 
-    @router.get("/models", responses=error_responses(), tags=["models"])
+    @router.get("/models", responses=error_responses(401), tags=["models"])
     async def list_models() -> ModelList:
         """The models served, by the names that clients may send."""
         return ModelList(data=[_card(door, name) for name in door.models.names.listed])
 
-    @router.get("/models/{model:path}", responses=error_responses(404), tags=["models"])
+    @router.get("/models/{model:path}", responses=error_responses(401, 404), tags=["models"])
     async def retrieve_model(model: Annotated[str, Path(description="Name of a model.")]) -> Model:
         """A model served, by its name, an alias of it or a name of OpenAI's."""
         return _card(door, model or "/")

@@ -17,7 +17,7 @@ from tests.conformance.clients import COMMANDS, Client, Reply
 from tests.conformance.report import FOLDER, Case, table, write
 from tests.servers import running_server, started
 
-CLIENTS = pytest.StashKey[dict[str, Client]]()
+KEY = "sk-conformance-1234"
 VERSIONS = pytest.StashKey[dict[str, str]]()
 CASES = pytest.StashKey[list[Case]]()
 
@@ -56,6 +56,13 @@ def real(clients: dict[str, Client], loading: dict[str, Reply]) -> Iterator[str]
 def fake() -> Iterator[str]:
     """A server whose engine answers at once: for what does not depend on a model."""
     with running_server(FOLDER / "fake.log", engine="fake", max_upload_mb=1, max_audio_seconds=20) as base:
+        yield base
+
+
+@pytest.fixture(scope="session")
+def keyed() -> Iterator[str]:
+    """A server that wants KEY."""
+    with running_server(FOLDER / "keyed.log", engine="fake", api_key=KEY) as base:
         yield base
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.clients import AUDIO
+from tests.conformance.conftest import KEY
 from tests.conformance.contract import FORMATS, MEDIA_TYPES, FileResults, check_error, check_events, check_reply
 from tests.conformance.test_fields import VAD
 from tests.conformance.test_formats import SAMPLES, SEVEN
@@ -192,6 +193,16 @@ def test_errors(real: str, arguments: tuple[str, ...], status: int, code: str, p
     assert answer.status == status
     check_error(answer.json(), code, param)
     assert ("allow" in answer.headers) == (status == 405)
+
+
+def test_no_key(keyed: str) -> None:
+    """No key where there is one: 401, and the pages of health and documentation"""
+    answer = curl(keyed + TRANSCRIPTIONS, *FILE)
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    check_error(answer.json(), "invalid_api_key", None)
+    assert curl(keyed + TRANSCRIPTIONS, *FILE, "-H", f"Authorization: Bearer {KEY}").status == 200
+    assert [curl(keyed + page).status for page in ("/health", "/docs", "/openapi.json")] == [200] * 3
 
 
 def test_large(fake: str, tmp_path: Path) -> None:

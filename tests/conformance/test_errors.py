@@ -12,7 +12,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from endpoint.errors import EngineFailed
+from tests.api_support import StandIn, serve
 from tests.conformance.clients import AUDIO, TRANSCRIBE, TRANSLATE, Client, Failure
+from tests.conformance.conftest import KEY
 from tests.conformance.contract import check_error
 from tests.conformance.report import FOLDER
 from tests.recordings import tone, wav
@@ -46,6 +49,15 @@ def full() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def hasty() -> Iterator[str]:
     with running_server(FOLDER / "hasty.log", engine="fake", request_timeout_seconds=0.001) as base:
+        yield base
+
+
+@pytest.fixture(scope="module")
+def failing() -> Iterator[str]:
+    """A server whose model hears two segments, and then dies."""
+    core = StandIn()
+    core.failure = EngineFailed("The model died.")
+    with serve(core) as base:
         yield base
 
 
@@ -124,6 +136,22 @@ def test_400_unsupported(client: Client, fake: str, options: dict[str, object]) 
 
 
 @CALLS
+@pytest.mark.parametrize("key", ["sk-wrong", f"{KEY}x", KEY[:-1]])
+def test_401(client: Client, keyed: str, call: str, key: str) -> None:
+    """401: a wrong key, in words that do not repeat it"""
+    failed = client(keyed, call=call, connection={"api_key": key}).failed
+    check(failed, "AuthenticationError", 401, "invalid_api_key")
+    assert failed.headers["www-authenticate"] == "Bearer"
+    assert key not in failed.text
+
+
+def test_the_right_key(client: Client, keyed: str) -> None:
+    """The right key is let in"""
+    assert client(keyed, connection={"api_key": KEY}).ok.value["text"]
+    assert client(keyed, call="models.list", file=None, connection={"api_key": KEY}).ok.value["data"]
+
+
+@CALLS
 def test_404_model(client: Client, fake: str, call: str) -> None:
     """404: a model that is not served"""
     failed = client(fake, call=call, model="somebody-elses").failed
@@ -194,6 +222,21 @@ def test_retries_end(client: Client, full: str) -> None:
 def test_504(client: Client, hasty: str, call: str) -> None:
     """504: a request that takes longer than it may"""
     check(client(hasty, call=call, file=AUDIO / "talk.ogg").failed, "InternalServerError", 504, "timeout")
+
+
+@CALLS
+def test_500(client: Client, failing: str, call: str) -> None:
+    """500: the model died"""
+    check(client(failing, call=call).failed, "InternalServerError", 500, "engine_failed")
+
+
+def test_error_in_a_stream(client: Client, failing: str) -> None:
+    """An error in the middle of a stream is raised, with its message and code"""
+    failed = client(failing, stream=True).failed
+    assert failed.kind == "APIError"
+    assert "The model died." in failed.text
+    assert (failed.code, failed.type) == ("engine_failed", "server_error")
+    check_error({"error": failed.body}, "engine_failed", None)
 
 
 def test_timeout_of_the_client(client: Client, full: str) -> None:

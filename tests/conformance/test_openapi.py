@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.conftest import KEY
 from tests.conformance.report import FOLDER
 
 Property = Callable[[str, object], None]
@@ -20,13 +21,13 @@ SEED = 4
 NOT_ASKED = "negative_data_rejection"
 
 
-def fuzz(base: str, name: str, examples: int, mode: str, folder: Path) -> int:
+def fuzz(base: str, name: str, examples: int, mode: str, folder: Path, *more: str) -> int:
     """Run schemathesis with its checks and ours; how many requests were sent. It keeps nothing but in `folder`."""
     report = FOLDER.absolute() / f"{name}.json"
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{base}/openapi.json", f"--mode={mode}"]
     command += ["--checks=all", f"--exclude-checks={NOT_ASKED}", f"--max-examples={examples}", f"--seed={SEED}"]
     command += ["--continue-on-failure", "--generation-database=none", "--no-color", "--warnings=off"]
-    command += ["--report=json", f"--report-json-path={report}"]
+    command += ["--report=json", f"--report-json-path={report}", *more]
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.conformance.hooks", "PYTHONPATH": os.pathsep.join(paths)}
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, check=False)
@@ -48,6 +49,13 @@ def test_fake(fake: str, mode: str, record_property: Property, tmp_path: Path) -
     requests = fuzz(fake, f"schemathesis-{mode}", 100, mode, tmp_path)
     record_property("requests", requests)
     assert requests > 1_000
+
+
+@pytest.mark.timeout(900)
+def test_keyed(keyed: str, record_property: Property, tmp_path: Path) -> None:
+    """With a key: what asks for it says so, and answers nothing without"""
+    header = f"--header=Authorization: Bearer {KEY}"
+    record_property("requests", fuzz(keyed, "schemathesis-keyed", 20, "all", tmp_path, header))
 
 
 @pytest.mark.timeout(900)
