@@ -10,7 +10,8 @@ BIN := $(VENV)/bin
 INSTALL := deploy/install.sh $(BUILD)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format install install-dev demo-model demo-model-eval quality compare feed profile load lock clean
+.PHONY: help demo serve test check format install install-dev conformance demo-model demo-model-eval quality compare feed \
+	profile load lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +43,10 @@ install: ## install what serving needs
 
 install-dev: ## install what testing needs as well
 	@$(INSTALL) dev
+
+conformance: install-dev ## drive the server with the official clients, curl and a fuzzer (ten minutes)
+	$(BIN)/python -m tests.conformance.install
+	$(BIN)/python -m pytest tests/conformance $(PYTEST_ARGS)
 
 SPEAKER = command -v espeak-ng >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -q && apt-get install -y -q --no-install-recommends espeak-ng; \

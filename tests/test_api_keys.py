@@ -115,7 +115,11 @@ async def test_without_a_key_in_the_settings_everybody_is_answered() -> None:
 
 
 async def test_the_documentation_asks_for_the_key_only_where_there_is_one() -> None:
-    assert "securitySchemes" in app_of(StandIn(), api_key=KEY).openapi()["components"]
+    api = app_of(StandIn(), api_key=KEY).openapi()
+    assert "securitySchemes" in api["components"]
+    for path, operations in api["paths"].items():
+        for method, operation in operations.items():
+            assert ("security" in operation) != (method == "get" and path in OPEN), path
     assert "securitySchemes" not in app_of(StandIn()).openapi()["components"]
 
 

@@ -6,14 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI, Security
-from fastapi.security import HTTPBearer
+from fastapi import FastAPI
 
 from endpoint import __version__
 from endpoint.api.compat import compat_routes
 from endpoint.api.door import Door
 from endpoint.api.errors import install_error_handlers
-from endpoint.api.keys import SharedKey
+from endpoint.api.keys import SharedKey, key_documented
 from endpoint.api.log import RequestLog
 from endpoint.api.routes import PREFIXES, openai_routes
 from endpoint.api.system import docs_assets, system_routes
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 _ABOUT = """Speech to text with Whisper, behind OpenAI's audio API.
 
 Every path under `/v1` answers under `/api/v1` too. Every error has OpenAI's body, and every reply an `x-request-id`.
+In forms an empty field counts as absent and an unknown one is ignored; lists are a field repeated, with or without
+`[]` at the end of its name.
 """
 
 
@@ -51,14 +52,13 @@ def create_app(settings: Settings, models: Models) -> FastAPI:
         docs_url=None,  # FastAPI's page loads its scripts from the internet; ours is in system.py
         redoc_url=None,
         redirect_slashes=False,  # a redirected upload would be sent twice
-        dependencies=[Security(HTTPBearer(auto_error=False))] if settings.api_key else [],  # /docs asks for the key
     )
     app.state.door = door
-    routes = openai_routes(door)
+    routes, key = openai_routes(door), key_documented(settings)
     for prefix in PREFIXES:
-        app.include_router(routes, prefix=prefix, include_in_schema=prefix == PREFIXES[0])
+        app.include_router(routes, prefix=prefix, include_in_schema=prefix == PREFIXES[0], dependencies=key)
     app.include_router(system_routes(door))
-    app.include_router(compat_routes(door))
+    app.include_router(compat_routes(door), dependencies=key)
     app.mount("/docs", docs_assets())
     install_error_handlers(app)
     if settings.api_key is not None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 
+from endpoint.api import examples
 from endpoint.api.compat_schemas import CompatForm, CompatLanguage, CompatTranscript, HuggingFaceReply
 from endpoint.api.door import Door
 from endpoint.api.forms import DetectionForm
@@ -22,7 +23,8 @@ from endpoint.huggingface import Parameters, read_inputs, reply
 from endpoint.languages import NAMES
 from endpoint.types import Transcript, Word
 
-_ANY = {"schema": {"type": "string", "format": "binary"}}
+_Model = Annotated[str, Path(description="A name of /v1/models, an alias, or a name of OpenAI's.")]
+_ANY = {"schema": {"type": "string", "format": "binary", "description": "The recording itself."}}
 _INPUTS = {
     "schema": {
         "type": "object",
@@ -37,11 +39,9 @@ _INPUTS = {
 
 def compat_routes(door: Door) -> APIRouter:
     router = APIRouter(tags=["compatible"])
-    documents = audio_docs(CompatForm, CompatTranscript)
-    del documents["responses"][200]
+    documents = audio_docs(CompatForm, CompatTranscript, examples.COMPATIBLE)
 
     async def transcribe(request: Request, model: str = "") -> CompatTranscript:
-        """Text and segments of a recording, as older Whisper services answered."""
         async with received(door, request, CompatForm, model) as given:
             options = given.fields.options(door.settings.vad)
             transcript = await while_connected(request.receive, given.pipeline.transcribe(given.file, options))
@@ -50,22 +50,20 @@ def compat_routes(door: Door) -> APIRouter:
 
     @router.post("/transcribe", **documents)
     async def transcribe_default(request: Request) -> CompatTranscript:
+        """Text and segments of a recording, as older Whisper services answered."""
         return await transcribe(request)
 
     @router.post("/transcribe/{model:path}", **documents)
-    async def transcribe_with(request: Request, model: str) -> CompatTranscript:
+    async def transcribe_with(request: Request, model: _Model) -> CompatTranscript:
+        """As `/transcribe`, with the model in the path."""
         return await transcribe(request, model)
 
     @router.post("/transcribe-{model:path}", **documents)
-    async def transcribe_dashed(request: Request, model: str) -> CompatTranscript:
+    async def transcribe_dashed(request: Request, model: _Model) -> CompatTranscript:
+        """As `/transcribe`, with the model in the path."""
         return await transcribe(request, model)
 
-    for route in (transcribe_default, transcribe_with, transcribe_dashed):
-        route.__doc__ = transcribe.__doc__
-    detection = audio_docs(DetectionForm, CompatLanguage)
-    del detection["responses"][200]
-
-    @router.post("/detect-language", **detection)
+    @router.post("/detect-language", **audio_docs(DetectionForm, CompatLanguage, examples.DETECTIONS))
     async def detect_language(request: Request) -> CompatLanguage:
         """The language spoken in a recording; `/v1/audio/detect-language` says more."""
         async with received(door, request, DetectionForm) as given:

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from endpoint.errors import (
     DeadlineExceeded,
@@ -104,7 +105,15 @@ async def _http_exception(request: Request, error: Exception) -> Response:
         translated = InvalidRequest(str(error.detail))
     response = _answer(request, translated)
     response.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["allow"] = ", ".join(sorted(_methods(request)))
     return response
+
+
+def _methods(request: Request) -> set[str]:
+    """What all routes at this path take; the router names those of the first only. Below a mount are files."""
+    here = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+    return {method for route in here for method in getattr(route, "methods", ())} or {"GET", "HEAD"}
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hmac
+from typing import Any
 
+from fastapi import Security
+from fastapi.security import HTTPBearer
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from endpoint.api.errors import error_response
+from endpoint.config import Settings
 from endpoint.errors import InvalidKey
 
 # What platforms and browsers ask for without a key. `POST /` is no page: it takes recordings.
@@ -36,6 +40,11 @@ class SharedKey:
             error = InvalidKey(f"{wrong} Send the header `Authorization: Bearer KEY`.")
             scope.setdefault("state", {})["error_code"] = error.code  # for the log
             await error_response(error)(scope, receive, send)
+
+
+def key_documented(settings: Settings) -> list[Any]:
+    """Dependencies of the routes that need the key: by them OpenAPI says so, and /docs asks for it."""
+    return [Security(HTTPBearer(auto_error=False))] if settings.api_key else []
 
 
 def _is_open(scope: Scope) -> bool:

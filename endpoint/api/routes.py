@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
+from endpoint.api import examples
 from endpoint.api.answer import answer
 from endpoint.api.door import Door
 from endpoint.api.forms import DetectionForm, TranscriptionForm, TranslationForm
@@ -36,7 +38,12 @@ def openai_routes(door: Door) -> APIRouter:
 
     @router.post(
         "/audio/transcriptions",
-        **audio_docs(TranscriptionForm, Transcription | VerboseTranscription | FileResults, streams=True),
+        **audio_docs(
+            TranscriptionForm,
+            Transcription | VerboseTranscription | FileResults,
+            examples.TRANSCRIPTIONS,
+            examples.TRANSCRIBED,
+        ),
     )
     async def transcribe(request: Request) -> Response:
         """Text of a recording, in the language spoken. `response_format` decides the reply, never `Accept`."""
@@ -44,29 +51,31 @@ def openai_routes(door: Door) -> APIRouter:
 
     @router.post(
         "/audio/translations",
-        **audio_docs(TranslationForm, Translation | VerboseTranslation | FileResults, streams=True),
+        **audio_docs(
+            TranslationForm,
+            Translation | VerboseTranslation | FileResults,
+            examples.TRANSLATIONS,
+            examples.TRANSLATED,
+        ),
     )
     async def translate(request: Request) -> Response:
         """English text of a recording in any language. `response_format` decides the reply, never `Accept`."""
         return await _answer(door, request, TranslationForm)
 
-    detection = audio_docs(DetectionForm, DetectedLanguage)
-    del detection["responses"][200]
-
-    @router.post("/audio/detect-language", **detection)
+    @router.post("/audio/detect-language", **audio_docs(DetectionForm, DetectedLanguage, examples.DETECTIONS))
     async def detect_language(request: Request) -> DetectedLanguage:
         """The language spoken in a recording: one decoder step in up to eight of its windows. An extension."""
         async with received(door, request, DetectionForm) as given:
             work = given.pipeline.detect(given.file, given.fields.options(door.settings.vad))
             return _detected(*await while_connected(request.receive, work))
 
-    @router.get("/models", responses=error_responses(), tags=["models"])
+    @router.get("/models", responses=error_responses(401), tags=["models"])
     async def list_models() -> ModelList:
         """The models served, by the names that clients may send."""
         return ModelList(data=[_card(door, name) for name in door.models.names.listed])
 
-    @router.get("/models/{model:path}", responses=error_responses(404), tags=["models"])
-    async def retrieve_model(model: str) -> Model:
+    @router.get("/models/{model:path}", responses=error_responses(401, 404), tags=["models"])
+    async def retrieve_model(model: Annotated[str, Path(description="Name of a model.")]) -> Model:
         """A model served, by its name, an alias of it or a name of OpenAI's."""
         return _card(door, model or "/")
 

@@ -15,7 +15,7 @@ class Reply(BaseModel):
 
 
 class DurationUsage(Reply):
-    type: Literal["duration"]
+    type: Literal["duration"] = Field(description="What is counted: seconds.")
     seconds: float = Field(ge=0, description="Length of the recording in seconds, rounded up.")
 
 
@@ -25,11 +25,11 @@ class InputTokens(Reply):
 
 
 class TokenUsage(Reply):
-    type: Literal["tokens"]
-    input_tokens: int = Field(ge=0)
-    output_tokens: int = Field(ge=0)
-    total_tokens: int = Field(ge=0)
-    input_token_details: InputTokens
+    type: Literal["tokens"] = Field(description="What is counted: tokens.")
+    input_tokens: int = Field(ge=0, description="Of audio and text together.")
+    output_tokens: int = Field(ge=0, description="Tokens of the text, with its timestamps.")
+    total_tokens: int = Field(ge=0, description="Input and output together.")
+    input_token_details: InputTokens = Field(description="What the input was.")
 
 
 class TranscriptionSegment(Reply):
@@ -39,7 +39,7 @@ class TranscriptionSegment(Reply):
     end: float = Field(ge=0, description="Seconds from the start of the file.")
     text: str = Field(description="With Whisper's leading space.")
     tokens: list[int] = Field(description="Token ids of the text, with its timestamps.")
-    temperature: float = Field(ge=0, le=1)
+    temperature: float = Field(ge=0, le=1, description="It was decoded at, 0 to 1, without unit.")
     avg_logprob: float = Field(le=0, description="Mean natural-log probability of the window's tokens.")
     compression_ratio: float = Field(ge=0, description="Bytes of the text over its bytes compressed.")
     no_speech_prob: float = Field(ge=0, le=1, description="Probability that the window holds no speech.")
@@ -47,7 +47,7 @@ class TranscriptionSegment(Reply):
 
 
 class TranscriptionWord(Reply):
-    word: str
+    word: str = Field(description="The word and the punctuation at it.")
     start: float = Field(ge=0, description="Seconds from the start of the file.")
     end: float = Field(ge=0, description="Seconds from the start of the file.")
 
@@ -75,30 +75,36 @@ class HeardLanguage(Reply):
 
 
 class Transcription(Reply):
-    text: str
+    """Reply in json."""
+
+    text: str = Field(description="The whole text.")
     languages: list[HeardLanguage] = Field(description="Spoken in the recording, the first heard first.")
     logprobs: list[TokenLogprob] = Field([], description="Of the text's tokens; present when asked for.")
-    usage: TokenUsage
+    usage: TokenUsage = Field(description="What was read and written, in tokens.")
 
 
 class VerboseTranscription(_Covered):
-    task: Literal["transcribe"]
+    """Reply in verbose_json."""
+
+    task: Literal["transcribe"] = Field(description="What was done.")
     language: str = Field(description="English name of the language, in lower case.")
     duration: float = Field(ge=0, description="Length of the recording in seconds.")
-    text: str
+    text: str = Field(description="The whole text.")
     segments: list[TranscriptionSegment] = Field([], description="Absent when only words were asked for.")
     words: list[TranscriptionWord] = Field([], description="Present when words were asked for.")
-    usage: DurationUsage
+    usage: DurationUsage = Field(description="How long the recording is.")
 
 
 class Translation(Reply):
-    text: str
+    """Reply in json."""
+
+    text: str = Field(description="The whole text, in English.")
 
 
 class TextDelta(Reply):
     """An event of a stream: the text that follows what was sent before."""
 
-    type: Literal["transcript.text.delta"]
+    type: Literal["transcript.text.delta"] = Field(description="Which event this is.")
     delta: str = Field(description="All of them joined are the final text.")
     logprobs: list[TokenLogprob] = Field([], description="Of its tokens; present when asked for.")
     start: float | None = Field(None, ge=0, description="Seconds from the start of the file; with verbose_json.")
@@ -108,11 +114,11 @@ class TextDelta(Reply):
 class TextDone(_Covered):
     """The last event of a stream. With verbose_json it has what that format has."""
 
-    type: Literal["transcript.text.done"]
+    type: Literal["transcript.text.done"] = Field(description="Which event this is.")
     text: str = Field(description="The whole text.")
     languages: list[HeardLanguage] = Field([], description="Spoken in the recording; not of a translation.")
     logprobs: list[TokenLogprob] = Field([], description="Of all tokens; present when asked for.")
-    usage: TokenUsage
+    usage: TokenUsage = Field(description="What was read and written, in tokens.")
     task: Literal["transcribe"] | None = Field(None, description="With verbose_json; not of a translation.")
     language: str | None = Field(None, description="English name of the language, in lower case; with verbose_json.")
     duration: float | None = Field(None, ge=0, description="Length of the recording in seconds; with verbose_json.")
@@ -121,16 +127,18 @@ class TextDone(_Covered):
 
 
 class VerboseTranslation(_Covered):
-    language: Literal["english"]
+    """Reply in verbose_json."""
+
+    language: Literal["english"] = Field(description="Of the text.")
     duration: float = Field(ge=0, description="Length of the recording in seconds.")
-    text: str
-    segments: list[TranscriptionSegment]
+    text: str = Field(description="The whole text, in English.")
+    segments: list[TranscriptionSegment] = Field(description="In order.")
 
 
 class LanguageProbability(Reply):
     language: str = Field(description="ISO 639-1 code.")
     name: str = Field(description="English name, lower case.")
-    probability: float = Field(ge=0, le=1)
+    probability: float = Field(ge=0, le=1, description="0 to 1.")
 
 
 class DetectedLanguage(LanguageProbability):
@@ -139,61 +147,63 @@ class DetectedLanguage(LanguageProbability):
 
 
 class Model(Reply):
-    id: str
-    object: Literal["model"] = "model"
+    id: str = Field(description="Its name, as `model` in requests.")
+    object: Literal["model"] = Field("model", description="Always this word.")
     created: int = Field(ge=0, description="Unix time in seconds; 0 if unknown.")
-    owned_by: str
+    owned_by: str = Field(description="This server.")
 
 
 class ModelList(Reply):
-    object: Literal["list"] = "list"
-    data: list[Model]
+    object: Literal["list"] = Field("list", description="Always this word.")
+    data: list[Model] = Field(description="At least one.")
 
 
 class Status(Reply):
-    status: Literal["ok"] = "ok"
+    status: Literal["ok"] = Field("ok", description="Always this word; else the status is 503.")
 
 
 class Index(Reply):
-    name: Literal["whisper-endpoint"] = "whisper-endpoint"
-    version: str
-    docs: Literal["/docs"] = "/docs"
-    openapi: Literal["/openapi.json"] = "/openapi.json"
+    name: Literal["whisper-endpoint"] = Field("whisper-endpoint", description="Of this server.")
+    version: str = Field(description="Of this server.")
+    docs: Literal["/docs"] = Field("/docs", description="Path of the interactive documentation.")
+    openapi: Literal["/openapi.json"] = Field("/openapi.json", description="Path of this document.")
 
 
 class Version(Reply):
     version: str = Field(description="Of this server.")
     model: str = Field(description="What requests that name no model get.")
-    models: list[str]
-    engine: str
-    engine_version: str
-    device: str
-    dtype: str
+    models: list[str] = Field(description="The names of /v1/models.")
+    engine: str = Field(description="`vllm`, or `fake`, which has no model.")
+    engine_version: str = Field(description="Of the engine.")
+    device: str = Field(description="What the model runs on.")
+    dtype: str = Field(description="Compute type of the model.")
 
 
 class ErrorDetail(Reply):
-    message: str
-    type: Literal["invalid_request_error", "server_error"]
+    message: str = Field(description="For people.")
+    type: Literal["invalid_request_error", "server_error"] = Field(description="Whose fault it is.")
     param: str | None = Field(description="The field that is wrong, if it is one.")
     code: str | None = Field(description="Stable, for programs.")
 
 
 class ErrorBody(Reply):
-    error: ErrorDetail
+    error: ErrorDetail = Field(description="What is wrong.")
 
 
 class FileResult(Reply):
     """What came of one file of several: `result` or `error`."""
 
     index: int = Field(ge=0, description="Place among the files, in the order sent.")
-    filename: str
+    filename: str = Field(description="As it was sent; empty if it had no name.")
     status: int = Field(description="As the HTTP status of a request with this file alone.")
     result: Transcription | VerboseTranscription | Translation | VerboseTranslation | str | None = Field(
         None, description="The reply, as for this file alone: an object, or the text of the formats text, srt and vtt."
     )
-    error: ErrorDetail | None = None
+    error: ErrorDetail | None = Field(None, description="What is wrong with this file.")
 
 
 class FileResults(Reply):
-    object: Literal["list"] = "list"
-    data: list[FileResult]
+    """Reply to several files."""
+
+    object: Literal["list"] = Field("list", description="Always this word.")
+    data: list[FileResult] = Field(description="One for each file, in the order sent.")

@@ -11,6 +11,7 @@ from starlette.staticfiles import StaticFiles
 
 from endpoint import __version__
 from endpoint.api.door import Door
+from endpoint.api.keys import key_documented
 from endpoint.api.openapi import error_responses
 from endpoint.api.schemas import Index, Status, Version
 from endpoint.errors import EngineFailed, NotReady, Unavailable
@@ -57,7 +58,7 @@ def system_routes(door: Door) -> APIRouter:
             raise NotReady("The server is stopping.", code="stopping")
         return await health()
 
-    @router.get("/version")
+    @router.get("/version", responses=error_responses(401), dependencies=key_documented(door.settings))
     async def version() -> Version:
         """What is running."""
         names, info = door.models.names, door.models.find("").info
