@@ -14,7 +14,7 @@ from pathlib import Path
 
 from endpoint.net import free_port
 
-START_SECONDS = 300
+START_SECONDS = 300  # for each model
 
 
 @contextmanager
@@ -27,15 +27,15 @@ def running_server(output: Path, **settings: str) -> Iterator[str]:
     with output.open("w") as file:
         server = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
         try:
-            _wait(server, base, output)
+            _wait(server, base, output, START_SECONDS * (settings.get("MODELS", "").count(",") + 1))
             yield base
         finally:
             server.terminate()
             assert server.wait(60) == 0, output.read_text()[-3000:]
 
 
-def _wait(server: subprocess.Popen[bytes], base: str, output: Path) -> None:
-    end = time.monotonic() + START_SECONDS
+def _wait(server: subprocess.Popen[bytes], base: str, output: Path, seconds: float) -> None:
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         assert server.poll() is None, output.read_text()[-3000:]
         try:
@@ -43,4 +43,4 @@ def _wait(server: subprocess.Popen[bytes], base: str, output: Path) -> None:
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.25)
-    raise AssertionError(f"the server was not ready in {START_SECONDS} s: {output.read_text()[-3000:]}")
+    raise AssertionError(f"the server was not ready in {seconds} s: {output.read_text()[-3000:]}")
