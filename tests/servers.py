@@ -15,7 +15,7 @@ from pathlib import Path
 
 from endpoint.net import free_port
 
-START_SECONDS = 300
+START_SECONDS = 300  # for each model
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,18 @@ class Server:
     process: subprocess.Popen[bytes]
     base: str
     output: Path
+    models: int = 1
 
     def wait(self, path: str = "/health", status: int = 200) -> None:
         """Until a GET of `path` is answered with `status`."""
-        end = time.monotonic() + START_SECONDS
+        seconds = START_SECONDS * self.models
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             assert self.process.poll() is None, self.said()
             if self._status(path) == status:
                 return
             time.sleep(0.1)
-        raise AssertionError(f"no {status} from {path} in {START_SECONDS} s: {self.said()}")
+        raise AssertionError(f"no {status} from {path} in {seconds} s: {self.said()}")
 
     def said(self) -> str:
         return self.output.read_text()[-3000:]
@@ -58,7 +60,8 @@ def started(output: Path, **settings: object) -> Iterator[Server]:
     environment = {"CPU_KV_CACHE_GIB": "1"} | {name.upper(): str(value) for name, value in settings.items()}
     with output.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **environment})
-        server = Server(process, f"http://127.0.0.1:{port}", output)
+        models = str(settings.get("MODELS", "")).count(",") + 1
+        server = Server(process, f"http://127.0.0.1:{port}", output, models)
         try:
             yield server
         finally:

@@ -123,5 +123,8 @@ async def test_a_dead_model_makes_the_server_ill_and_the_other_goes_on(cores: di
         for path in ("/health", "/ready"):
             assert "small: it died" in assert_error(await client.get(path), 503, "engine_failed")
         assert (await client.post("/v1/audio/transcriptions", files=FILES)).status_code == 200
+        both = [("files[]", ("a.wav", AUDIO)), ("files[]", ("b.wav", AUDIO))]
+        reply = await client.post("/v1/audio/transcriptions", files=both, data={"model": "small"})
+        assert_error(reply, 500, "engine_failed")
         cores["large"].state = EngineFailed("it died too")
         assert_error(await client.post("/v1/audio/transcriptions", files=FILES), 500, "engine_failed")

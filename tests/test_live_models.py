@@ -22,7 +22,7 @@ SEVEN = "seven green apple three"
 WORD = "\u0120apple"  # as the vocabulary spells it
 CLIENTS, REQUESTS = 8, 3  # clients of each model, and what each asks for
 
-pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]  # the first test also waits for both models to load
+pytestmark = [pytest.mark.model, pytest.mark.timeout(900)]  # the first test also waits for both models to load
 
 
 @pytest.fixture(scope="module")

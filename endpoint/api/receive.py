@@ -52,6 +52,7 @@ async def received(door: Door, request: Request, form: type[F], model: str = "")
             upload = await read_form(request.receive, request.headers, door.settings.max_upload_mb * MIB)
             fields = parse_fields(form, upload.fields)
             pipeline = door.models.find(model or fields.model)
+            await pipeline.check()
             files = await _files_or_url(door, request, upload, fields.url)
             yield Received(fields, files, upload.several, pipeline)
 
