@@ -10,8 +10,8 @@ BIN := $(VENV)/bin
 INSTALL := deploy/install.sh $(BUILD)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format install install-dev conformance demo-model demo-model-eval quality compare feed \
-	profile load lock clean
+.PHONY: help demo serve test check format install install-dev conformance demo-model demo-model-eval quality compare
+.PHONY: feed profile load lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
