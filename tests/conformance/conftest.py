@@ -89,8 +89,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         module = Path(item.fspath).stem.removeprefix("test_")
         client = str(values.get("client", module))
         case = item.callspec.id if values else ""
-        requests = dict(item.user_properties).get("requests", 1)
-        made = Case(module, doc.rstrip("."), case, client, report.passed, round(report.duration, 3), requests)
+        measured = dict(item.user_properties)
+        made = Case(module, doc.rstrip("."), case, client, report.passed, round(report.duration, 3), **measured)
         item.config.stash[CASES].append(made)
     return report
 

@@ -12,7 +12,10 @@ FOLDER = Path("build", "conformance")
 
 @dataclass(frozen=True)
 class Case:
-    """One check of one client. check: what is shown; case: which of its cases; requests: if it counts them."""
+    """One check of one client. check: what is shown; case: which of its cases; requests: if it counts them.
+
+    share: of the time a stream takes, until its first text; where that is measured.
+    """
 
     module: str
     check: str
@@ -21,6 +24,7 @@ class Case:
     passed: bool
     seconds: float
     requests: int = 1
+    share: float | None = None
 
 
 def table(cases: list[Case], clients: list[str]) -> list[str]:
