@@ -169,6 +169,7 @@ def main() -> int:
     path = FOLDER / f"{args.engine}-{args.workload}.txt"
     path.unlink(missing_ok=True)
     os.environ["ENGINE"] = args.engine
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and the server that was started stops
     with running_server() as server:
         found, audio_seconds = asyncio.run(profile(server, args, path))
     show(Console(width=120), found, audio_seconds)

@@ -7,6 +7,7 @@ build/load/report.html. Exit status 1 if a threshold is not kept.
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import time
@@ -58,6 +59,7 @@ def main() -> int:
     parser.add_argument("--callers", type=int, default=12)
     parser.add_argument("--any-words", action="store_true", help="do not look at what was heard; for ENGINE=fake")
     args, rest = parser.parse_known_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and the server that was started stops
     with running_server() as server:
         print(f"the server is ready after {server.seconds:.0f} s", flush=True)
         status, growth = drive(server.base, Processes(server.pid), args, rest)
