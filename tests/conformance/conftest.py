@@ -103,4 +103,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(line)
     path = write(cases, config.stash[VERSIONS])
     versions = ", ".join(f"{name} {version}" for name, version in config.stash[VERSIONS].items())
-    terminalreporter.write_line(f"\nA number is how many cases passed. Clients: {versions}. Written: {path}")
+    terminalreporter.write_line(
+        f"\nA number is how many cases passed; of openapi, how many requests. Clients: {versions}. Written: {path}"
+    )

@@ -12,7 +12,7 @@ FOLDER = Path("build", "conformance")
 
 @dataclass(frozen=True)
 class Case:
-    """One check of one client. check: what is shown; case: which of its cases; requests: if it counts them.
+    """One check of one client. check: what is shown; case: which of its cases; requests: where it made many up.
 
     share: of the time a stream takes, until its first text; where that is measured.
     """
@@ -29,9 +29,9 @@ class Case:
 
 def table(cases: list[Case], clients: list[str]) -> list[str]:
     """A row for each check, a column for each client: how many cases passed, of how many where some did not."""
-    cells: dict[tuple[str, str], dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    cells: dict[tuple[str, str], dict[str, list[Case]]] = defaultdict(lambda: defaultdict(list))
     for case in cases:
-        cells[case.module, case.check][case.client].append(case.passed)
+        cells[case.module, case.check][case.client].append(case)
     width = max(len(check) for _, check in cells)
     lines, last = list[str](), ""
     for (module, check), row in cells.items():
@@ -49,10 +49,11 @@ def _width(client: str) -> int:
     return max(len(client), 6)
 
 
-def _cell(results: list[bool]) -> str:
-    if all(results):
-        return str(len(results) or "")
-    return f"{sum(results)}/{len(results)} !"
+def _cell(cases: list[Case]) -> str:
+    passed = sum(case.passed for case in cases)
+    if passed < len(cases):
+        return f"{passed}/{len(cases)} !"
+    return str(sum(case.requests for case in cases) or "")
 
 
 def write(cases: list[Case], versions: dict[str, str]) -> Path:
