@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +13,7 @@ import pytest
 from benchmarks.compare import report
 from benchmarks.compare.__main__ import CLOSED, paced
 from benchmarks.compare.cases import CONCURRENCY, FULL, SMALL, Case, sent
-from benchmarks.compare.contenders import ENGINE, FASTER, OURS, STOCK
+from benchmarks.compare.contenders import ENGINE, FASTER, OURS, STOCK, Contender
 from benchmarks.compare.settings import engine_settings, server_flags
 
 GIVEN, UNKNOWN = Case("packed", True), Case("packed", False)
@@ -73,6 +77,24 @@ def test_the_pace_is_that_of_the_slower_one() -> None:
 
 def test_who_is_not_there_is_not_judged() -> None:
     assert report.checks(CLOSED, {GIVEN.name: {OURS: rows(1)}}) == []
+
+
+def test_who_waits_for_a_turn_stands_still_with_all_it_started(tmp_path: Path) -> None:
+    child = "import sys; sys.stdin.read()"
+    program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    who = Contender("somebody", [sys.executable, "-c", program], {}, tmp_path / "log", stdin=subprocess.PIPE)
+    try:
+        while len(who._tree()) < 2:
+            time.sleep(0.01)
+        who.rest()
+        assert [process.status() for process in who._tree()] == ["stopped"] * 2
+        who.turn()
+        assert "stopped" not in [process.status() for process in who._tree()]
+        who.rest()
+    finally:
+        tree = who._tree()
+        who.close()
+    assert [process for process in tree if process.is_running()] == []
 
 
 def test_everybody_is_given_the_same_recordings() -> None:

@@ -94,6 +94,7 @@ def main() -> int:
             who = start(name, args.model, "small" if args.small else "full", FOLDER)
             stack.callback(who.close)
             who.wait()
+            console.print(f"  ready; idle it takes {who.idle():.1%} of a core")
             who.rest()
             contenders.append(who)
         cases, results = run(console, contenders, size, 1 if args.small else args.rounds)

@@ -20,7 +20,9 @@ from benchmarks.quality.ours import PACKAGES
 from endpoint.bench.usage import Processes
 from endpoint.net import free_port
 
-START_SECONDS = 300
+START_SECONDS = 600
+IDLE_SECONDS = 5
+STOP_SECONDS = 20
 CASE_SECONDS = 1800  # longest that anything may take
 
 Row = dict[str, Any]  # of one case: audio_seconds_per_second, windows_per_second, requests_per_second, wer, latencies
@@ -43,9 +45,13 @@ class Contender:
         return []
 
     def rest(self) -> None:
-        for process in self._tree():
-            with suppress(psutil.NoSuchProcess):
-                process.suspend()
+        """Stop, and wait until all have: a stop takes effect when the kernel gets to it."""
+        end = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < end and (moving := [p for p in self._tree() if not _still(p)]):
+            for process in moving:
+                with suppress(psutil.NoSuchProcess):
+                    process.suspend()
+            time.sleep(0.01)
 
     def turn(self) -> None:
         for process in reversed(self._tree()):
@@ -56,12 +62,22 @@ class Contender:
         self.turn()
         tree = self._tree()
         self._process.terminate()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
         _, left = psutil.wait_procs(tree, timeout=60)
         for process in left:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         self._process.wait()
         self._output.close()
+
+    def idle(self) -> float:
+        """Share of a core that it takes when there is nothing to do."""
+        processes = Processes(self._process.pid)
+        before = processes.cpu_seconds()
+        time.sleep(IDLE_SECONDS)
+        return (processes.cpu_seconds() - before) / IDLE_SECONDS
 
     def wait(self) -> None:
         """Until it is ready. Raises RuntimeError."""
@@ -72,6 +88,13 @@ class Contender:
 
     def _fail(self, what: str) -> RuntimeError:
         return RuntimeError(f"{self.name}: {what}; see {self.log}")
+
+
+def _still(process: psutil.Process) -> bool:
+    try:
+        return process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 class Server(Contender):
