@@ -40,6 +40,7 @@ ATTACH_SECONDS = 3  # until py-spy has found all processes
 
 # Stage -> what its frames look like, "function (file:line)"; the first that matches, from the innermost frame outwards.
 STAGES = {
+    "waiting busily": r"^sched_yield|SpinCondition|^memory_fence",
     "voice activity": r"endpoint/audio/vad\.py|onnxruntime|^hear \(",
     "decode": r"endpoint/audio/(worker|wav|pcm)\.py|^av/",
     "hand-over to decoding": r"endpoint/audio/decode\.py",

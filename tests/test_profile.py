@@ -28,6 +28,7 @@ HEAR = "hear (endpoint/audio/worker.py:226);VoiceActivity.feed (endpoint/audio/v
         ("forward (vllm/model_executor/models/whisper.py:1);conv (torch/nn/functional.py:2)", "model"),
         ("busy (vllm/v1/engine/core.py:1);recv (zmq/sugar/socket.py:2)", "engine traffic"),
         ("apply (endpoint/engine/processor.py:1);add (numpy/x.py:2)", "decoding rules"),
+        ("busy (vllm/v1/engine/core.py:1);sched_yield (vllm/distributed/utils.py:46)", "waiting busily"),
         ("something (somewhere.py:1)", OTHER),
         ("", OTHER),
     ],
