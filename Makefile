@@ -44,7 +44,7 @@ install: ## install what serving needs
 install-dev: ## install what testing needs as well
 	@$(INSTALL) dev
 
-conformance: install-dev ## drive the server with the official clients, curl and a fuzzer (ten minutes)
+conformance: install-dev ## drive the server with the official clients, curl and a fuzzer (twenty minutes on two cores)
 	$(BIN)/python -m tests.conformance.install
 	$(BIN)/python -m pytest tests/conformance $(PYTEST_ARGS)
 
