@@ -90,11 +90,14 @@ def test_speech_that_the_model_denies_is_not_missing() -> None:
     assert agreed(speech, [], [heard(0, 5, " yes", 0.01), tones]) == times_of((0, 2), (3, 5), (9.7, 12))
 
 
-def test_what_voice_activity_is_sure_of_is_missing_whatever_the_model_says() -> None:
-    speech, sure = spans((0, 2), (3, 7), (8, 10)), spans((0.2, 2), (3.5, 5), (8.5, 9.5))
-    assert agreed(speech, sure, [heard(0, 2, " yes", 0.01), heard(3, 7, "", 0.99)]) == times_of(
-        (0, 2), (3.5, 5), (8, 10)
-    )
+def test_where_voice_activity_is_sure_the_model_is_not_believed() -> None:
+    speech, yes, no = spans((0, 2), (3, 5), (5.5, 7), (8, 10)), heard(0, 2, " yes", 0.01), heard(3, 7, "", 0.99)
+    everything = times_of((0, 2), (3, 5), (5.5, 7), (8, 10))
+    assert agreed(speech, spans((0.2, 2), (3.5, 5), (8.5, 9.5)), [yes, no]) == everything
+    assert agreed(speech, spans((0.2, 2), (3.5, 4.4), (8.5, 9.5)), [yes, no]) == times_of((0, 2), (8, 10))
+    rest = heard(4, 7, "", 0.99)  # begins within what is sure
+    assert agreed(speech, spans((3.5, 5)), [yes, rest]) == everything
+    assert agreed(speech, spans((3.5, 4.9)), [yes, rest]) == times_of((0, 2), (3, 4), (8, 10))
 
 
 def test_speech_that_the_model_only_failed_at_is_missing() -> None:
@@ -110,7 +113,7 @@ def test_the_account_of_a_transcript() -> None:
     failed = account(bare, speech, sure, [said, heard(6, 10, "", 0.3)])
     assert (failed.coverage, failed.uncovered) == (0.5, ((6_000, 10_000),))
     doubted = account(bare, speech, sure, [said, heard(6, 10, "", 0.97)])
-    assert (doubted.coverage, doubted.uncovered) == (pytest.approx(4 / 6), ((7_000, 9_000),))
+    assert (doubted.coverage, doubted.uncovered) == (0.5, ((6_000, 10_000),))
     denied = account(bare, speech, sure[:1], [said, heard(6, 10, "", 0.97)])
     assert (denied.coverage, denied.uncovered) == (1.0, ())
     silent = account(bare, [], [], [])

@@ -1,11 +1,12 @@
 """How much of the speech heard is inside the text. Pure; times in milliseconds of the file.
 
-Speech is what voice activity heard, and where the model denies it, only what voice activity is sure of; text is the
-segments. What lies in the one and not in the other was lost.
+Speech is what voice activity heard, but in windows where the model denies it and voice activity is not sure; text is
+the segments. What lies in the one and not in the other was lost.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -37,13 +38,22 @@ def subtract(spans: Iterable[Times], covers: Sequence[Times]) -> list[Times]:
 
 
 def agreed(speech: Sequence[Span], sure: Sequence[Span], hypotheses: Iterable[Hypothesis]) -> list[Times]:
-    """`speech`; but in windows that the model says hold none (tones, engines) only `sure` of it. In order."""
-    denied = [(h.window.start_ms, h.window.end_ms) for h in hypotheses if denies_speech(h)]
+    """`speech` without that in windows which, the model says, hold none (tones, engines).
+
+    The model is not believed where UNFINISHED_MS and more of such a window on end are `sure`.
+    """
     certain = _times(sure)
-    return sorted(subtract(_times(speech), denied) + subtract(certain, subtract(certain, denied)))
+    windows = ((h.window.start_ms, h.window.end_ms) for h in hypotheses if denies_speech(h))
+    return subtract(_times(speech), [window for window in windows if not _holds(certain, *window)])
 
 
-def _times(spans: Sequence[Span]) -> list[Times]:
+def _holds(spans: Sequence[Times], begin: int, end: int) -> bool:
+    """Whether one of the spans, in order, lies in this stretch for UNFINISHED_MS."""
+    near = spans[max(0, bisect_left(spans, (begin,)) - 1) : bisect_left(spans, (end,))]
+    return any(min(last, end) - max(first, begin) >= UNFINISHED_MS for first, last in near)
+
+
+def _times(spans: Iterable[Span]) -> list[Times]:
     return [(samples_to_ms(span.start), samples_to_ms(span.end)) for span in spans]
 
 
