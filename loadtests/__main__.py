@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from endpoint.bench.usage import Processes
+from endpoint.errors import ConfigError
 from endpoint.local import running_server
 from loadtests.shapes import SHAPES
 from loadtests.thresholds import Measured, Thresholds, broken
@@ -71,4 +72,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except ConfigError as error:
+        sys.exit(error.message)
