@@ -178,7 +178,7 @@ ENGINES: dict[str, Callable[[Path], Ready]] = {
     "faster-whisper": faster_whisper,
     "openai-whisper": openai_whisper,
 }
-FEWER = {"openai-whisper": 4}  # it is slow: so many times fewer recordings
+FEWER = {"openai-whisper": 16}  # it is slow: so many times fewer recordings
 
 
 def main() -> None:
