@@ -10,7 +10,8 @@ BIN := $(VENV)/bin
 INSTALL := deploy/install.sh $(BUILD)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format install install-dev demo-model demo-model-eval quality lock clean
+.PHONY: help demo serve test check format install install-dev conformance demo-model demo-model-eval quality compare
+.PHONY: feed profile load lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +44,10 @@ install: ## install what serving needs
 install-dev: ## install what testing needs as well
 	@$(INSTALL) dev
 
+conformance: install-dev ## drive the server with the official clients, curl and a fuzzer (twenty minutes on two cores)
+	$(BIN)/python -m tests.conformance.install
+	$(BIN)/python -m pytest tests/conformance $(PYTEST_ARGS)
+
 SPEAKER = command -v espeak-ng >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -q && apt-get install -y -q --no-install-recommends espeak-ng; \
 	else \
@@ -55,6 +60,20 @@ quality: install-dev ## word errors, word times and costs beside other Whisper s
 	benchmarks/install_peers.sh
 	PYTHONPATH=build/peers $(BIN)/python -m pytest -q tests/test_engine_rules_reference.py tests/test_text_words_reference.py
 	$(BIN)/python -m benchmarks.quality
+
+compare: install-dev ## speed beside vLLM's own server, its bare engine, faster-whisper and openai-whisper (an hour)
+	benchmarks/install_peers.sh
+	$(BIN)/python -m benchmarks.compare
+
+feed: install-dev ## what everything but the model costs: decoding, voice activity, /health, memory (a quarter of an hour)
+	$(BIN)/python -m benchmarks.feed
+
+profile: install-dev ## where a request's processor time goes, stage by stage, with the fake engine and the model
+	$(BIN)/python -m benchmarks.profile --engine fake
+	$(BIN)/python -m benchmarks.profile --engine vllm
+
+load: install-dev ## a minute of many different clients against a server of its own; LOAD_ARGS=--shape=soak --seconds=3600
+	$(BIN)/python -m loadtests $(LOAD_ARGS)
 
 demo-model: install-dev ## train the bundled model again, from synthetic speech (hours), and put it into endpoint/demo
 	@$(SPEAKER)

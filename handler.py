@@ -26,10 +26,10 @@ T = TypeVar("T")
 
 
 class EndpointHandler:
-    """Loads the model of `path` (unset: as MODEL_ID says) and answers {"inputs": audio, "parameters": {...}}."""
+    """Loads the model of `path` (unset: the settings' default) and answers {"inputs": audio, "parameters": {...}}."""
 
     def __init__(self, path: str = "") -> None:
-        self._settings = load_settings(model_id=path or None)
+        self._settings = load_settings(model_id=path or None, models="" if path else None)
         self._pipeline = build_pipeline(self._settings)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="endpoint", daemon=True)

@@ -1,23 +1,44 @@
 """Settings: read once from the environment (and the command line), frozen, printed with secrets masked.
 
 This is the only reader of the environment. Names are upper-case field names: MODEL_ID, PORT, MAX_UPLOAD_MB ...
+Names that begin with WHISPER_ are those of older services.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from endpoint.errors import ConfigError
+from endpoint.languages import find_language
 from endpoint.types import WINDOW_SECONDS, VadOptions
 
 DEMO_MODEL = Path(__file__).parent / "demo" / "model"
 MOUNTED_MODEL = Path("/repository")  # where Hugging Face Inference Endpoints mount the chosen model
 DEMO_WINDOW_SECONDS = 30.0  # the longest window the demo model is accurate on; see its model card
+NO_BEAMS = (
+    "there is no beam search: vLLM would encode the recording again for every beam and every token. Leave it out, or "
+    "say 1: the likeliest words, decoded again at higher temperatures where they are bad"
+)
+NO_ADAPTERS = (
+    "vLLM gives an adapter to the wrong rows of Whisper's encoder (docs/decisions/0009). Merge it into the weights "
+    "(peft: merge_and_unload, then save_pretrained) and name that folder in MODELS"
+)
+
+_SIZES = "tiny tiny.en base base.en small small.en medium medium.en large-v2 large-v3 large-v3-turbo"
+SHORT_NAMES = {  # what models may be called in the settings; a folder of such a name is written with ./
+    "demo": str(DEMO_MODEL),
+    **{size: f"openai/whisper-{size}" for size in _SIZES.split()},
+    "large-v1": "openai/whisper-large",
+    "large": "openai/whisper-large-v3",  # as openai/whisper has it
+    "turbo": "openai/whisper-large-v3-turbo",
+}
 
 
 def _field(default: Any, description: str, *aliases: str, **limits: Any) -> Any:
@@ -35,14 +56,33 @@ class Settings(BaseSettings):
 
     # The model
     model_id: str | None = _field(
-        None, "Hub name or folder; unset: /repository if it exists, else the demo model.", "model_id", "model"
-    )
+        None, "Hub name, size or folder; unset: /repository if it exists, else the demo model.",
+        "model_id", "model", "whisper_model",
+    )  # fmt: skip
     served_model_name: str | None = _field(None, "The name clients see; unset: the model's own name.")
+    models: str = _field(
+        "", "Several models instead of `MODEL_ID`, separated by commas, each a model or name=model.",
+        "models", "whisper_models",
+    )  # fmt: skip
+    default_model: str | None = _field(None, "Which of `MODELS` is meant by requests that name none; unset: the first.")
+    model_aliases: dict[str, str] = _field(
+        {}, "More names for served models, as JSON: alias to name.", "model_aliases", "whisper_aliases"
+    )
+    allowed_models: str = _field("", "Names and aliases that clients may send, separated by commas; empty: all.")
+    default_language: str | None = _field(
+        None, "Language of requests that name none, code or English name; unset: detected.",
+        "default_language", "whisper_language",
+    )  # fmt: skip
+    lora_modules: str = _field("", "Only empty: adapters are merged into the weights and served as `MODELS`.")
+    beam_size: int = _field(1, "Only 1: there is no beam search.", "beam_size", "whisper_beam_size", ge=1)
     engine: Literal["vllm", "fake"] = _field("vllm", "`fake` answers fixed text without a model, for load tests.")
 
     # The door
     host: str = _field("0.0.0.0", "Address to listen on.", "host", "interface")  # noqa: S104 - it is a server
     port: int = _field(8000, "Port to listen on.", ge=0, le=65535)
+    api_key: SecretStr | None = _field(
+        None, "The key that requests must bring in `Authorization: Bearer`; unset: everybody is answered."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = _field("info", "How much is logged.")
     max_upload_mb: int = _field(512, "Largest upload, in MiB (1,048,576 bytes).", ge=1)
     max_audio_seconds: int = _field(4 * 3600, "Longest recording, in seconds.", ge=1)
@@ -55,7 +95,10 @@ class Settings(BaseSettings):
     decode_workers: int = _field(0, "Processes that decode uploads; 0: one per core, at most 16.", ge=0, le=256)
     decode_timeout_seconds: float = _field(120.0, "Longest one file may take to decode, in seconds.", gt=0)
     max_channels: int = _field(8, "Most channels a stream may have.", ge=1)
-    vad_filter: bool = _field(True, "Tell speech from the rest, and leave long silences out; requests may differ.")
+    vad_filter: bool = _field(
+        True, "Tell speech from the rest, and leave long silences out; requests may differ.",
+        "vad_filter", "whisper_vad_filter",
+    )  # fmt: skip
     max_window_seconds: float | None = _field(
         None, "Longest window handed to the model, in seconds; unset: 30, or what the demo model is good for.",
         ge=5, le=WINDOW_SECONDS,
@@ -70,8 +113,10 @@ class Settings(BaseSettings):
     kv_cache_dtype: str = _field(
         "auto", "`auto`: fp8 on GPUs of compute capability 8.9 or better, else the compute type; or a vLLM name."
     )
-    gpu_memory_utilization: float = _field(0.9, "Share of the GPU's memory to use, 0 to 1.", gt=0, le=1)
-    cpu_kv_cache_gib: int = _field(2, "Memory of the key-value cache on a CPU, in GiB.", ge=1)
+    gpu_memory_utilization: float = _field(
+        0.9, "Share of the GPU's memory to use, 0 to 1; `MODELS` share it evenly.", gt=0, le=1
+    )
+    cpu_kv_cache_gib: int = _field(2, "Memory of the key-value cache on a CPU, in GiB; for each model.", ge=1)
     max_num_seqs: int = _field(128, "Most windows decoded at once.", ge=1)
     max_num_batched_tokens: int = _field(
         24_000, "Encoder frames and tokens a step; 1,500 frames a window, so 24,000 encode 16 at once.", ge=1_500
@@ -80,11 +125,59 @@ class Settings(BaseSettings):
     engine_args: dict[str, Any] = _field({}, "More arguments for vLLM's engine, as JSON; unknown ones are refused.")
     hf_token: SecretStr | None = _field(None, "Token for gated models of the hub.")
 
+    @field_validator("default_language")
+    @classmethod
+    def _known_language(cls, value: str | None) -> str | None:
+        if value is None or value.strip().lower() == "auto":
+            return None
+        if code := find_language(value):
+            return code
+        raise PydanticCustomError("language", "no language of Whisper; give a code such as `en`, or a name")
+
+    @field_validator("beam_size")
+    @classmethod
+    def _no_beams(cls, value: int) -> int:
+        if value > 1:
+            raise PydanticCustomError("beams", NO_BEAMS)
+        return value
+
+    @field_validator("lora_modules")
+    @classmethod
+    def _no_adapters(cls, value: str) -> str:
+        if value:
+            raise PydanticCustomError("adapters", NO_ADAPTERS)
+        return value
+
+    @field_validator("api_key")
+    @classmethod
+    def _can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
+            raise PydanticCustomError("key", "a key is ASCII letters, digits and signs, without spaces")
+        return value
+
+    def each(self) -> tuple[Settings, ...]:
+        """The settings of every model by itself, in the order of MODELS. Raises ConfigError."""
+        if not self.models:
+            return (self,)
+        for other, name in ((self.model_id, "MODEL_ID"), (self.served_model_name, "SERVED_MODEL_NAME")):
+            if other:
+                raise ConfigError(f"MODELS and {name} are both set; put name=model into MODELS, and unset {name}")
+        made = []
+        for entry in split(self.models):
+            name, equals, model = map(str.strip, entry.partition("="))
+            if not name:
+                raise ConfigError(f"MODELS: `{entry}` has no name before the =")
+            own = {"model_id": model or "demo", "served_model_name": name} if equals else {"model_id": name}
+            made.append(self.model_copy(update={"models": "", **own}))
+        if not made:
+            raise ConfigError("MODELS names no model; leave it out, or list models as name=model, separated by commas")
+        return tuple(made)
+
     @property
     def model_path(self) -> str:
         """What to load: MODEL_ID, else /repository, else the demo model."""
         if self.model_id:
-            return self.model_id
+            return SHORT_NAMES.get(self.model_id, self.model_id)
         return str(MOUNTED_MODEL if MOUNTED_MODEL.exists() else DEMO_MODEL)
 
     @property
@@ -96,9 +189,12 @@ class Settings(BaseSettings):
         """The name clients see."""
         if self.served_model_name:
             return self.served_model_name
+        if self.engine == "fake" and not self.model_id:
+            return "fake"
         if self.is_demo:
             return "whisper-demo"
-        return Path(self.model_path).name if os.path.isdir(self.model_path) else self.model_path
+        given = self.model_id or self.model_path
+        return Path(given).name if os.path.isdir(given) else given
 
     @property
     def window_seconds(self) -> float:
@@ -131,5 +227,10 @@ def load_settings(flags: list[str] | None = None, *, prog: str = "endpoint", **o
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
         raise ConfigError("wrong settings: " + "; ".join(lines)) from error
-    except SettingsError as error:  # ENGINE_ARGS, the one setting that is more than a word
-        raise ConfigError(f"wrong settings: {error}; ENGINE_ARGS must be a JSON object") from error
+    except SettingsError as error:  # the settings that are more than a word
+        raise ConfigError(f"wrong settings: {error}; ENGINE_ARGS and MODEL_ALIASES must be JSON objects") from error
+
+
+def split(listed: str) -> list[str]:
+    """The entries of a setting that lists them, separated by commas."""
+    return [entry.strip() for entry in listed.split(",") if entry.strip()]

@@ -5,6 +5,7 @@ EndpointError
 │   ├── InvalidRequest          a field is missing, malformed or contradicts another
 │   ├── InvalidAudio            the bytes hold no audio that can be decoded
 │   ├── TooLarge                too many bytes, or too long a recording
+│   ├── InvalidKey              no key, or a wrong one
 │   ├── ModelNotFound           no such model is served
 │   ├── RouteNotFound           no such path
 │   └── MethodNotAllowed        the path does not take this method
@@ -52,6 +53,10 @@ class TooLarge(RequestError):
 
     def __init__(self, message: str, *, code: str | None = None, param: str | None = "file") -> None:
         super().__init__(message, code=code, param=param)
+
+
+class InvalidKey(RequestError):
+    code = "invalid_api_key"
 
 
 class ModelNotFound(RequestError):

@@ -19,11 +19,13 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    language: str | None = None
-    task: Literal["transcribe", "translate"] = "transcribe"
-    prompt: str | None = None
-    temperature: float = Field(0.0, ge=0, le=1)
-    return_timestamps: bool | Literal["word"] = False
+    language: str | None = Field(None, description="Code or English name of the speech; null: detected.")
+    task: Literal["transcribe", "translate"] = Field("transcribe", description="`translate`: into English.")
+    prompt: str | None = Field(None, description="Text the recording continues, or words to expect.")
+    temperature: float = Field(
+        0.0, ge=0, le=1, description="Without unit; 0: the most probable words, and up to 1.0 where those are bad."
+    )
+    return_timestamps: bool | Literal["word"] = Field(False, description="Times in seconds of segments, or of words.")
 
     @classmethod
     def of(cls, given: Any) -> Parameters:

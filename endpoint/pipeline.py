@@ -9,41 +9,64 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
 import structlog
 
 from endpoint.audio.decode import Decoder
-from endpoint.audio.spans import find_spans
+from endpoint.audio.spans import find_spans, find_sure_spans
 from endpoint.audio.window import cut, pack
 from endpoint.errors import EndpointError, EngineFailed, NotReady
+from endpoint.fanout import Progress, decode_each, ignore
 from endpoint.multilingual import pack_by_language
-from endpoint.repair import decode_fully, settle_language
+from endpoint.repair import settle_language
 from endpoint.tasks import together
-from endpoint.text.assemble import assemble, language_shares
+from endpoint.text.assemble import Assembler, language_shares
 from endpoint.text.coverage import account
-from endpoint.text.judge import is_silence
-from endpoint.types import SAMPLE_RATE, Audio, Engine, EngineInfo, Hypothesis, Options, Span, Transcript, Window
+from endpoint.types import (
+    SAMPLE_RATE,
+    Audio,
+    Engine,
+    EngineInfo,
+    Hypothesis,
+    Options,
+    Segment,
+    Span,
+    Transcript,
+    Window,
+)
 
 log = structlog.get_logger(__name__)
 
 DETECT_WINDOWS = 8  # spread over the file
-PROMPT_RESET_TEMPERATURE = 0.5  # openai/whisper transcribe.py
-PROMPT_CHARACTERS = 2_000  # more than 223 tokens of any language hold
-WINDOWS_AT_ONCE = 32  # of one file; a long file leaves room in the engine's batch for others
+SECOND_AT_ONCE = 4  # windows of a stream after those of its beginning
 
-Progress = Callable[[int, int], None]  # windows done, windows in all
+Heard = Callable[[Sequence[Segment]], None]  # segments that nothing changes any more, in order
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What was decoded of a file. decoded: when its sound was there, a time.perf_counter()."""
+
+    audio: Audio
+    speech: tuple[Span, ...] | None
+    windows: Sequence[Window]
+    hypotheses: Sequence[Hypothesis]
+    decoded: float
 
 
 class Pipeline:
-    """Owns the decoder and the engine. `window_seconds` is the longest window the model is given.
+    """Owns an engine; the decoder may be shared with pipelines that start and stop together with this one.
+
+    window_seconds: of the longest window the model is given. language: of files for which none is asked.
 
     counts: what was done since the start: files, windows, windows decoded again (`repeated`), milliseconds of speech
     that got no text (`uncovered_ms`).
     """
 
-    def __init__(self, engine: Engine, decoder: Decoder, window_seconds: float) -> None:
+    def __init__(self, engine: Engine, decoder: Decoder, window_seconds: float, language: str | None = None) -> None:
         self._engine, self._decoder = engine, decoder
+        self._language = language if engine.info.multilingual else None
         self._longest = int(window_seconds * SAMPLE_RATE)
         self.counts: Counter[str] = Counter()
         self._ready = False
@@ -79,28 +102,33 @@ class Pipeline:
         await self._engine.check()
 
     async def transcribe(
-        self, data: bytes | bytearray, options: Options, progress: Progress | None = None
+        self,
+        data: bytes | bytearray,
+        options: Options,
+        progress: Progress = ignore,
+        heard: Heard | None = None,
     ) -> Transcript:
         """Transcribe one file of any container.
 
+        progress: called with 0 done once the file is known to be audio.
+        heard: given every segment as soon as it is settled. The language of the file is then decided by what was
+        heard so far, else by the whole of it.
         Raises InvalidAudio, TooLarge and DeadlineExceeded for the file, InvalidRequest for the options,
         NotReady and EngineFailed for the engine.
         """
         await self.check()
+        options = options.spoken_in(self._language)
         began = time.perf_counter()
-        audio = await self._decoder.decode(data, options.vad is not None)
-        decoded = time.perf_counter()
-        # In a thread: 0.1 s for four hours, in which the event loop serves others.
-        speech, windows = await asyncio.to_thread(_windows, audio, options, self._longest)
-        if speech and options.multilingual:
-            windows = await pack_by_language(self._engine, audio, speech, self._longest, options)
-        hypotheses = await self.run(windows, options, progress)
-        hypotheses = await settle_language(self._engine, hypotheses, options)
-        timings = {"decode": decoded - began, "engine": time.perf_counter() - decoded}
-        transcript = assemble(hypotheses, options, audio.duration_ms, timings)
-        if speech is not None:
-            transcript = account(transcript, speech)
-        self._count(windows, hypotheses, transcript)
+        assembler = Assembler(options)
+        if heard is None:
+            work = await self._whole(data, options, progress, assembler)
+        else:
+            work = await self._aloud(data, options, progress, assembler, heard)
+        timings = {"decode": work.decoded - began, "engine": time.perf_counter() - work.decoded}
+        transcript = assembler.finish(work.audio.duration_ms, timings)
+        if work.speech is not None:
+            transcript = account(transcript, work.speech, _sure(work.audio, options), work.hypotheses)
+        self._count(work.windows, work.hypotheses, transcript)
         return transcript
 
     def _count(self, windows: Sequence[Window], hypotheses: Sequence[Hypothesis], transcript: Transcript) -> None:
@@ -111,55 +139,100 @@ class Pipeline:
             total = self.counts["uncovered_ms"]
             log.warning("speech without text", coverage=transcript.coverage, spans=transcript.uncovered, total_ms=total)
 
-    async def run(
-        self, windows: Sequence[Window], options: Options, progress: Progress | None = None
-    ) -> list[Hypothesis]:
+    async def run(self, windows: Sequence[Window], options: Options, progress: Progress = ignore) -> list[Hypothesis]:
         """Hypotheses of `windows`, in their order; a failure cancels the rest."""
-        if options.condition_on_previous_text:
-            return await self._run_in_turn(windows, options, progress)
-        places = asyncio.Semaphore(WINDOWS_AT_ONCE)
-        done = 0
+        done = list[Hypothesis]()
 
-        async def one(window: Window) -> list[Hypothesis]:
-            nonlocal done
-            async with places:
-                found = await decode_fully(self._engine, window, options)
-            done += 1
-            if progress is not None:
-                progress(done, len(windows))
-            return found
+        async def keep(found: list[Hypothesis], _: bool) -> None:
+            done.extend(found)
 
-        return [hypothesis for found in await together(map(one, windows)) for hypothesis in found]
-
-    async def _run_in_turn(
-        self, windows: Sequence[Window], options: Options, progress: Progress | None
-    ) -> list[Hypothesis]:
-        """One window after the other, each prompted with the text before it, as the reference does."""
-        done: list[Hypothesis] = []
-        given = options
-        for number, window in enumerate(windows, 1):
-            done += await decode_fully(self._engine, window, given)
-            # Text that took a high temperature is no good guide to what follows, nor is what was heard in silence.
-            trusted = [h.text for h in done if h.temperature <= PROMPT_RESET_TEMPERATURE and not is_silence(h)]
-            given = replace(options, prompt="".join([options.prompt or "", *trusted])[-PROMPT_CHARACTERS:])
-            if progress is not None:
-                progress(number, len(windows))
+        await decode_each(self._engine, windows, options, progress, keep)
         return done
+
+    async def _whole(
+        self, data: bytes | bytearray, options: Options, progress: Progress, assembler: Assembler
+    ) -> _Work:
+        audio = await self._decoder.decode(data, options.vad is not None)
+        decoded = time.perf_counter()
+        speech, windows = await self._plan(audio, options)
+        progress(0, len(windows))
+        hypotheses = await self.run(windows, options, progress)
+        hypotheses = await settle_language(self._engine, hypotheses, options)
+        assembler.feed(hypotheses)
+        return _Work(audio, speech, windows, hypotheses, decoded)
+
+    async def _aloud(
+        self, data: bytes | bytearray, options: Options, progress: Progress, assembler: Assembler, heard: Heard
+    ) -> _Work:
+        """The same, each window settled and told as soon as those before it are.
+
+        The first minute of a long recording is decoded while voice activity still listens to the rest.
+        """
+        hypotheses, windows, start = list[Hypothesis](), list[Window](), 0
+
+        async def tell(found: list[Hypothesis], shared: bool) -> None:
+            settled = await settle_language(self._engine, found, options, hypotheses)
+            hypotheses.extend(settled)
+            if segments := assembler.feed(settled, shared=shared):
+                heard(segments)
+
+        beginning = asyncio.get_running_loop().create_future()
+        decoding = asyncio.ensure_future(self._decoder.decode(data, options.vad is not None, beginning.set_result))
+        try:
+            await asyncio.wait({decoding, beginning}, return_when=asyncio.FIRST_COMPLETED)
+            if beginning.done() and not (options.multilingual or options.condition_on_previous_text):
+                windows = _first_windows(beginning.result(), options, self._longest)
+                progress(0, len(windows))
+                await decode_each(self._engine, windows, options, ignore, tell, first=1)
+                start = windows[-1].speech[-1].end if windows else 0
+            audio = await decoding
+            decoded, done = time.perf_counter(), len(windows)
+            speech, rest = await self._plan(audio, options, start)
+            windows += rest
+            progress(done, len(windows))
+            first = SECOND_AT_ONCE if done else 1
+            await decode_each(self._engine, rest, options, lambda n, m: progress(done + n, done + m), tell, first=first)
+            return _Work(audio, speech, windows, hypotheses, decoded)
+        finally:
+            decoding.cancel()
+            await asyncio.gather(decoding, return_exceptions=True)
+
+    async def _plan(
+        self, audio: Audio, options: Options, start: int = 0
+    ) -> tuple[tuple[Span, ...] | None, list[Window]]:
+        """Where there is speech, None if nobody wants to know; and the windows to decode, from sample `start` on."""
+        # In a thread: 0.1 s for four hours, in which the event loop serves others.
+        speech, windows = await asyncio.to_thread(_windows, audio, options, self._longest, start)
+        if speech and options.multilingual:
+            windows = await pack_by_language(self._engine, audio, speech, self._longest, options)
+        return speech, windows
 
     async def detect(self, data: bytes | bytearray, options: Options) -> tuple[Mapping[str, float], int]:
         """(probability of each language, length in ms) of a file, heard in up to DETECT_WINDOWS of its windows."""
         await self.check()
         audio = await self._decoder.decode(data, options.vad is not None)
-        _, windows = await asyncio.to_thread(_windows, audio, options, self._longest)
+        _, windows = await asyncio.to_thread(_windows, audio, options, self._longest, 0)
         windows = windows or cut(audio, self._longest)  # no speech found: the model's guess is better than none
         some = windows[:: -(-len(windows) // DETECT_WINDOWS)]
         heard = await together(self._engine.detect(window, options) for window in some)
         return language_shares(heard), audio.duration_ms
 
 
-def _windows(audio: Audio, options: Options, longest: int) -> tuple[tuple[Span, ...] | None, list[Window]]:
-    """Where there is speech, None if nobody wants to know; and the windows to decode, of at most `longest` samples."""
+def _windows(audio: Audio, options: Options, longest: int, start: int) -> tuple[tuple[Span, ...] | None, list[Window]]:
     if options.vad is None or audio.speech is None:
         return None, cut(audio, longest)
     speech = find_spans(audio.speech, len(audio.samples), options.vad)
-    return speech, pack(audio, speech, longest)
+    return speech, pack(audio, [span for span in speech if span.start >= start], longest)
+
+
+def _first_windows(beginning: Audio, options: Options, longest: int) -> list[Window]:
+    """Windows of the speech in the beginning of a recording; its last span may go on, so it is left to the rest."""
+    assert options.vad is not None
+    assert beginning.speech is not None
+    return pack(beginning, find_spans(beginning.speech, len(beginning.samples), options.vad)[:-1], longest)
+
+
+def _sure(audio: Audio, options: Options) -> tuple[Span, ...]:
+    assert options.vad is not None
+    assert audio.speech is not None
+    return find_sure_spans(audio.speech, len(audio.samples), options.vad)

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+class Places:
+    """Where at most so many work at once: `first` to begin with, one more for each that is done, up to `most`."""
+
+    def __init__(self, first: int, most: int) -> None:
+        self._free = asyncio.Semaphore(first)
+        self._more = most - first
+
+    async def __aenter__(self) -> None:
+        await self._free.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._free.release()
+        if self._more > 0:
+            self._more -= 1
+            self._free.release()
 
 
 async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -17,3 +34,13 @@ async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
     return [task.result() for task in tasks]
+
+
+async def in_order(work: Iterable[Coroutine[Any, Any, T]], take: Callable[[T], Awaitable[None]]) -> None:
+    """Work side by side; `take` gets each result once it has had those before. Failures, of `take` too, as above."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for task in [group.create_task(item) for item in work]:
+                await take(await task)
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None

@@ -6,7 +6,7 @@ Times are integers: samples before the engine, milliseconds after it. Offsets tr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -63,6 +63,7 @@ class Options:
     languages: codes to detect among; empty for all the model knows.
     multilingual: every window keeps the language heard in it; else the file has one.
     condition_on_previous_text: each window is given the text before it, so windows are decoded one by one.
+    logprobs: keep how likely each token of the text was.
     """
 
     task: Task = Task.TRANSCRIBE
@@ -74,7 +75,14 @@ class Options:
     condition_on_previous_text: bool = False
     temperature: float = 0.0
     words: bool = False
+    logprobs: bool = False
     vad: VadOptions | None = VadOptions()
+
+    def spoken_in(self, language: str | None) -> Options:
+        """The same in `language`, unless they say anything of languages themselves."""
+        if language is None or self.language or self.languages or self.multilingual:
+            return self
+        return replace(self, language=language)
 
 
 @dataclass(frozen=True)
@@ -170,13 +178,22 @@ class Hypothesis:
 
 
 @dataclass(frozen=True)
+class TokenScore:
+    """A token of the text: the UTF-8 bytes it stands for, part of a character sometimes, and its log-probability."""
+
+    data: bytes
+    logprob: float  # natural, <= 0
+
+
+@dataclass(frozen=True)
 class Piece:
-    """Text between two timestamp tokens; milliseconds from the window's start."""
+    """Text between two timestamp tokens; milliseconds from the window's start. `scores`: if they were asked for."""
 
     start_ms: int
     end_ms: int | None
     tokens: tuple[int, ...]  # with its timestamp tokens, as OpenAI's segments have them
     text: str
+    scores: tuple[TokenScore, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -204,6 +221,7 @@ class Segment:
     compression_ratio: float
     no_speech_prob: float
     language: str
+    scores: tuple[TokenScore, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -233,6 +251,11 @@ class Transcript:
     @property
     def text(self) -> str:
         return "".join(segment.text for segment in self.segments).strip()
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages with text, the first heard first; where there is no text, the file's."""
+        return tuple(dict.fromkeys(segment.language for segment in self.segments)) or (self.language,)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The only place that joins parts: settings in, pipeline and app out."""
+"""The only place that joins parts: settings in, pipelines and app out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from endpoint import __version__
 from endpoint.audio.decode import Decoder
 from endpoint.config import Settings
 from endpoint.errors import ConfigError
+from endpoint.models import Models, Names
 from endpoint.pipeline import Pipeline
 from endpoint.types import Engine, EngineInfo
 
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def build_engine(settings: Settings) -> Engine:
-    """The engine the settings name. Raises ConfigError with what to install when it is missing."""
+    """The engine of the one model the settings name. Raises ConfigError with what to install when it is missing."""
     if settings.engine == "fake":
         from endpoint.engine.fake import FakeEngine
 
         info = EngineInfo(
-            model=settings.served_model_name or "fake",
+            model=settings.model_name,
             engine="fake",
             version=__version__,
             device="none",
@@ -42,10 +43,24 @@ def build_engine(settings: Settings) -> Engine:
 
 
 def build_pipeline(settings: Settings) -> Pipeline:
-    return Pipeline(build_engine(settings), Decoder(settings), settings.window_seconds)
+    """The default model alone."""
+    default = Names.of(settings).default
+    (own,) = (one for one in settings.each() if one.model_name == default)
+    return _pipeline(own, Decoder(settings))
+
+
+def build_models(settings: Settings) -> Models:
+    """All models; they share the decoding processes, and the GPU's memory evenly."""
+    names, each, decoder = Names.of(settings), settings.each(), Decoder(settings)
+    share = {"gpu_memory_utilization": settings.gpu_memory_utilization / len(each)}
+    return Models(names, {one.model_name: _pipeline(one.model_copy(update=share), decoder) for one in each})
+
+
+def _pipeline(settings: Settings, decoder: Decoder) -> Pipeline:
+    return Pipeline(build_engine(settings), decoder, settings.window_seconds, settings.default_language)
 
 
 def build_app(settings: Settings) -> FastAPI:
     from endpoint.api.app import create_app
 
-    return create_app(settings, build_pipeline(settings))
+    return create_app(settings, build_models(settings))

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -16,10 +16,12 @@ from fastapi import FastAPI
 
 from endpoint.api.app import create_app
 from endpoint.config import Settings
-from endpoint.errors import EndpointError
+from endpoint.errors import EndpointError, InvalidAudio
+from endpoint.models import Models, Names
 from endpoint.types import EngineInfo, Options, Segment, Task, Transcript, Usage, Word
 
 AUDIO = b"RIFF, as far as the stand-in cares" * 10
+REFUSED = b"no audio at all"
 NASTY = " a --> b & <i>c</i>\n\n2\n00:00:01,000 --> 00:00:02,000\nd"
 
 
@@ -54,7 +56,7 @@ class StandIn:
     """Satisfies the interface of endpoint.pipeline.Pipeline."""
 
     def __init__(self, transcript: Transcript = TRANSCRIPT, *, delay: float = 0.0) -> None:
-        self.transcript, self.delay = transcript, delay
+        self.transcript, self.delay, self.pace = transcript, delay, 0.0
         self.failure: Exception | None = None  # of transcribe
         self.state: EndpointError | None = None  # what check raises
         self.start_failure: Exception | None = None
@@ -77,10 +79,18 @@ class StandIn:
         if self.state is not None:
             raise self.state
 
-    async def transcribe(self, data: bytes | bytearray | memoryview, options: Options) -> Transcript:
+    async def transcribe(self, data, options, progress=None, heard=None) -> Transcript:
+        """Tells the segments one by one, `pace` seconds apart, before the delay; bytes of REFUSED are no audio."""
         self.calls.append((bytes(data), options))
+        if bytes(data) == REFUSED:
+            raise InvalidAudio("no audio")
         self.running += 1
         try:
+            if progress is not None:
+                progress(0, len(self.transcript.segments))
+            for told in self.transcript.segments if heard is not None else ():
+                await asyncio.sleep(self.pace)
+                heard([told])
             await asyncio.sleep(self.delay)
         except asyncio.CancelledError:
             self.cancelled += 1
@@ -96,19 +106,27 @@ class StandIn:
         return {"en": 0.9, "de": 0.1}, self.transcript.duration_ms
 
 
-def app_of(core: StandIn, **settings: object) -> FastAPI:
-    return create_app(Settings(engine="fake", **settings), core)
+Cores = StandIn | Mapping[str, StandIn]  # the only model's, or by served name
 
 
-def client_of(core: StandIn, **settings: object) -> httpx.AsyncClient:
+def app_of(cores: Cores, **settings: object) -> FastAPI:
+    if isinstance(cores, StandIn):
+        made = Settings(engine="fake", **{"served_model_name": "whisper-test"} | settings)
+        cores = {made.model_name: cores}
+    else:
+        made = Settings(engine="fake", models=",".join(f"{name}=hub/{name}" for name in cores), **settings)
+    return create_app(made, Models(Names.of(made), cores))
+
+
+def client_of(cores: Cores, **settings: object) -> httpx.AsyncClient:
     """A client that calls the application in this loop; the lifespan is not run."""
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app_of(core, **settings)), base_url="http://test")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app_of(cores, **settings)), base_url="http://test")
 
 
 @contextmanager
-def serve(core: StandIn, **settings: object) -> Iterator[str]:
+def serve(cores: Cores, **settings: object) -> Iterator[str]:
     """A live server on a port of its own, in a thread; gives its base URL."""
-    server = uvicorn.Server(uvicorn.Config(app_of(core, **settings), log_config=None, ws="none"))
+    server = uvicorn.Server(uvicorn.Config(app_of(cores, **settings), log_config=None, ws="none"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

@@ -12,7 +12,7 @@ import pytest
 from endpoint.api.app import create_app
 from endpoint.api.schemas import DetectedLanguage
 from endpoint.config import Settings
-from endpoint.wiring import build_pipeline
+from endpoint.wiring import build_models
 from tests.api_support import assert_error
 from tests.recordings import tone, wav
 
@@ -23,10 +23,10 @@ SAID = json.loads((SAMPLES / "said.json").read_text())
 
 async def test_detection_answers_the_best_five_and_refuses_what_it_must():
     settings = Settings(engine="fake", decode_workers=1)
-    pipeline = build_pipeline(settings)
-    await pipeline.start()
+    models = build_models(settings)
+    await models.start()
     try:
-        transport = httpx.ASGITransport(create_app(settings, pipeline))
+        transport = httpx.ASGITransport(create_app(settings, models))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             sound = wav(np.tile(tone(16_000, 1.0), 400)[:, None], 16_000)
             reply = await client.post(PATH, files={"file": sound}, data={"languages[]": ["de", "fr"]})
@@ -35,7 +35,7 @@ async def test_detection_answers_the_best_five_and_refuses_what_it_must():
             assert_error(await client.post(PATH, files={"model": (None, "x")}), 404, "model_not_found", "model")
             assert_error(await client.post(PATH, files={"file": b"?"}), 400, "invalid_audio", "file")
     finally:
-        await pipeline.close()
+        await models.close()
 
 
 @pytest.mark.model

@@ -36,14 +36,20 @@ def url(core):
         yield address
 
 
+@pytest.fixture
+def client(url):
+    with OpenAI(base_url=url + "/v1", api_key="none", max_retries=0) as client:
+        yield client
+
+
 def connect(url):
     host, port = url.removeprefix("http://").split(":")
     return socket.create_connection((host, int(port)), timeout=5)
 
 
 @pytest.mark.parametrize("base", ["/v1", "/api/v1"])
-def test_openai_client(core, url, base):
-    client = OpenAI(base_url=url + base, api_key="none", max_retries=0)
+def test_openai_client(core, client, url, base):
+    client = client.with_options(base_url=url + base)
     create = client.audio.transcriptions.create
 
     reply = create(file=AUDIO, model="whisper-1")
@@ -73,8 +79,7 @@ def test_openai_client(core, url, base):
 
 
 @pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
-def test_openai_client_translates(core, url):
-    client = OpenAI(base_url=url + "/v1", api_key="none", max_retries=0)
+def test_openai_client_translates(core, client):
     assert client.audio.translations.create(file=AUDIO, model="whisper-1").text == TRANSCRIPT.text
     verbose = client.audio.translations.create(file=AUDIO, model="whisper-1", response_format="verbose_json")
     schemas.VerboseTranslation.model_validate(verbose.to_dict(), strict=True)
@@ -93,12 +98,12 @@ async def test_openai_async_client(url):
         ({"model": "nonsense"}, NotFoundError, "model_not_found"),
         ({"temperature": 2}, BadRequestError, "invalid_value"),
         ({"response_format": "diarized_json"}, BadRequestError, "unsupported"),
-        ({"stream": True}, BadRequestError, "unsupported"),
+        ({"stream": True, "response_format": "srt"}, BadRequestError, "invalid_value"),
+        ({"include": ["logprobs"], "response_format": "verbose_json"}, BadRequestError, "invalid_value"),
         ({"file": b"x" * 2_000_000}, APIStatusError, "file_too_large"),
     ],
 )
-def test_openai_client_sees_errors(url, options, kind, code):
-    client = OpenAI(base_url=url + "/v1", api_key="none", max_retries=0)
+def test_openai_client_sees_errors(client, options, kind, code):
     with pytest.raises(kind) as failure:
         client.audio.transcriptions.create(**{"file": AUDIO, "model": "whisper-1", **options})
     assert failure.value.code == code
@@ -106,9 +111,8 @@ def test_openai_client_sees_errors(url, options, kind, code):
     assert len(failure.value.message) > 20
 
 
-def test_openai_client_sees_a_dead_engine(core, url):
+def test_openai_client_sees_a_dead_engine(core, client):
     core.failure = RuntimeError("secret")
-    client = OpenAI(base_url=url + "/v1", api_key="none", max_retries=0)
     with pytest.raises(InternalServerError) as failure:
         client.audio.transcriptions.create(file=AUDIO, model="whisper-1")
     assert "secret" not in str(failure.value)

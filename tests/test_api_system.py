@@ -1,4 +1,3 @@
-import json
 import re
 
 import httpx
@@ -42,6 +41,7 @@ async def test_version_and_index():
     assert (await get("/version")).json() == {
         "version": __version__,
         "model": "whisper-test",
+        "models": ["whisper-test"],
         "engine": "fake",
         "engine_version": "1.0",
         "device": "none",
@@ -74,12 +74,14 @@ async def test_unknown_paths(path):
         ("PUT", "/health", "GET"),
         ("OPTIONS", "/v1/audio/transcriptions", "POST"),
         ("PATCH", "/docs", "GET"),
+        ("POST", "/docs/start.js", "GET, HEAD"),
+        ("OPTIONS", "/", "GET, POST"),
     ],
 )
 async def test_other_methods(method, path, allow):
     reply = await get(path, method=method)
     assert_error(reply, 405, "method_not_allowed")
-    assert allow in reply.headers["allow"]
+    assert reply.headers["allow"] == allow
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,7 @@ def test_every_error_has_a_status():
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, EndpointError)]
     assert set(STATUS) <= set(kinds)
     for kind in kinds:
-        assert status_of(kind("x")) in {400, 404, 405, 413, 500, 503, 504}
+        assert status_of(kind("x")) in {400, 401, 404, 405, 413, 500, 503, 504}
         assert isinstance(kind("x").code, str)
 
 
@@ -118,30 +120,6 @@ async def test_docs_need_no_internet():
         assert reply.status_code == 200
         assert len(reply.content) > 50
         assert reply.headers["content-type"].split(";")[0] in {"text/javascript", "application/javascript", "text/css"}
-
-
-async def test_openapi_is_complete():
-    text = (await get("/openapi.json")).text
-    assert "://" not in text
-    api = json.loads(text)
-    schemas = api["components"]["schemas"]
-    assert "HTTPValidationError" not in schemas
-    for path, operations in api["paths"].items():
-        for operation in operations.values():
-            assert operation["responses"]["default"]["content"]["application/json"]["schema"], path
-    for reference in set(re.findall(r'"\$ref":"([^"]+)"', text)):
-        assert reference.removeprefix("#/components/schemas/") in schemas
-    for name, options in (("transcriptions", True), ("translations", False)):
-        operation = api["paths"][f"/v1/audio/{name}"]["post"]
-        form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
-        assert {"file", "url"} < set(form["properties"])
-        assert ("language" in form["properties"]) is options
-        for field, described in form["properties"].items():
-            assert described["description"], field
-            assert field == "file" or "default" in described
-        assert set(operation["responses"]["200"]["content"]) == {"application/json", "text/plain", "text/vtt"}
-        assert {"400", "404", "413", "500", "503", "504"} < set(operation["responses"])
-    assert {"/health", "/ready", "/version", "/", "/v1/models", "/v1/models/{model}"} < set(api["paths"])
 
 
 async def test_one_line_for_each_request():

@@ -92,16 +92,16 @@ async def test_verbose_translation():
     schemas.VerboseTranslation.model_validate(reply.json(), strict=True)
 
 
-@pytest.mark.parametrize(
-    "model", ["", "whisper-test", "whisper-demo", "whisper-1", "gpt-4o-transcribe", "gpt-transcribe"]
-)
+@pytest.mark.parametrize("model", ["", "whisper-test", "whisper-1", "gpt-4o-transcribe", "gpt-transcribe"])
 async def test_model_names(model):
     assert (await post(model=model)).status_code == 200
 
 
 async def test_unknown_model():
     core = StandIn()
-    assert "nonsense" in assert_error(await post(core, model="nonsense"), 404, "model_not_found", "model")
+    message = assert_error(await post(core, model="nonsense"), 404, "model_not_found", "model")
+    assert "nonsense" in message
+    assert "whisper-test" in message
     assert not core.calls
 
 
@@ -132,12 +132,10 @@ async def test_wrong_fields_are_named(field, value, part):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("stream", "true"),
-        ("stream", "True"),
-        ("include[]", "logprobs"),
         ("response_format", "diarized_json"),
         ("known_speaker_names[]", "Anna"),
         ("known_speaker_references[]", "data:audio/wav;base64,AA=="),
+        ("beam_size", "5"),
     ],
 )
 async def test_what_is_not_built_is_refused(field, value):
@@ -149,7 +147,7 @@ async def test_what_is_not_built_is_refused(field, value):
 
 async def test_unknown_fields_are_accepted():
     async with client_of(StandIn()) as client:
-        data = {"beam_size": "5", "hotwords[]": ["a", "b"]}
+        data = {"beam_size": "1", "best_of": "5", "hotwords[]": ["a", "b"]}
         reply = await client.post(PATH, files={"file": AUDIO, "other": b"x" * 100_000}, data=data)
     assert reply.status_code == 200
 

@@ -7,7 +7,7 @@ import pytest
 
 from endpoint.api import upload
 from endpoint.api.errors import ClientGone
-from endpoint.api.upload import read_form
+from endpoint.api.upload import File, read_form
 from endpoint.errors import DeadlineExceeded, EndpointError, InvalidRequest, TooLarge
 from tests.api_support import AUDIO, StandIn, assert_error, client_of
 
@@ -45,13 +45,15 @@ async def read(*chunks, kind=f"multipart/form-data; boundary={B}", limit=MAX, he
 async def test_any_chunking_gives_the_same_form(size):
     form = await read(*(FORM[i : i + size] for i in range(0, len(FORM), size)))
     assert form.fields == (("prompt", "né"), ("x", ""))
-    assert form.file == b"\0\r\n--\xff" * 100
+    assert form.files == (File("ü.wav", bytearray(b"\0\r\n--\xff" * 100)),)
+    assert not form.several
 
 
 async def test_a_file_without_a_name_or_under_another_name():
-    assert (await read(part('name="file"', b"x", b"Content-Type: audio/wav\r\n") + END)).file == b"x"
+    form = await read(part('name="file"', b"x", b"Content-Type: audio/wav\r\n") + END)
+    assert form.files == (File("", bytearray(b"x")),)
     form = await read(part('name="audio"; filename="a"', b"x" * 100_000) + END, limit=200_000)
-    assert (form.file, form.fields) == (None, ())
+    assert (form.files, form.fields) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,6 @@ async def test_broken_forms(body):
         (part('name="prompt"', b"\xff") + END, "prompt"),
         (part('name="prompt"', b"x" * 65_537) + END, "prompt"),
         (part('name="file"', b"@a.wav") + END, "file"),
-        (FILE + FILE + END, "file"),
     ],
 )
 async def test_wrong_parts_are_named(body, param):
@@ -113,7 +114,7 @@ async def test_wrong_parts_are_named(body, param):
 
 async def test_the_limit_is_exact():
     head = part('name="file"; filename="a"', b"x" * MAX) + END
-    assert len((await read(head)).file) == MAX
+    assert len((await read(head)).files[0].data) == MAX
     with pytest.raises(TooLarge):
         await read(part('name="file"; filename="a"', b"x" * (MAX + 1)) + END)
 
@@ -121,7 +122,27 @@ async def test_the_limit_is_exact():
 async def test_content_length_is_believed_before_the_body_is_read():
     with pytest.raises(TooLarge, match="10000 bytes"):
         await read_form(None, {"content-type": f"multipart/form-data; boundary={B}", "content-length": "10000000"}, MAX)
-    assert (await read(FORM, headers={"content-length": "²"})).file
+    assert (await read(FORM, headers={"content-length": "²"})).files
+
+
+def named(name, content):
+    return part(f'name="{name}"; filename="{content}.wav"', content.encode())
+
+
+@pytest.mark.parametrize(
+    "names", [("file", "file"), ("files[]", "files[]"), ("files", "file"), ("files[]",), ("file[]",)]
+)
+async def test_several_files_in_the_order_sent(names):
+    form = await read(b"".join(named(name, f"{k}") for k, name in enumerate(names)) + END)
+    assert [(file.name, file.data) for file in form.files] == [(f"{k}.wav", f"{k}".encode()) for k in range(len(names))]
+    assert form.several
+
+
+async def test_several_files_share_the_limit():
+    half = part('name="files[]"; filename="a"', b"x" * (MAX // 2))
+    assert len((await read(half + half + END)).files) == 2
+    with pytest.raises(TooLarge):
+        await read(half + half + named("file", "y") + END)
 
 
 async def test_endless_bodies_are_cut():
@@ -153,7 +174,7 @@ async def test_a_steady_upload_may_take_longer_than_a_stall(monkeypatch):
     monkeypatch.setattr(upload, "MIN_BYTES_PER_SECOND", 100)
     size = -(-len(FORM) // 10)
     form = await read(*(FORM[i : i + size] for i in range(0, len(FORM), size)), gap=0.05)
-    assert form.file
+    assert form.files
 
 
 async def test_a_client_that_leaves():

@@ -19,8 +19,9 @@ from endpoint.audio import decode
 from endpoint.audio.decode import Decoder
 from endpoint.config import Settings
 from endpoint.errors import ConfigError, DeadlineExceeded, InvalidAudio, Overloaded, Unavailable
-from endpoint.types import SAMPLE_RATE
+from endpoint.types import SAMPLE_RATE, SPEECH_FRAME, Audio
 from tests.recordings import silent_opus, wav
+from tests.talk import make_talk
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -236,6 +237,15 @@ async def test_closing_ends_requests_and_refuses_more(slow: bytes) -> None:
             await decoder.decode(WAV)
 
 
+async def test_to_start_and_to_close_again_does_nothing() -> None:
+    """Several models share one pool, and each starts and closes it."""
+    async with pool(1) as decoder:
+        (child,) = children()
+        await decoder.start()
+        assert children() == {child}
+        await decoder.close()
+
+
 async def test_a_process_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "canary")
     async with pool(1):
@@ -276,3 +286,21 @@ async def test_the_samples_are_not_copied() -> None:
         audio = await decoder.decode(data)
     assert proc(os.getpid(), "maps").count(b"memfd:samples") == 1
     assert audio.duration_ms == 600 * 1000
+
+
+async def test_the_beginning_of_a_long_recording_is_told_first() -> None:
+    told: list[Audio] = []
+    short, long = (make_talk(seconds, seed=9).wav for seconds in (100, 150))
+    async with pool(1) as decoder:
+        await decoder.decode(short, True, told.append)
+        assert not told
+        await decoder.decode(long, False, told.append)
+        assert not told
+        whole = await decoder.decode(long, True, told.append)
+    (first,) = told
+    assert whole.speech is not None
+    assert first.speech is not None
+    assert 59 * SAMPLE_RATE < len(first.samples) <= 60 * SAMPLE_RATE
+    assert np.array_equal(first.samples, whole.samples[: len(first.samples)])
+    assert np.array_equal(first.speech, whole.speech[: len(first.speech)])
+    assert len(first.samples) == len(first.speech) * SPEECH_FRAME

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from endpoint.audio.spans import SUFFIX_MS, find_spans
+from endpoint.audio.spans import SUFFIX_MS, find_spans, find_sure_spans
 from endpoint.audio.vad import VoiceActivity, quantised
 from endpoint.types import SAMPLE_RATE, SPEECH_FRAME, Span, VadOptions
 from tests.talk import make_talk
@@ -120,3 +120,23 @@ def test_the_spans_of_a_talk_hold_every_word_of_it(pauses: tuple[float, float]) 
         assert span.start <= start_ms * 16
         assert span.end >= end_ms * 16
         assert span.end - span.start < (end_ms - start_ms) * 16 + 0.7 * SAMPLE_RATE
+
+
+@unhurried
+@given(probabilities, vads)
+def test_what_is_sure_is_part_of_what_was_found(speech: np.ndarray, options: VadOptions) -> None:
+    count = len(speech) * SPEECH_FRAME
+    whole = find_spans(speech, count, options)
+    for sure in find_sure_spans(speech, count, options):
+        inside = [span for span in whole if span.start < sure.end and span.end > sure.start]
+        assert sum(min(span.end, sure.end) - max(span.start, sure.start) for span in inside) == sure.end - sure.start
+
+
+def test_sure_is_what_tones_do_not_reach() -> None:
+    speech = frames((0, 10), (0.85, 60), (0, 20), (0.97, 30), (0.8, 5), (0.97, 10), (0, 10))
+    options = VadOptions()
+    assert len(find_spans(speech, len(speech) * SPEECH_FRAME, options)) == 2
+    (sure,) = find_sure_spans(speech, len(speech) * SPEECH_FRAME, options)
+    assert (sure.start, sure.end) == (90 * SPEECH_FRAME, 135 * SPEECH_FRAME + SUFFIX)
+    wary = VadOptions(threshold=0.99)
+    assert find_sure_spans(speech, len(speech) * SPEECH_FRAME, wary) == ()

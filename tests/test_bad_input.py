@@ -11,7 +11,7 @@ import pytest
 
 from endpoint.api.app import create_app
 from endpoint.config import Settings
-from endpoint.wiring import build_pipeline
+from endpoint.wiring import build_models
 from tests.api_support import assert_error
 from tests.recordings import png, silent_opus, silent_video, tone, wav
 
@@ -24,12 +24,12 @@ PLAYLIST = b"#EXTM3U\n#EXTINF:10,\nhttp://127.0.0.1:9/a.ts\n"
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     settings = Settings(engine="fake", decode_workers=1)
-    pipeline = build_pipeline(settings)
-    await pipeline.start()
-    transport = httpx.ASGITransport(create_app(settings, pipeline))
+    models = build_models(settings)
+    await models.start()
+    transport = httpx.ASGITransport(create_app(settings, models))
     async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=60) as http:
         yield http
-    await pipeline.close()
+    await models.close()
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,7 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 @pytest.mark.parametrize("command", ["serve", "doctor"])
 def test_wrong_settings_are_named_in_a_line(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "PORT" in fails(capsys, command, "--port", "many")
+    assert "DEFAULT_MODEL: b is not served" in fails(capsys, command, "--models", "a=demo", "--default-model", "b")
 
 
 # ---- transcribe -----------------------------------------------------------------------------------
@@ -178,45 +179,6 @@ def test_a_models_flags_are_not_for_a_server(talk: Path, capsys: pytest.CaptureF
     assert "--dtype is for a local model" in capsys.readouterr().err
 
 
-# ---- bench ----------------------------------------------------------------------------------------
-
-
-def test_a_server_is_measured(server: str, talk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    figures = tmp_path / "figures.json"
-    flags = ["--url", server, "--file", str(talk), "--concurrency", "1,3", "--requests", "6", "--json", str(figures)]
-    assert main(["bench", *flags]) == 0
-    assert "windows/s" in capsys.readouterr().out
-    first, second = json.loads(figures.read_text())
-    assert (first["concurrency"], second["concurrency"]) == (1, 3)
-    for row in (first, second):
-        assert (row["requests"], row["failures"]) == (6, 0)
-        assert 0 < row["p50"] <= row["p95"] <= row["p99"] <= row["wall_seconds"]
-        assert row["windows_per_second"] == pytest.approx(6 / row["wall_seconds"])
-        assert row["audio_seconds_per_second"] == pytest.approx(12 / row["wall_seconds"])
-
-
-def test_one_request_is_enough(server: str, talk: Path) -> None:
-    assert main(["bench", "--url", server, "--file", str(talk), "--concurrency", "1", "--requests", "1"]) == 0
-
-
-@pytest.mark.parametrize("levels", ["0", "1,-2", "many", "1,,2", ""])
-def test_a_wrong_concurrency_is_refused_with_the_usage(levels: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["bench", f"--concurrency={levels}"])
-    assert ended.value.code == 2
-    assert "--concurrency" in capsys.readouterr().err
-
-
-def test_what_cannot_be_measured_is_said_in_a_line(
-    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    bad = tmp_path / "bad.wav"
-    bad.write_bytes(b"no audio at all")
-    assert "no such file" in fails(capsys, "bench", "--file", tmp_path / "no.wav")
-    assert "is the server running?" in fails(capsys, "bench", "--url", f"http://127.0.0.1:{free_port()}/v1")
-    assert "answered 400" in fails(capsys, "bench", "--url", server, "--file", bad)
-
-
 # ---- doctor ---------------------------------------------------------------------------------------
 
 
@@ -237,6 +199,14 @@ def test_doctor_says_what_is_wrong_with_a_model(tmp_path: Path) -> None:
     assert "config.json" in findings(Settings(model_id=str(tmp_path)))["model"].advice
     assert "no such folder" in findings(Settings(model_id="/no/such/model"))["model"].advice
     assert findings(Settings(model_id="somebody/whisper"))["model"].advice == ""
+
+
+def test_doctor_looks_at_every_model(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(doctor, "_harmful", list)
+    assert main(["doctor", "--engine", "fake", "--models", "tiny=demo,other=/no/such"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert any("✓ model tiny" in line for line in lines)
+    assert any("✗ model other" in line and "no such folder" in line for line in lines)
 
 
 @pytest.mark.parametrize(("model", "status"), [("", 0), ("/no/such[/red]", 1)])

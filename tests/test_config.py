@@ -18,8 +18,9 @@ SECRET = "hf_" + "canary"
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting comes from the shell that runs the tests."""
-    for name in (*Settings.model_fields, "model", "interface"):
-        monkeypatch.delenv(name.upper(), raising=False)
+    for name, field in Settings.model_fields.items():
+        for known in getattr(field.validation_alias, "choices", (name,)):
+            monkeypatch.delenv(known.upper(), raising=False)
 
 
 def test_defaults_serve_the_demo_model() -> None:
@@ -89,15 +90,100 @@ def test_help_names_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
     assert [name for name in Settings.model_fields if f"--{name.replace('_', '-')}" not in shown] == []
 
 
-def test_settings_are_frozen_and_keep_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_TOKEN", SECRET)
+@pytest.mark.parametrize("name", ["hf_token", "api_key"])
+def test_settings_are_frozen_and_keep_secrets(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name.upper(), SECRET)
     settings = load_settings()
-    assert settings.hf_token is not None
-    assert settings.hf_token.get_secret_value() == SECRET
+    assert getattr(settings, name).get_secret_value() == SECRET
     shown = f"{settings!r} {settings} {settings.model_dump_json()} {settings.model_dump(mode='json')}"
     assert SECRET not in shown
     with pytest.raises(ValidationError):
         settings.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("text", ["small", "{", "[1]", '{"a": 1}'])
+def test_aliases_that_are_no_json_object_of_names_are_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_ALIASES", text)
+    with pytest.raises(ConfigError, match=r"(?i)model_aliases"):
+        load_settings()
+
+
+def test_settings_of_older_services_are_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    older = {
+        "WHISPER_MODELS": "small,big=openai/whisper-large-v3",
+        "WHISPER_LANGUAGE": "German",
+        "WHISPER_ALIASES": '{"whisper-1": "big"}',
+        "WHISPER_VAD_FILTER": "false",
+        "WHISPER_BEAM_SIZE": "1",
+        "ALLOWED_MODELS": "small,whisper-1",
+    }
+    for name, value in older.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert [one.model_name for one in settings.each()] == ["small", "big"]
+    assert (settings.default_language, settings.vad, settings.beam_size) == ("de", None, 1)
+    assert (settings.model_aliases, settings.allowed_models) == ({"whisper-1": "big"}, "small,whisper-1")
+    monkeypatch.delenv("WHISPER_MODELS")
+    monkeypatch.setenv("WHISPER_MODEL", "base")
+    assert (load_settings().model_path, load_settings().model_name) == ("openai/whisper-base", "base")
+
+
+@pytest.mark.parametrize("name", ["BEAM_SIZE", "WHISPER_BEAM_SIZE"])
+def test_there_are_no_beams(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "5")
+    with pytest.raises(ConfigError, match=r"BEAM_SIZE: there is no beam search.* say 1"):
+        load_settings()
+
+
+def test_adapters_are_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LORA_MODULES", "mine=/opt/adapter")
+    with pytest.raises(ConfigError, match=r"LORA_MODULES: .* merge_and_unload.* MODELS"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "code"), [("de", "de"), ("German", "de"), ("pt-BR", "pt"), ("auto", None), ("", None)]
+)
+def test_the_language_of_requests_that_name_none(given: str, code: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEFAULT_LANGUAGE", given)
+    assert load_settings().default_language == code
+
+
+def test_the_shells_own_language_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LANGUAGE is gettext's, and set on many systems."""
+    monkeypatch.setenv("LANGUAGE", "en_GB:en")
+    assert load_settings().default_language is None
+
+
+def test_a_language_whisper_does_not_know_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHISPER_LANGUAGE", "klingon")
+    with pytest.raises(ConfigError, match="LANGUAGE: no language of Whisper"):
+        load_settings()
+
+
+@pytest.mark.parametrize("key", [" ", "two words", "schlüssel", "tab\t", "line\n"])
+def test_a_key_that_no_header_can_bring_is_refused(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEY", key)
+    with pytest.raises(ConfigError, match="API_KEY: a key is") as refused:
+        load_settings()
+    assert key.strip() == "" or key.strip() not in refused.value.message
+
+
+def test_several_models_are_settings_of_one_each() -> None:
+    settings = load_settings(models="a=demo, b=/opt/model,openai/whisper-tiny,turbo,c=", max_num_seqs=9)
+    each = settings.each()
+    assert [one.model_name for one in each] == ["a", "b", "openai/whisper-tiny", "turbo", "c"]
+    turbo = "openai/whisper-large-v3-turbo"
+    assert [one.model_path for one in each] == [
+        str(DEMO_MODEL),
+        "/opt/model",
+        "openai/whisper-tiny",
+        turbo,
+        str(DEMO_MODEL),
+    ]
+    assert [one.is_demo for one in each] == [True, False, False, False, True]
+    assert {one.max_num_seqs for one in each} == {9}
+    assert {one.each() == (one,) for one in each} == {True}
 
 
 def test_a_mounted_model_comes_before_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,6 +198,8 @@ def test_names_that_clients_see(tmp_path: Path) -> None:
     assert load_settings(model_id="openai/whisper-tiny").model_name == "openai/whisper-tiny"
     assert load_settings(model_id=str(tmp_path)).model_name == tmp_path.name
     assert load_settings(model_id="a/b", served_model_name="mine").model_name == "mine"
+    assert load_settings(model_id="demo").model_name == "whisper-demo"
+    assert load_settings(engine="fake").model_name == "fake"
 
 
 def test_windows_are_as_long_as_the_model_is_good_for() -> None:

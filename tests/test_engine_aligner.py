@@ -149,3 +149,36 @@ def test_probabilities_pass_over_what_made_no_piece() -> None:
     )
     wanted = [np.exp(-1.0)] * len(one) + [np.exp(-2.0)] * len(two)
     assert token_probabilities(given, TOKENS.eot) == pytest.approx(wanted)
+
+
+class Astray(Worker):
+    """Attention of four words in two pieces, the third of them drawn to the end of the second."""
+
+    async def __call__(self, call: bytes) -> bytes:
+        (request,) = msgspec.msgpack.decode(call, type=Call).requests
+        rows, self.frames = len(request.ids) - request.first, request.frames
+        matrix = np.full((rows, request.frames), -1, np.float32)
+        for row, (first, end) in enumerate(((0, 20), (20, 40), (100, 115), (115, 130), (130, 150))):
+            matrix[row, first:end] = 1
+        matrix[2, 40:60] = 3
+        matrix[2, 60:100] = -3
+        matrix[3, 60:110] = 0.5
+        return msgspec.msgpack.encode([Attention(*matrix.shape, matrix.tobytes())])
+
+
+async def test_a_piece_whose_words_went_astray_is_warped_again_within_its_timestamps() -> None:
+    ids = [TOKENS.encode(text) for text in (" hello", " friend", " house", " four")]
+    assert {len(word) for word in ids} == {1}
+    begin = TOKENS.first_time
+    spoken = (begin, *ids[0], *ids[1], begin + 40), (begin + 100, *ids[2], *ids[3], begin + 130)
+    given = replace(
+        hypothesis_of(""),
+        window=Window(0, np.full(3 * SAMPLE_RATE, 900, np.int16)),
+        tokens=(*spoken[0], *spoken[1]),
+        logprobs=(-0.1,) * 8,
+        pieces=(Piece(0, 800, spoken[0], " hello friend"), Piece(2_000, 2_600, spoken[1], " house four")),
+    )
+    found = await Aligner(TOKENS, [(3, 0)], Astray()).align(given, Task.TRANSCRIBE)
+    assert found.words is not None
+    assert [word.start_ms for word in found.words] == [0, 400, 2_000, 2_300]
+    assert (found.pieces[1].start_ms, found.pieces[1].end_ms) == (2_000, 2_600)

@@ -142,6 +142,20 @@ def test_pieces_lie_between_timestamps() -> None:
     ]
 
 
+def test_scores_stay_with_the_text_they_are_of() -> None:
+    ids = [time(0), *ONE, time(1), *TWO]
+    logprobs = [-float(k) for k in range(len(ids))]
+    pieces = split_pieces(TOKENS, ids, logprobs)
+    assert [b"".join(score.data for score in piece.scores).decode() for piece in pieces] == [" one", " two"]
+    assert [score.logprob for piece in pieces for score in piece.scores] == [
+        logprob for token, logprob in zip(ids, logprobs, strict=True) if not TOKENS.is_time(token)
+    ]
+    made = read_answer(TOKENS, WINDOW, Options(logprobs=True), 1, answer(*ids))
+    assert all(score.logprob <= 0 for piece in made.pieces for score in piece.scores)
+    assert made.pieces[0].scores
+    assert not read_answer(TOKENS, WINDOW, Options(), 1, answer(*ids)).pieces[0].scores
+
+
 def test_text_after_the_last_timestamp_is_kept_open() -> None:
     assert split_pieces(TOKENS, [time(0.5), *ONE]) == [Piece(500, None, (time(0.5), *ONE), " one")]
     assert split_pieces(TOKENS, [*ONE]) == [Piece(0, None, tuple(ONE), " one")]

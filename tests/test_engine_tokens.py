@@ -124,3 +124,10 @@ def test_a_tokenizer_without_whispers_tokens_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"<\|startofprev\|>"):
         WhisperTokens.load(copy(tmp_path, tokenizer=without))
+
+
+@unhurried
+@given(st.text(max_size=30))
+def test_the_bytes_of_tokens_are_the_text(text: str) -> None:
+    ids = TOKENS.encode(text)
+    assert b"".join(map(TOKENS.data, ids)).decode(errors="replace") == TOKENS.decode(ids)

@@ -140,6 +140,18 @@ def test_the_path_is_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked[0].model_id == "/opt/model"
 
 
+def test_the_path_comes_before_the_models_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELS", "a=x/y,b=demo")
+    monkeypatch.setenv("DEFAULT_MODEL", "b")
+    handler = EndpointHandler()
+    handler.close()
+    assert handler._pipeline.info.model == "b"
+    monkeypatch.delenv("DEFAULT_MODEL")
+    handler = EndpointHandler("/opt/model")
+    handler.close()
+    assert handler._pipeline.info.model == "/opt/model"
+
+
 def test_a_model_that_does_not_load_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = endpoint.wiring.Pipeline
     closed = []

@@ -151,6 +151,32 @@ def test_ten_minutes_lose_nothing(client: OpenAI) -> None:
     assert [segment.id for segment in heard.segments] == list(range(len(heard.segments)))
 
 
+def test_ten_minutes_are_streamed(client: OpenAI) -> None:
+    talk = make_talk(600, seed=4)
+    began = time.monotonic()
+    events, moments = [], []
+    for event in client.audio.transcriptions.create(file=("talk.wav", talk.wav), model="whisper-1", stream=True):
+        events.append(event)
+        moments.append(time.monotonic() - began)
+    *deltas, done = events
+    assert {delta.type for delta in deltas} == {"transcript.text.delta"}
+    assert len(deltas) > 20
+    assert "".join(delta.delta for delta in deltas) == done.text
+    assert done.type == "transcript.text.done"
+    assert done.usage.total_tokens > 0
+    assert jiwer.wer(" ".join(talk.words), done.text) < 0.02
+    print(f"first delta after {moments[0]:.2f} s of {moments[-1]:.2f} s, {moments[0] / moments[-1]:.0%}")
+    assert moments[0] < moments[-1] / 2  # the share itself is measured by `make conformance`
+
+
+def test_log_probabilities_are_of_the_text(client: OpenAI) -> None:
+    heard = client.audio.transcriptions.create(file=AUDIO / "seven.wav", model="", include=["logprobs"])
+    said = b"".join(bytes(map(int, token.bytes)) for token in heard.logprobs)
+    assert said.decode().strip() == heard.text
+    assert all(-2 < token.logprob <= 0 for token in heard.logprobs)
+    assert all(bytes(map(int, token.bytes)).decode() == token.token for token in heard.logprobs)
+
+
 async def test_sixty_four_at_once_all_succeed(model_server: str) -> None:
     async with AsyncOpenAI(base_url=f"{model_server}/v1", api_key="none", max_retries=0) as client:
         data = (AUDIO / "seven.wav").read_bytes()

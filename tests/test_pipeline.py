@@ -11,7 +11,8 @@ import pytest
 
 from endpoint.engine.fake import FakeEngine
 from endpoint.errors import ConfigError, EndpointError, EngineFailed, InvalidAudio, NotReady
-from endpoint.pipeline import DETECT_WINDOWS, PROMPT_CHARACTERS, WINDOWS_AT_ONCE, Pipeline
+from endpoint.fanout import PROMPT_CHARACTERS, WINDOWS_AT_ONCE
+from endpoint.pipeline import DETECT_WINDOWS, Pipeline
 from endpoint.types import SAMPLE_RATE, Audio, EngineInfo, Hypothesis, Options, Samples, Window
 
 PLAIN = Options(vad=None)
@@ -136,7 +137,20 @@ async def test_progress_counts_every_window_once(in_turn: bool) -> None:
     await pipeline.transcribe(b"?", options, lambda done, total: seen.append((done, total)))
     total = len(engine.asked)
     assert total > 5
-    assert seen == [(k + 1, total) for k in range(total)]
+    assert seen == [(k, total) for k in range(total + 1)]
+
+
+@pytest.mark.parametrize(("multilingual", "heard"), [(True, "de"), (False, None)])
+async def test_the_servers_language_is_that_of_files_for_which_none_is_asked(
+    multilingual: bool, heard: str | None
+) -> None:
+    engine = Engine()
+    engine._info = replace(engine.info, multilingual=multilingual)
+    pipeline = Pipeline(engine, Sounds(sound(3000, 3000)), SECONDS, "de")
+    await pipeline.start()
+    await pipeline.transcribe(b"", PLAIN)
+    await pipeline.transcribe(b"", replace(PLAIN, language="fr"))
+    assert [options.language for _, options in engine.asked] == [heard, "fr"]
 
 
 # ---- failures and cancellation --------------------------------------------------------------------

@@ -24,11 +24,11 @@ OFF = Options(vad=None)
 
 
 class Ears(FakeEngine):
-    """The fake engine, which remembers its windows and can be deaf from some second of a window on."""
+    """The fake engine, which remembers its windows and can be deaf from some second of a window on, or deny speech."""
 
     def __init__(self) -> None:
         super().__init__(EngineInfo("fake", "fake", "1", "none", "none"))
-        self.windows, self.deaf_from = list[Window](), 1000
+        self.windows, self.deaf_from, self.no_speech = list[Window](), 1000, 0.01
 
     async def decode(self, window: Window, options: Options) -> Hypothesis:
         self.windows.append(window)
@@ -37,7 +37,7 @@ class Ears(FakeEngine):
     def _hear(self, window: Window, options: Options) -> Hypothesis:
         heard = super()._hear(window, options)
         pieces = tuple(piece for piece in heard.pieces if (piece.end_ms or 0) <= self.deaf_from * 1000)
-        return replace(heard, pieces=pieces)
+        return replace(heard, pieces=pieces, no_speech_prob=self.no_speech)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -110,6 +110,19 @@ async def test_speech_without_text_is_reported(core: tuple[Pipeline, Ears], spar
     assert len(transcript.uncovered) == len(sparse.spans)
     (warning,) = [line for line in logs if line["event"] == "speech without text"]
     assert (warning["log_level"], warning["coverage"]) == ("warning", 0.0)
+
+
+async def test_speech_that_is_heard_for_sure_is_reported_although_the_model_denies_it(
+    core: tuple[Pipeline, Ears], sparse: Talk
+) -> None:
+    pipeline, ears = core
+    ears.deaf_from, ears.no_speech = 0, 0.99
+    transcript = await pipeline.transcribe(sparse.wav, Options())
+    long = [(start, end) for start, end in sparse.spans if end - start >= 1_000]
+    assert len(transcript.uncovered) == len(long) > 0
+    for (start, end), (first, last) in zip(transcript.uncovered, long, strict=True):
+        assert abs(start - first) < 300
+        assert abs(end - last) < 300
 
 
 async def test_a_language_is_detected_where_there_is_speech(core: tuple[Pipeline, Ears], sparse: Talk) -> None:

@@ -37,6 +37,7 @@ def test_mistakes_have_their_place() -> None:
     assert mistake["between"] == "one right _ four"
     (mistake,) = scores.mistakes([QUIET], {"b.wav": heard("you")})
     assert mistake["heard"] == "you"
+    assert list(scores.mistakes([SAID, QUIET], {"b.wav": heard("you")})) == [mistake]  # a.wav was not asked
 
 
 def test_times_are_held_against_the_words_they_belong_to() -> None:

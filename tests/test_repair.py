@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from endpoint.repair import CONTINUATIONS, TEMPERATURES, decode_fully, decode_well, settle_language
+from endpoint.text.judge import is_silence
 from endpoint.types import SAMPLE_RATE, Hypothesis, Options, Piece, Span, Task, Window
 
 WINDOW = Window(0, np.zeros(16_000, np.int16))
@@ -56,6 +57,14 @@ async def test_the_ladder_is_bounded_and_the_best_attempt_is_kept():
     answer = await decode_well(engine, WINDOW, Options())
     assert [o.temperature for o in engine.asked] == [0.0, *TEMPERATURES]
     assert answer.temperature == 0.6
+
+
+async def test_a_stutter_is_taken_out_and_not_tried_again():
+    """And what is left is judged and, where speech has no text yet, decoded on from there."""
+    loop = tuple(Piece(1_000 + 20 * k, 1_020 + 20 * k, (1, 2), " again") for k in range(60))
+    engine = Scripted(lambda w, o: heard(pieces=(Piece(0, 1_000, (1, 2), " again"), *loop)))
+    assert (await decode_well(engine, WINDOW, Options())).text == " again"
+    assert len(engine.asked) == 1
 
 
 async def test_silence_is_not_tried_again():
@@ -121,8 +130,18 @@ async def test_going_on_keeps_the_windows_language_and_stops_at_silence():
         return heard(window=window, no_speech_prob=0.9, avg_logprob=-3.0)
 
     engine = Scripted(answer)
-    assert len(await decode_fully(engine, SPOKEN, Options())) == 1
+    _, rest = await decode_fully(engine, SPOKEN, Options())
+    assert is_silence(rest)
     assert [options.language for options in engine.asked] == [None, "de"]
+
+
+async def test_a_rest_without_text_is_told_too():
+    """What the model says of it decides whether it counts as lost."""
+    quiet = {"pieces": (), "no_speech_prob": 0.97}
+    engine = Scripted(lambda w, o: heard(window=w, **quiet) if w.start > SPOKEN.start else three_seconds(w, o))
+    _, rest = await decode_fully(engine, SPOKEN, Options(words=False))
+    assert (rest.pieces, rest.no_speech_prob) == ((), 0.97)
+    assert len(engine.asked) == 2
 
 
 async def test_without_voice_activity_nothing_is_decoded_on():

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from endpoint.tasks import together
+from endpoint.tasks import Places, in_order, together
 
 
 async def test_results_come_in_order():
@@ -28,3 +28,61 @@ async def test_the_first_failure_cancels_the_rest_and_is_raised_as_it_is():
     with pytest.raises(KeyError, match="this one"):
         await together([waits(), fails()])
     assert cancelled.is_set()
+
+
+async def test_results_are_taken_in_order_as_soon_as_they_can_be():
+    taken, second = [], asyncio.Event()
+
+    async def work(value: int) -> int:
+        if value == 2:
+            await second.wait()
+        return value
+
+    async def take(value: int) -> None:
+        taken.append(value)
+        if value == 1:
+            second.set()  # which waits for this one to be taken, not for all to be done
+
+    await in_order((work(k) for k in range(4)), take)
+    assert taken == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("where", ["work", "take"])
+async def test_a_failure_of_either_cancels_the_rest(where):
+    cancelled = asyncio.Event()
+
+    async def work(value: int) -> int:
+        if value == 0:
+            if where == "work":
+                raise KeyError("this one")
+            return value
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+        return value
+
+    async def take(value: int) -> None:
+        await asyncio.sleep(0)
+        raise KeyError("this one")
+
+    with pytest.raises(KeyError, match="this one"):
+        await in_order(map(work, range(3)), take)
+    assert cancelled.is_set()
+
+
+async def test_places_grow_with_what_is_done():
+    places, running, most = Places(1, 4), 0, []
+
+    async def work() -> None:
+        nonlocal running
+        async with places:
+            running += 1
+            most.append(running)
+            await asyncio.sleep(0.001)
+            running -= 1
+
+    await together(work() for _ in range(40))
+    assert most[0] == 1
+    assert max(most[:3]) <= 3
+    assert max(most) == 4

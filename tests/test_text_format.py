@@ -61,6 +61,7 @@ def test_json():
     schemas.Transcription.model_validate(body, strict=True)
     assert body == {
         "text": "Hello wörld. Good bye.",
+        "languages": [{"code": "en"}],
         "usage": {
             "type": "tokens",
             "input_tokens": 427,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from endpoint.text.assemble import assemble
 from endpoint.text.join import join, words_of
-from endpoint.types import Hypothesis, Options, Piece, Window
+from endpoint.types import Hypothesis, Options, Piece, TokenScore, Window
 
 SECOND = 16_000
 
@@ -50,6 +50,21 @@ def test_the_seam_is_in_the_words_that_both_heard() -> None:
     left = heard(FIRST, EARLY, (27.2, 30, " four five six se"))
     right = heard(SECOND_WINDOW, (27, 31, " or five six seven"), (31, 34, " eight"))
     assert said([left, right]) == " one two three four five six seven eight"
+
+
+def test_scores_are_cut_with_their_text() -> None:
+    def scored(hypothesis: Hypothesis) -> Hypothesis:
+        pieces = [
+            replace(piece, scores=tuple(TokenScore(f" {word}".encode(), -0.5) for word in piece.text.split()))
+            for piece in hypothesis.pieces
+        ]
+        return replace(hypothesis, pieces=tuple(pieces))
+
+    left = scored(heard(FIRST, EARLY, (27.2, 30, " vier fünf sechs se")))
+    right = scored(heard(SECOND_WINDOW, (27, 31, " or fünf sechs sieben"), (31, 34, " acht")))
+    for hypothesis in join([left, right]):
+        for piece in hypothesis.pieces:
+            assert b"".join(score.data for score in piece.scores).decode() == piece.text
 
 
 def test_case_and_punctuation_do_not_hinder() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endpoint.text.judge import best, compression_ratio, is_silence, needs_fallback, repeats_itself
+from endpoint.text.judge import believable, best, compression_ratio, is_silence, needs_fallback, repeats_itself
 from endpoint.types import Hypothesis, Piece, Window
 
 BASE = Hypothesis(
@@ -64,3 +64,41 @@ def test_the_best_is_the_surest_that_does_not_repeat_itself() -> None:
     assert repeats_itself(loop)
     other = heard(" again" * 50)
     assert best([loop, other]) is other  # the highest temperature, if all repeat themselves
+
+
+def said(*pieces: tuple[int, int | None, str], seconds: float = 10.0) -> Hypothesis:
+    window = Window(5_000, np.zeros(int(seconds * 16_000), np.int16))
+    return replace(BASE, window=window, pieces=tuple(Piece(start, end, (1,), text) for start, end, text in pieces))
+
+
+def texts(hypothesis: Hypothesis) -> list[str]:
+    return [piece.text for piece in believable(hypothesis).pieces]
+
+
+def test_a_stutter_faster_than_speech_is_said_once() -> None:
+    stutter = said(
+        (0, 900, " Bild, Licht"), (900, 960, " bild licht"), (960, 1_040, " bild licht"), (1_200, None, " x")
+    )
+    assert texts(stutter) == [" Bild, Licht", " x"]
+    assert texts(said((9_000, 9_900, " bild licht"), (9_900, None, " bild licht"))) == [" bild licht"]
+
+
+def test_what_is_said_again_at_a_speakers_pace_stays() -> None:
+    again = said(*((k * 200, k * 200 + 180, " no") for k in range(5)))
+    assert believable(again) is again
+    quick = said((0, 500, " no no no"), (500, 620, " no no no"))  # 6 letters in 120 ms
+    assert believable(quick) is quick
+    other = said((0, 500, " bild licht"), (500, 540, " und so weiter"))  # timestamps may be bad where the text is not
+    assert believable(other) is other
+    marks = said((0, 500, " ..."), (500, 520, " ..."))
+    assert believable(marks) is marks
+
+
+def test_nothing_is_said_behind_the_sound() -> None:
+    assert texts(said((0, 9_500, " all of it"), (11_000, 12_000, " thank you"), (12_000, None, " bye"))) == [
+        " all of it"
+    ]
+    late = said((0, 9_500, " all"), (10_900, None, " of it"))  # a second may be the timestamps' error
+    assert believable(late) is late
+    alone = said((1_000, 1_500, " yes"), seconds=0.0)  # as the text of a window that would have none
+    assert believable(alone) is alone

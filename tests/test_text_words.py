@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endpoint.text.words import Timed, decibels, join_punctuation, snap, split_words, time_words
+from endpoint.text.words import (
+    Sound,
+    Timed,
+    decibels,
+    hear_edges,
+    join_punctuation,
+    snap,
+    split_words,
+    strayed,
+    time_words,
+)
 from endpoint.types import SAMPLE_RATE, Hypothesis, Piece, Samples, Window
 
 EOT = 1000
@@ -75,17 +85,17 @@ def sound(*parts: tuple[int, float]) -> Samples:
 def test_a_word_begins_and_ends_where_its_sound_does() -> None:
     samples = sound((500, 0.0003), (300, 0.2), (700, 0.0003), (400, 0.1), (300, 0.0003))
     words = timed(("one", 200, 1400), ("two", 1400, 2200))
-    snap(words, samples)
+    snap(words, Sound(samples))
     assert [(word.start, word.end) for word in words] == [(500, 800), (1500, 1900)]
 
 
 def test_a_short_lull_is_inside_the_word_and_silence_moves_nothing() -> None:
     samples = sound((40, 0.0003), (100, 0.2), (50, 0.0003), (100, 0.2))
     words = timed(("ta", 0, 290))
-    snap(words, samples)
+    snap(words, Sound(samples))
     assert (words[0].start, words[0].end) == (0, 290)
     silent = timed(("x", 0, 100))
-    snap(silent, np.zeros(1600, np.int16))
+    snap(silent, Sound(np.zeros(1600, np.int16)))
     assert (silent[0].start, silent[0].end) == (0, 100)
 
 
@@ -115,6 +125,49 @@ def test_words_stand_in_their_pieces_and_move_their_edges() -> None:
     assert [(word.start_ms, word.end_ms) for word in found.words] == [(200, 600), (600, 1000), (2000, 2500)]
     assert [(piece.start_ms, piece.end_ms) for piece in found.pieces] == [(200, 1000), (2000, 2500)]
     assert [piece.text for piece in found.pieces] == [" ab cd", " ef"]
+
+
+def test_quiet_is_what_is_near_the_windows_floor() -> None:
+    """In noise 20 dB under the speech there is still a pause to be heard."""
+    samples = sound((500, 0.02), (300, 0.2), (700, 0.02), (400, 0.2), (300, 0.02))
+    words = timed(("one", 200, 1400), ("two", 1400, 2200))
+    snap(words, Sound(samples))
+    assert [(word.start, word.end) for word in words] == [(500, 800), (1500, 1900)]
+
+
+def edges(samples: Samples, *pieces: tuple[int, list[Timed]]) -> list[tuple[int, int]]:
+    """Of words given by piece, with the timestamp each piece begins at."""
+    heard = hypothesis_of(samples, *((start, start + 900, " x") for start, _ in pieces))
+    hear_edges([words for _, words in pieces], heard)
+    return [(word.start, word.end) for _, words in pieces for word in words]
+
+
+def test_a_piece_begins_after_the_lull_and_the_sound_before_it_is_the_other_words() -> None:
+    samples = sound((600, 0.2), (300, 0.0003), (500, 0.2), (200, 0.0003))
+    early = timed(("one", 0, 480)), timed(("two", 480, 1400))
+    assert edges(samples, (0, early[0]), (880, early[1])) == [(0, 600), (900, 1400)]
+    apart = timed(("one", 0, 400)), timed(("two", 480, 1400))
+    assert edges(samples, (0, apart[0]), (880, apart[1])) == [(0, 400), (900, 1400)]
+
+
+def test_a_lull_after_the_timestamp_is_inside_the_word() -> None:
+    samples = sound((600, 0.2), (300, 0.0003), (500, 0.2), (200, 0.0003))
+    hold = timed(("one", 0, 400)), timed(("ta", 400, 1400))
+    assert edges(samples, (0, hold[0]), (420, hold[1])) == [(0, 400), (400, 1400)]
+    noise = sound((1600, 0.1))
+    unheard = timed(("one", 0, 480)), timed(("two", 480, 1400))
+    assert edges(noise, (0, unheard[0]), (880, unheard[1])) == [(0, 480), (480, 1400)]
+
+
+def test_words_wholly_outside_of_their_piece_went_astray() -> None:
+    heard = hypothesis_of(sound((9000, 0.1)), (0, 2000, " a b"), (4000, 5000, " c d"), (7000, None, " e"))
+    # tokens: ␣ a ␣ b | ␣ c ␣ d | ␣ e, and the end
+    right = [0, 300, 900, 1200, 2000, 4300, 4400, 4700, 5000, 7200, 7600]
+    assert list(strayed(heard, right, Bytes.decode, EOT)) == []
+    early = [0, 300, 900, 1200, 2000, 2010, 2020, 4300, 5000, 7200, 7600]
+    assert list(strayed(heard, early, Bytes.decode, EOT)) == [(slice(4, 8), 4000, 5000)]
+    late = [0, 300, 2100, 2200, 3600, 4300, 5110, 5200, 6900, 7200, 7600]
+    assert list(strayed(heard, late, Bytes.decode, EOT)) == [(slice(0, 4), 0, 2000), (slice(4, 8), 4000, 5000)]
 
 
 def test_a_first_word_after_a_pause_is_not_overlong() -> None:

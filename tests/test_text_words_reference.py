@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from endpoint.text import words as module
-from endpoint.text.words import Timed, snap, split_words, time_words
+from endpoint.text.words import Sound, Timed, snap, split_words, time_words
 from endpoint.types import Hypothesis, Piece, Window
 
 EOT = 1_000
@@ -79,7 +79,7 @@ def test_an_overlong_word_after_a_pause_is_cut_to_twice_the_median():
 
 def snapped(samples: np.ndarray, *times: tuple[int, int]) -> list[tuple[int, int]]:
     words = [Timed(" x", (1,), start, end, 1.0) for start, end in times]
-    snap(words, samples)
+    snap(words, Sound(samples))
     return [(word.start, word.end) for word in words]
 
 
@@ -126,7 +126,7 @@ def test_words_are_those_of_openai_whisper(data: st.DataObject):
     lengths = np.diff(np.array(starts)[ends])
     assume(np.median(lengths[lengths > 0] if lengths.any() else [0]) <= 600)  # nor on their limit of 0.7 s
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "snap", lambda words, samples: None)
+        patch.setattr(module, "hear_edges", lambda groups, hypothesis: None)
         done = time_words(hypothesis, starts, [1.0] * len(text), decode_words, EOT)
     splitter = SimpleNamespace(eot=EOT, language="en", decode_with_timestamps=decode_words)
     splitter.split_tokens_on_unicode = lambda ids: Tokenizer.split_tokens_on_unicode(splitter, ids)

@@ -97,3 +97,10 @@ def test_nobody_writes_into_options() -> None:
     options = Options()
     with pytest.raises(FrozenInstanceError):
         options.language = "de"  # type: ignore[misc]
+
+
+def test_a_language_is_filled_in_where_nothing_is_said_of_languages() -> None:
+    assert Options(words=True).spoken_in("de") == Options(language="de", words=True)
+    for said in (Options(language="fr"), Options(languages=("fr", "en")), Options(multilingual=True)):
+        assert said.spoken_in("de") is said
+    assert Options().spoken_in(None) == Options()

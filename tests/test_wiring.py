@@ -11,9 +11,10 @@ import pytest
 from endpoint import __version__
 from endpoint.config import Settings
 from endpoint.engine.fake import FakeEngine
+from endpoint.errors import ConfigError
 from endpoint.pipeline import Pipeline
-from endpoint.types import Options
-from endpoint.wiring import build_app, build_engine, build_pipeline
+from endpoint.types import EngineInfo, Options
+from endpoint.wiring import build_app, build_engine, build_models, build_pipeline
 from tests.recordings import tone, wav
 
 FAKE = Settings(engine="fake", decode_workers=1, vad_filter=False, model_id="a/b")
@@ -42,7 +43,46 @@ async def test_the_pipeline_it_builds_transcribes() -> None:
 async def test_the_app_it_builds_answers() -> None:
     app = build_app(FAKE)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
-        assert (await client.get("/v1/models")).json()["data"][0]["id"] == "fake"
+        assert (await client.get("/v1/models")).json()["data"][0]["id"] == "a/b"
+
+
+SEVERAL = Settings(
+    engine="fake", decode_workers=1, vad_filter=False, models="a=demo,b=x/y", default_model="b", default_language="de"
+)
+TWO_SECONDS = wav(tone(16_000, 2)[:, None], 16_000)
+
+
+async def test_several_models_share_the_decoding_processes() -> None:
+    models = build_models(SEVERAL)
+    try:
+        await models.start()
+        assert len({id(models.find(name)._decoder) for name in ("a", "b")}) == 1
+        assert len(models.find("a")._decoder._children) == 1
+        assert [models.find(name).info.model for name in ("a", "b", "")] == ["a", "b", "b"]
+        for name in ("a", "b"):
+            made = await models.find(name).transcribe(TWO_SECONDS, Options(vad=None))
+            assert (made.language, len(made.text.split())) == ("de", 2)
+    finally:
+        await models.close()
+
+
+def test_several_models_have_equal_parts_of_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Settings] = []
+
+    def build(settings: Settings) -> FakeEngine:
+        given.append(settings)
+        return FakeEngine(EngineInfo(settings.model_name, "fake", "1", "none", "none"))
+
+    monkeypatch.setattr("endpoint.wiring.build_engine", build)
+    build_models(SEVERAL)
+    assert [(one.model_name, one.model_path, one.gpu_memory_utilization) for one in given[1:]] == [("b", "x/y", 0.45)]
+    build_pipeline(SEVERAL)
+    assert (given[-1].model_name, given[-1].gpu_memory_utilization) == ("b", 0.9)
+
+
+def test_names_are_refused_before_any_model_is_looked_at() -> None:
+    with pytest.raises(ConfigError, match="DEFAULT_MODEL"):
+        build_models(Settings(models="a=/no/folder", default_model="b"))
 
 
 @pytest.mark.parametrize("missing", ["tokenizers", "torch", "vllm"])

@@ -45,6 +45,8 @@ def languages_right(recordings: Sequence[Recording], answers: Answers) -> float:
 def mistakes(recordings: Sequence[Recording], answers: Answers) -> Iterator[dict[str, Any]]:
     """What was heard wrongly, where, and between which words."""
     for item in recordings:
+        if item.name not in answers:
+            continue  # a peer that was not asked, or not done in time
         said, heard = plain(item.text), plain(answers[item.name]["text"])
         if not said:
             if heard:

@@ -1,4 +1,4 @@
-"""The application: every route, the middleware and the error handlers, around a core that is handed in."""
+"""The application: every route, the middleware and the error handlers, around models that are handed in."""
 
 from __future__ import annotations
 
@@ -12,26 +12,29 @@ from endpoint import __version__
 from endpoint.api.compat import compat_routes
 from endpoint.api.door import Door
 from endpoint.api.errors import install_error_handlers
+from endpoint.api.keys import SharedKey, key_documented
 from endpoint.api.log import RequestLog
 from endpoint.api.routes import PREFIXES, openai_routes
 from endpoint.api.system import docs_assets, system_routes
 from endpoint.config import Settings
 
 if TYPE_CHECKING:
-    from endpoint.pipeline import Pipeline
+    from endpoint.models import Models
 
 _ABOUT = """Speech to text with Whisper, behind OpenAI's audio API.
 
 Every path under `/v1` answers under `/api/v1` too. Every error has OpenAI's body, and every reply an `x-request-id`.
+In forms an empty field counts as absent and an unknown one is ignored; lists are a field repeated, with or without
+`[]` at the end of its name.
 """
 
 
-def create_app(settings: Settings, pipeline: Pipeline) -> FastAPI:
-    """The ASGI application. Its lifespan starts the core in the background and closes it at the end.
+def create_app(settings: Settings, models: Models) -> FastAPI:
+    """The ASGI application. Its lifespan starts the models in the background and closes them at the end.
 
     `app.state.door.draining = True` makes /ready fail while requests in flight are finished.
     """
-    door = Door(settings, pipeline)
+    door = Door(settings, models)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -51,12 +54,14 @@ def create_app(settings: Settings, pipeline: Pipeline) -> FastAPI:
         redirect_slashes=False,  # a redirected upload would be sent twice
     )
     app.state.door = door
-    routes = openai_routes(door)
+    routes, key = openai_routes(door), key_documented(settings)
     for prefix in PREFIXES:
-        app.include_router(routes, prefix=prefix, include_in_schema=prefix == PREFIXES[0])
+        app.include_router(routes, prefix=prefix, include_in_schema=prefix == PREFIXES[0], dependencies=key)
     app.include_router(system_routes(door))
-    app.include_router(compat_routes(door))
+    app.include_router(compat_routes(door), dependencies=key)
     app.mount("/docs", docs_assets())
     install_error_handlers(app)
-    app.add_middleware(RequestLog)
+    if settings.api_key is not None:
+        app.add_middleware(SharedKey, key=settings.api_key.get_secret_value())
+    app.add_middleware(RequestLog)  # the last added is the first called
     return app

@@ -21,7 +21,7 @@ class ServerVad(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", title="server_vad")
 
-    type: Literal["server_vad"]
+    type: Literal["server_vad"] = Field(description="Always this word.")
     threshold: float = Field(
         _DEFAULT.threshold, ge=0, le=1, allow_inf_nan=False, description="Probability from which sound is speech."
     )

@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 
+from endpoint.api import examples
 from endpoint.api.compat_schemas import CompatForm, CompatLanguage, CompatTranscript, HuggingFaceReply
 from endpoint.api.door import Door
+from endpoint.api.forms import DetectionForm
 from endpoint.api.limits import while_connected
+from endpoint.api.openapi import audio_docs
 from endpoint.api.receive import received, received_body
-from endpoint.api.routes import audio_docs
-from endpoint.api.schemas import DetectionForm
 from endpoint.errors import InvalidRequest
 from endpoint.huggingface import Parameters, read_inputs, reply
 from endpoint.languages import NAMES
 from endpoint.types import Transcript, Word
 
-_ANY = {"schema": {"type": "string", "format": "binary"}}
+_Model = Annotated[str, Path(description="A name of /v1/models, an alias, or a name of OpenAI's.")]
+_ANY = {"schema": {"type": "string", "format": "binary", "description": "The recording itself."}}
 _INPUTS = {
     "schema": {
         "type": "object",
@@ -37,41 +39,36 @@ _INPUTS = {
 
 def compat_routes(door: Door) -> APIRouter:
     router = APIRouter(tags=["compatible"])
-    documents = audio_docs(CompatForm, CompatTranscript)
-    del documents["responses"][200]
+    documents = audio_docs(CompatForm, CompatTranscript, examples.COMPATIBLE)
 
     async def transcribe(request: Request, model: str = "") -> CompatTranscript:
-        """Text and segments of a recording, as older Whisper services answered."""
-        async with received(door, request, CompatForm) as (file, fields):
-            door.check_model(model)
-            options = fields.options(door.settings.vad)
-            transcript = await while_connected(request.receive, door.pipeline.transcribe(file, options))
+        async with received(door, request, CompatForm, model) as given:
+            options = given.fields.options(door.settings.vad)
+            transcript = await while_connected(request.receive, given.pipeline.transcribe(given.file, options))
         request.state.audio_seconds = transcript.duration_ms / 1000
         return CompatTranscript.model_validate(_old_style(transcript))
 
     @router.post("/transcribe", **documents)
     async def transcribe_default(request: Request) -> CompatTranscript:
+        """Text and segments of a recording, as older Whisper services answered."""
         return await transcribe(request)
 
     @router.post("/transcribe/{model:path}", **documents)
-    async def transcribe_with(request: Request, model: str) -> CompatTranscript:
+    async def transcribe_with(request: Request, model: _Model) -> CompatTranscript:
+        """As `/transcribe`, with the model in the path."""
         return await transcribe(request, model)
 
     @router.post("/transcribe-{model:path}", **documents)
-    async def transcribe_dashed(request: Request, model: str) -> CompatTranscript:
+    async def transcribe_dashed(request: Request, model: _Model) -> CompatTranscript:
+        """As `/transcribe`, with the model in the path."""
         return await transcribe(request, model)
 
-    for route in (transcribe_default, transcribe_with, transcribe_dashed):
-        route.__doc__ = transcribe.__doc__
-    detection = audio_docs(DetectionForm, CompatLanguage)
-    del detection["responses"][200]
-
-    @router.post("/detect-language", **detection)
+    @router.post("/detect-language", **audio_docs(DetectionForm, CompatLanguage, examples.DETECTIONS))
     async def detect_language(request: Request) -> CompatLanguage:
         """The language spoken in a recording; `/v1/audio/detect-language` says more."""
-        async with received(door, request, DetectionForm) as (file, fields):
-            options = fields.options(door.settings.vad)
-            shares, _ = await while_connected(request.receive, door.pipeline.detect(file, options))
+        async with received(door, request, DetectionForm) as given:
+            options = given.fields.options(door.settings.vad)
+            shares, _ = await while_connected(request.receive, given.pipeline.detect(given.file, options))
         code = max(shares, key=lambda name: shares[name])
         return CompatLanguage(detected_language=NAMES[code], language_code=code, confidence=shares[code])
 
@@ -89,7 +86,7 @@ def compat_routes(door: Door) -> APIRouter:
         async with received_body(door, request) as data:
             file, parameters = _inputs(request.headers.get("content-type", ""), data)
             options = replace(parameters.options(), vad=door.settings.vad)
-            transcript = await while_connected(request.receive, door.pipeline.transcribe(file, options))
+            transcript = await while_connected(request.receive, door.models.find("").transcribe(file, options))
         request.state.audio_seconds = transcript.duration_ms / 1000
         return reply(transcript, parameters)
 

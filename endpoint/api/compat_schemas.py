@@ -1,4 +1,4 @@
-"""The wire models of the older doors, as endpoint/api/schemas.py has OpenAI's."""
+"""The wire models of the older doors, as endpoint/api/forms.py and schemas.py have OpenAI's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from endpoint.api.schemas import AudioForm, Reply, TranscriptionWord, known_language
+from endpoint.api.forms import AudioForm, known_language
+from endpoint.api.schemas import Reply, TranscriptionWord
 from endpoint.types import Options, Task, VadOptions
 
 
@@ -43,32 +44,32 @@ class CompatForm(AudioForm):
 
 
 class CompatSegment(Reply):
-    id: int = Field(ge=0)
+    id: int = Field(ge=0, description="Counted from 0 through the whole file.")
     start: float = Field(ge=0, description="Seconds from the start of the file.")
     end: float = Field(ge=0, description="Seconds from the start of the file.")
-    text: str
+    text: str = Field(description="Without leading space.")
     words: list[TranscriptionWord] | None = Field(None, description="Null unless `word_timestamps` was set.")
 
 
 class CompatTranscript(Reply):
-    text: str
+    text: str = Field(description="The whole text.")
     language: str = Field(description="ISO 639-1 code.")
     duration: float = Field(ge=0, description="Length of the recording in seconds.")
-    segments: list[CompatSegment]
+    segments: list[CompatSegment] = Field(description="In order.")
 
 
 class CompatLanguage(Reply):
     detected_language: str = Field(description="English name, lower case.")
     language_code: str = Field(description="ISO 639-1 code.")
-    confidence: float = Field(ge=0, le=1)
+    confidence: float = Field(ge=0, le=1, description="Its probability, 0 to 1.")
 
 
 class HuggingFaceChunk(Reply):
-    text: str
+    text: str = Field(description="Of a segment or a word.")
     timestamp: tuple[float, float] = Field(description="Start and end in seconds of the file.")
 
 
 class HuggingFaceReply(Reply):
-    text: str
+    text: str = Field(description="The whole text.")
     language: str = Field(description="ISO 639-1 code.")
     chunks: list[HuggingFaceChunk] | None = Field(None, description="Present when timestamps were asked for.")

@@ -1,4 +1,4 @@
-"""What the routes share: settings, the core and whether it can answer, and the places."""
+"""What the routes share: settings, the models and whether they can answer, and the places."""
 
 from __future__ import annotations
 
@@ -10,34 +10,22 @@ import structlog
 
 from endpoint.api.limits import Admission
 from endpoint.config import Settings
-from endpoint.errors import EngineFailed, ModelNotFound
+from endpoint.errors import EngineFailed
 from endpoint.outgoing import OutgoingPolicy
 
 if TYPE_CHECKING:
-    from endpoint.pipeline import Pipeline
+    from endpoint.models import Models
 
 log = structlog.get_logger(__name__)
 
-# Names of OpenAI's models, sent by clients that cannot be told another: they mean the model served here.
-OPENAI_MODELS = frozenset(
-    {
-        "whisper-1",
-        "gpt-transcribe",
-        "gpt-4o-transcribe",
-        "gpt-4o-mini-transcribe",
-        "gpt-4o-mini-transcribe-2025-12-15",
-        "gpt-4o-transcribe-diarize",
-    }
-)
-
 
 class Door:
-    """One per application. The core starts in the background, so that /health answers while the model loads."""
+    """One per application. The models start in the background, so that /health answers while they load."""
 
-    def __init__(self, settings: Settings, pipeline: Pipeline) -> None:
+    def __init__(self, settings: Settings, models: Models) -> None:
         self.settings = settings
-        self.failed = asyncio.Event()  # set when the model could not be loaded: nothing will ever answer
-        self.pipeline = pipeline
+        self.failed = asyncio.Event()  # set when a model could not be loaded: the server must end
+        self.models = models
         self.admission = Admission(settings.max_concurrent_requests)
         self.outgoing = OutgoingPolicy.parse(settings.url_hosts, settings.url_networks)
         self.draining = False  # set it when the server is told to stop: /ready fails at once, requests go on
@@ -48,7 +36,7 @@ class Door:
 
     async def _load(self) -> None:
         try:
-            await self.pipeline.start()
+            await self.models.start()
         except Exception:
             self.failed.set()
             log.exception("model not loaded")
@@ -59,18 +47,18 @@ class Door:
             self._loading.cancel()
             with suppress(asyncio.CancelledError):
                 await self._loading
-        await self.pipeline.close()
+        await self.models.close()
 
     async def check(self) -> None:
-        """Raises NotReady while the model loads, EngineFailed when it can answer no more."""
+        """Raises NotReady while a model loads, EngineFailed when one can answer no more."""
+        self._check_loaded()
+        await self.models.check()
+
+    async def check_any(self) -> None:
+        """Raises as `check` when no model can answer: before a body is read, nobody knows which model it is for."""
+        self._check_loaded()
+        await self.models.check_any()
+
+    def _check_loaded(self) -> None:
         if self.failed.is_set():
             raise EngineFailed("The model could not be loaded; the server's log says why.")
-        await self.pipeline.check()
-
-    def check_model(self, name: str) -> None:
-        """Raises ModelNotFound unless `name` means the served model, as "" does."""
-        served = {self.pipeline.info.model, self.settings.model_name, self.settings.model_id}
-        if name and name not in served and name not in OPENAI_MODELS:
-            raise ModelNotFound(
-                f"The model `{name[:200]}` is not served here; /v1/models lists what is.", param="model"
-            )

@@ -8,12 +8,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from endpoint.errors import (
     DeadlineExceeded,
     EndpointError,
     EngineFailed,
     InvalidAudio,
+    InvalidKey,
     InvalidRequest,
     MethodNotAllowed,
     ModelNotFound,
@@ -28,6 +30,7 @@ from endpoint.errors import (
 STATUS: dict[type[EndpointError], int] = {
     InvalidRequest: 400,
     InvalidAudio: 400,
+    InvalidKey: 401,
     ModelNotFound: 404,
     RouteNotFound: 404,
     MethodNotAllowed: 405,
@@ -51,17 +54,25 @@ def status_of(error: EndpointError) -> int:
     return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
 
 
-def error_response(error: EndpointError) -> JSONResponse:
-    """OpenAI's error body: message, type, param and code, all present; `Retry-After` in whole seconds with a 503."""
-    status = status_of(error)
+def error_body(error: EndpointError) -> dict[str, dict[str, str | None]]:
+    """OpenAI's error body: message, type, param and code, all present."""
     body = {
         "message": error.message,
-        "type": "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error",
+        "type": "invalid_request_error" if status_of(error) < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error",
         "param": error.param,
         "code": error.code,
     }
-    headers = {"retry-after": str(error.retry_after)} if isinstance(error, Unavailable) else None
-    return JSONResponse({"error": body}, status, headers)
+    return {"error": body}
+
+
+def error_response(error: EndpointError) -> JSONResponse:
+    """The error body with its status, and the headers that go with 401 and 503."""
+    headers = dict[str, str]()
+    if isinstance(error, Unavailable):
+        headers["retry-after"] = str(error.retry_after)  # seconds
+    elif isinstance(error, InvalidKey):
+        headers["www-authenticate"] = "Bearer"
+    return JSONResponse(error_body(error), status_of(error), headers)
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -94,7 +105,15 @@ async def _http_exception(request: Request, error: Exception) -> Response:
         translated = InvalidRequest(str(error.detail))
     response = _answer(request, translated)
     response.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["allow"] = ", ".join(sorted(_methods(request)))
     return response
+
+
+def _methods(request: Request) -> set[str]:
+    """What all routes at this path take; the router names those of the first only. Below a mount are files."""
+    here = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+    return {method for route in here for method in getattr(route, "methods", ())} or {"GET", "HEAD"}
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:

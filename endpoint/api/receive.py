@@ -1,50 +1,77 @@
-"""A request's file and fields, whatever its route: under a place, a deadline and the limits of size."""
+"""A request's files and fields, whatever its route: under a place, a deadline and the limits of size."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from fastapi import Request
 
 from endpoint.api.door import Door
+from endpoint.api.forms import AudioForm, parse_fields
 from endpoint.api.limits import deadline, while_connected
-from endpoint.api.schemas import AudioForm, parse_fields
-from endpoint.api.upload import read_body, read_form
+from endpoint.api.upload import File, Form, read_body, read_form
 from endpoint.errors import InvalidRequest
 from endpoint.outgoing import fetch
+
+if TYPE_CHECKING:
+    from endpoint.pipeline import Pipeline
 
 F = TypeVar("F", bound=AudioForm)
 MIB = 1024 * 1024
 
 
+@dataclass(frozen=True)
+class Received(Generic[F]):
+    """files: one or more. several: whether the answer is to be a list. pipeline: of the model asked for."""
+
+    fields: F
+    files: tuple[File, ...]
+    several: bool
+    pipeline: Pipeline
+
+    @property
+    def file(self) -> bytearray:
+        """The one file. Raises InvalidRequest if there are several."""
+        if self.several:
+            raise InvalidRequest("file: this route takes one file", param="file")
+        return self.files[0].data
+
+
 @asynccontextmanager
-async def received(door: Door, request: Request, form: type[F]) -> AsyncIterator[tuple[bytearray, F]]:
-    """The file and the checked fields of a request that holds a place and has a deadline."""
-    await door.check()
+async def received(door: Door, request: Request, form: type[F], model: str = "") -> AsyncIterator[Received[F]]:
+    """The files and the checked fields of a request that holds a place and has a deadline.
+
+    model: named in the path; it comes before the one in the form.
+    """
+    await door.check_any()
     with door.admission.place():
         async with deadline(door.settings.request_timeout_seconds):
             upload = await read_form(request.receive, request.headers, door.settings.max_upload_mb * MIB)
             fields = parse_fields(form, upload.fields)
-            door.check_model(fields.model)
-            yield await _file_or_url(door, request, upload.file, fields.url), fields
+            pipeline = door.models.find(model or fields.model)
+            await pipeline.check()
+            files = await _files_or_url(door, request, upload, fields.url)
+            yield Received(fields, files, upload.several, pipeline)
 
 
-async def _file_or_url(door: Door, request: Request, file: bytearray | None, url: str) -> bytearray:
-    if file is not None and url:
+async def _files_or_url(door: Door, request: Request, upload: Form, url: str) -> tuple[File, ...]:
+    if upload.files and url:
         raise InvalidRequest("url: give either `file` or `url`", param="url")
-    if file is not None:
-        return file
+    if upload.files:
+        return upload.files
     if not url:
         raise InvalidRequest("file: the form has no file under this name", code="missing_file", param="file")
-    return await while_connected(request.receive, fetch(url, door.outgoing, door.settings.max_upload_mb * MIB))
+    fetched = fetch(url, door.outgoing, door.settings.max_upload_mb * MIB)
+    return (File(url, await while_connected(request.receive, fetched)),)
 
 
 @asynccontextmanager
 async def received_body(door: Door, request: Request) -> AsyncIterator[bytearray]:
     """The whole body of a request that holds a place and has a deadline."""
-    await door.check()
+    await door.check_any()
     with door.admission.place():
         async with deadline(door.settings.request_timeout_seconds):
             yield await read_body(request.receive, request.headers, door.settings.max_upload_mb * MIB)

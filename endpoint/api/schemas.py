@@ -1,212 +1,13 @@
-"""The wire models, once: request fields as they are checked and documented, and replies as they are documented.
+"""The wire models of replies, as they are documented; endpoint.text.format and events write them.
 
-Replies are written by endpoint.text.format; tests hold them against these models. Names and types are OpenAI's.
+Tests hold what is written against these models. Names and types are OpenAI's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
-
-from endpoint.api.chunking import STRATEGY, Chunking, put_nested
-from endpoint.errors import InvalidRequest
-from endpoint.languages import find_language
-from endpoint.text.format import ResponseFormat
-from endpoint.types import Options, Task, VadOptions
-
-F = TypeVar("F", bound=BaseModel)
-
-GRANULARITIES = "timestamp_granularities[]"
-_UNSUPPORTED_FIELDS = frozenset({"include", "known_speaker_names", "known_speaker_references"})
-_LISTS = (GRANULARITIES, "languages[]", "keywords[]")  # fields that may be repeated, with or without the brackets
-MULTI = "multi"
-DEFAULT_VAD = VadOptions()
-_FILE = {
-    "type": "string",
-    "format": "binary",
-    "description": "The recording: flac, mp3, mp4, mpeg, mpga, m4a, ogg, wav, webm and most other formats. It is "
-    "recognised by content; name and media type do not matter.",
-}
-
-
-def _add_file(schema: dict[str, Any]) -> None:
-    # The file is no field of the model: pydantic would copy its bytes.
-    schema["properties"] = {"file": _FILE, **schema["properties"]}
-
-
-class AudioForm(Chunking):
-    """Fields of every form that brings a recording."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", json_schema_extra=_add_file)
-
-    model: str = Field(
-        "", description="A name of /v1/models, or one of OpenAI's, which mean the served model; empty: that model."
-    )
-    url: str = Field(
-        "",
-        description="http or https address to fetch the recording from, instead of `file`; public addresses only, "
-        "unless the operator allows others. An extension.",
-    )
-
-
-class TranslationForm(AudioForm):
-    """Fields of a translation into English."""
-
-    prompt: str = Field(
-        "", description="Text the recording continues, or words to expect; its last 223 tokens are used."
-    )
-    response_format: ResponseFormat = Field("json", description="What to answer with.")
-    temperature: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="Sampling temperature, without unit. 0: the most probable words, and up to 1.0 where those are "
-        "bad; more than 0: as given.",
-    )
-    hotwords: str = Field("", description="Words that are likely to occur, such as names. An extension.")
-    condition_on_previous_text: bool = Field(
-        False,
-        description="Give each window the text before it; slower, since windows wait for each other. An extension.",
-    )
-
-    def options(self, vad: VadOptions | None = DEFAULT_VAD) -> Options:
-        """`vad` is what the server does unless the fields say otherwise."""
-        return Options(
-            Task.TRANSLATE,
-            prompt=self.prompt or None,
-            hotwords=self.hotwords or None,
-            temperature=self.temperature,
-            condition_on_previous_text=self.condition_on_previous_text,
-            vad=self.vad(vad),
-        )
-
-    @property
-    def lists_segments(self) -> bool:
-        return True
-
-
-class TranscriptionForm(TranslationForm):
-    """Fields of a transcription."""
-
-    language: str = Field(
-        "",
-        description="ISO 639-1 code, English name or locale of the speech; empty: detected. `multi`: every window of "
-        "the recording keeps the language heard in it (an extension).",
-    )
-    languages: tuple[str, ...] = Field((), alias="languages[]", description="Languages to detect among.")
-    keywords: tuple[str, ...] = Field((), alias="keywords[]", description="Words that are likely to occur, one each.")
-    timestamp_granularities: tuple[Literal["segment", "word"], ...] = Field(
-        ("segment",),
-        alias=GRANULARITIES,
-        description="What verbose_json times, in seconds; only with verbose_json.",
-    )
-    stream: bool = Field(False, description="Answer in events while decoding; not built yet.")
-
-    @field_validator("language")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        return MULTI if value.strip().lower() == MULTI else known_language(value)
-
-    @field_validator("languages")
-    @classmethod
-    def _all_known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if info.data.get("language"):
-            raise PydanticCustomError("languages", "give either `language` or `languages[]`")
-        return tuple(map(known_language, value))
-
-    @field_validator("keywords")
-    @classmethod
-    def _plain(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if any(set(word) & set("<>\r\n") for word in value):
-            raise PydanticCustomError("keywords", "a keyword is one line without < and >")
-        return value
-
-    @field_validator("timestamp_granularities")
-    @classmethod
-    def _with_verbose_json(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if info.data.get("response_format") != "verbose_json":
-            raise PydanticCustomError("granularities", "needs response_format=verbose_json")
-        return value
-
-    def options(self, vad: VadOptions | None = DEFAULT_VAD) -> Options:
-        return replace(
-            super().options(vad),
-            task=Task.TRANSCRIBE,
-            language=self.language if self.language not in ("", MULTI) else None,
-            multilingual=self.language == MULTI,
-            languages=self.languages,
-            hotwords=", ".join(filter(None, (self.hotwords, *self.keywords))) or None,
-            words="word" in self.timestamp_granularities,
-        )
-
-    @property
-    def lists_segments(self) -> bool:
-        return "segment" in self.timestamp_granularities
-
-
-class DetectionForm(AudioForm):
-    """Fields of a language detection."""
-
-    languages: tuple[str, ...] = Field((), alias="languages[]", description="Languages to detect among.")
-
-    @field_validator("languages")
-    @classmethod
-    def _all_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(map(known_language, value))
-
-    def options(self, vad: VadOptions | None = DEFAULT_VAD) -> Options:
-        return Options(languages=self.languages, vad=self.vad(vad))
-
-
-def known_language(value: str) -> str:
-    if code := find_language(value):
-        return code
-    raise PydanticCustomError("language", "no language of Whisper; give a code such as `en`, or a name")
-
-
-def parse_fields(form: type[F], fields: Iterable[tuple[str, str]]) -> F:
-    """Check form fields, all text, against a model; empty values count as absent, unknown names are ignored.
-
-    Raises InvalidRequest that names the first wrong field.
-    """
-    values: dict[str, Any] = {}
-    for name, value in fields:
-        if not value:
-            continue
-        _refuse_unsupported(name, value)
-        if name.startswith(f"{STRATEGY}[") and name.endswith("]"):
-            put_nested(values, name, value)
-        elif (listed := f"{name.removesuffix('[]')}[]") in _LISTS:
-            values.setdefault(listed, []).append(value)
-        elif name in values and name in form.model_fields:
-            raise InvalidRequest(f"{name}: given more than once", param=name)
-        else:
-            values[name] = value
-    try:
-        return form.model_validate(values)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        param = str(first["loc"][0])
-        raise InvalidRequest(f"{param}: {first['msg']}", param=param) from error
-
-
-def _refuse_unsupported(name: str, value: str) -> None:
-    """Refuse what OpenAI's API has and this server does not have yet: ignored, it would give a wrong answer."""
-    field = name.partition("[")[0]
-    reason = ""
-    match field, value.lower():
-        case "stream", "true" | "1" | "yes" | "on" | "t" | "y":
-            reason = "streaming is not built yet; leave `stream` out"
-        case "response_format", "diarized_json":
-            reason = "telling speakers apart is not built yet; ask for `verbose_json`"
-        case _ if field in _UNSUPPORTED_FIELDS:
-            reason = "this field is not supported yet; leave it out"
-    if reason:
-        raise InvalidRequest(f"{name}: {reason}", code="unsupported", param=name)
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Reply(BaseModel):
@@ -214,7 +15,7 @@ class Reply(BaseModel):
 
 
 class DurationUsage(Reply):
-    type: Literal["duration"]
+    type: Literal["duration"] = Field(description="What is counted: seconds.")
     seconds: float = Field(ge=0, description="Length of the recording in seconds, rounded up.")
 
 
@@ -224,11 +25,11 @@ class InputTokens(Reply):
 
 
 class TokenUsage(Reply):
-    type: Literal["tokens"]
-    input_tokens: int = Field(ge=0)
-    output_tokens: int = Field(ge=0)
-    total_tokens: int = Field(ge=0)
-    input_token_details: InputTokens
+    type: Literal["tokens"] = Field(description="What is counted: tokens.")
+    input_tokens: int = Field(ge=0, description="Of audio and text together.")
+    output_tokens: int = Field(ge=0, description="Tokens of the text, with its timestamps.")
+    total_tokens: int = Field(ge=0, description="Input and output together.")
+    input_token_details: InputTokens = Field(description="What the input was.")
 
 
 class TranscriptionSegment(Reply):
@@ -238,7 +39,7 @@ class TranscriptionSegment(Reply):
     end: float = Field(ge=0, description="Seconds from the start of the file.")
     text: str = Field(description="With Whisper's leading space.")
     tokens: list[int] = Field(description="Token ids of the text, with its timestamps.")
-    temperature: float = Field(ge=0, le=1)
+    temperature: float = Field(ge=0, le=1, description="It was decoded at, 0 to 1, without unit.")
     avg_logprob: float = Field(le=0, description="Mean natural-log probability of the window's tokens.")
     compression_ratio: float = Field(ge=0, description="Bytes of the text over its bytes compressed.")
     no_speech_prob: float = Field(ge=0, le=1, description="Probability that the window holds no speech.")
@@ -246,7 +47,7 @@ class TranscriptionSegment(Reply):
 
 
 class TranscriptionWord(Reply):
-    word: str
+    word: str = Field(description="The word and the punctuation at it.")
     start: float = Field(ge=0, description="Seconds from the start of the file.")
     end: float = Field(ge=0, description="Seconds from the start of the file.")
 
@@ -263,36 +64,81 @@ class _Covered(Reply):
     uncovered: list[Uncovered] = Field([], description="Stretches of speech of a second and more without text.")
 
 
+class TokenLogprob(Reply):
+    token: str = Field(description="Text of the token; a part of a character is shown as U+FFFD.")
+    logprob: float = Field(le=0, description="Natural-log probability.")
+    bytes: list[int] = Field(description="The token's bytes of UTF-8.")
+
+
+class HeardLanguage(Reply):
+    code: str = Field(description="ISO 639-1 code.")
+
+
 class Transcription(Reply):
-    text: str
-    usage: TokenUsage
+    """Reply in json."""
+
+    text: str = Field(description="The whole text.")
+    languages: list[HeardLanguage] = Field(description="Spoken in the recording, the first heard first.")
+    logprobs: list[TokenLogprob] = Field([], description="Of the text's tokens; present when asked for.")
+    usage: TokenUsage = Field(description="What was read and written, in tokens.")
 
 
 class VerboseTranscription(_Covered):
-    task: Literal["transcribe"]
+    """Reply in verbose_json."""
+
+    task: Literal["transcribe"] = Field(description="What was done.")
     language: str = Field(description="English name of the language, in lower case.")
     duration: float = Field(ge=0, description="Length of the recording in seconds.")
-    text: str
+    text: str = Field(description="The whole text.")
     segments: list[TranscriptionSegment] = Field([], description="Absent when only words were asked for.")
     words: list[TranscriptionWord] = Field([], description="Present when words were asked for.")
-    usage: DurationUsage
+    usage: DurationUsage = Field(description="How long the recording is.")
 
 
 class Translation(Reply):
-    text: str
+    """Reply in json."""
+
+    text: str = Field(description="The whole text, in English.")
+
+
+class TextDelta(Reply):
+    """An event of a stream: the text that follows what was sent before."""
+
+    type: Literal["transcript.text.delta"] = Field(description="Which event this is.")
+    delta: str = Field(description="All of them joined are the final text.")
+    logprobs: list[TokenLogprob] = Field([], description="Of its tokens; present when asked for.")
+    start: float | None = Field(None, ge=0, description="Seconds from the start of the file; with verbose_json.")
+    end: float | None = Field(None, ge=0, description="Seconds from the start of the file; with verbose_json.")
+
+
+class TextDone(_Covered):
+    """The last event of a stream. With verbose_json it has what that format has."""
+
+    type: Literal["transcript.text.done"] = Field(description="Which event this is.")
+    text: str = Field(description="The whole text.")
+    languages: list[HeardLanguage] = Field([], description="Spoken in the recording; not of a translation.")
+    logprobs: list[TokenLogprob] = Field([], description="Of all tokens; present when asked for.")
+    usage: TokenUsage = Field(description="What was read and written, in tokens.")
+    task: Literal["transcribe"] | None = Field(None, description="With verbose_json; not of a translation.")
+    language: str | None = Field(None, description="English name of the language, in lower case; with verbose_json.")
+    duration: float | None = Field(None, ge=0, description="Length of the recording in seconds; with verbose_json.")
+    segments: list[TranscriptionSegment] = Field([], description="With verbose_json, unless only words were asked for.")
+    words: list[TranscriptionWord] = Field([], description="With verbose_json, when words were asked for.")
 
 
 class VerboseTranslation(_Covered):
-    language: Literal["english"]
+    """Reply in verbose_json."""
+
+    language: Literal["english"] = Field(description="Of the text.")
     duration: float = Field(ge=0, description="Length of the recording in seconds.")
-    text: str
-    segments: list[TranscriptionSegment]
+    text: str = Field(description="The whole text, in English.")
+    segments: list[TranscriptionSegment] = Field(description="In order.")
 
 
 class LanguageProbability(Reply):
     language: str = Field(description="ISO 639-1 code.")
     name: str = Field(description="English name, lower case.")
-    probability: float = Field(ge=0, le=1)
+    probability: float = Field(ge=0, le=1, description="0 to 1.")
 
 
 class DetectedLanguage(LanguageProbability):
@@ -301,43 +147,63 @@ class DetectedLanguage(LanguageProbability):
 
 
 class Model(Reply):
-    id: str
-    object: Literal["model"] = "model"
+    id: str = Field(description="Its name, as `model` in requests.")
+    object: Literal["model"] = Field("model", description="Always this word.")
     created: int = Field(ge=0, description="Unix time in seconds; 0 if unknown.")
-    owned_by: str
+    owned_by: str = Field(description="This server.")
 
 
 class ModelList(Reply):
-    object: Literal["list"] = "list"
-    data: list[Model]
+    object: Literal["list"] = Field("list", description="Always this word.")
+    data: list[Model] = Field(description="At least one.")
 
 
 class Status(Reply):
-    status: Literal["ok"] = "ok"
+    status: Literal["ok"] = Field("ok", description="Always this word; else the status is 503.")
 
 
 class Index(Reply):
-    name: Literal["whisper-endpoint"] = "whisper-endpoint"
-    version: str
-    docs: Literal["/docs"] = "/docs"
-    openapi: Literal["/openapi.json"] = "/openapi.json"
+    name: Literal["whisper-endpoint"] = Field("whisper-endpoint", description="Of this server.")
+    version: str = Field(description="Of this server.")
+    docs: Literal["/docs"] = Field("/docs", description="Path of the interactive documentation.")
+    openapi: Literal["/openapi.json"] = Field("/openapi.json", description="Path of this document.")
 
 
 class Version(Reply):
     version: str = Field(description="Of this server.")
-    model: str
-    engine: str
-    engine_version: str
-    device: str
-    dtype: str
+    model: str = Field(description="What requests that name no model get.")
+    models: list[str] = Field(description="The names of /v1/models.")
+    engine: str = Field(description="`vllm`, or `fake`, which has no model.")
+    engine_version: str = Field(description="Of the engine.")
+    device: str = Field(description="What the model runs on.")
+    dtype: str = Field(description="Compute type of the model.")
 
 
 class ErrorDetail(Reply):
-    message: str
-    type: Literal["invalid_request_error", "server_error"]
+    message: str = Field(description="For people.")
+    type: Literal["invalid_request_error", "server_error"] = Field(description="Whose fault it is.")
     param: str | None = Field(description="The field that is wrong, if it is one.")
     code: str | None = Field(description="Stable, for programs.")
 
 
 class ErrorBody(Reply):
-    error: ErrorDetail
+    error: ErrorDetail = Field(description="What is wrong.")
+
+
+class FileResult(Reply):
+    """What came of one file of several: `result` or `error`."""
+
+    index: int = Field(ge=0, description="Place among the files, in the order sent.")
+    filename: str = Field(description="As it was sent; empty if it had no name.")
+    status: int = Field(description="As the HTTP status of a request with this file alone.")
+    result: Transcription | VerboseTranscription | Translation | VerboseTranslation | str | None = Field(
+        None, description="The reply, as for this file alone: an object, or the text of the formats text, srt and vtt."
+    )
+    error: ErrorDetail | None = Field(None, description="What is wrong with this file.")
+
+
+class FileResults(Reply):
+    """Reply to several files."""
+
+    object: Literal["list"] = Field("list", description="Always this word.")
+    data: list[FileResult] = Field(description="One for each file, in the order sent.")

@@ -11,7 +11,8 @@ from starlette.staticfiles import StaticFiles
 
 from endpoint import __version__
 from endpoint.api.door import Door
-from endpoint.api.routes import error_responses
+from endpoint.api.keys import key_documented
+from endpoint.api.openapi import error_responses
 from endpoint.api.schemas import Index, Status, Version
 from endpoint.errors import EngineFailed, NotReady, Unavailable
 
@@ -37,12 +38,13 @@ def system_routes(door: Door) -> APIRouter:
     async def index(request: Request) -> Index | Response:
         """Where to go from here: a small page for a browser, JSON for programs."""
         if "text/html" in request.headers.get("accept", ""):
-            return HTMLResponse(_PAGE.replace("{model}", escape(door.settings.model_name)), headers=_PAGE_HEADERS)
+            names = "</code>, <code>".join(map(escape, door.models.names.listed))
+            return HTMLResponse(_PAGE.replace("{models}", names), headers=_PAGE_HEADERS)
         return Index(version=__version__)
 
     @router.get("/health", responses=error_responses(503))
     async def health() -> Status:
-        """Whether the model can answer: 503 while it loads, and when it is dead."""
+        """Whether every model can answer: 503 while one loads, and when one is dead."""
         try:
             await door.check()
         except EngineFailed as error:
@@ -56,13 +58,14 @@ def system_routes(door: Door) -> APIRouter:
             raise NotReady("The server is stopping.", code="stopping")
         return await health()
 
-    @router.get("/version")
+    @router.get("/version", responses=error_responses(401), dependencies=key_documented(door.settings))
     async def version() -> Version:
         """What is running."""
-        info = door.pipeline.info
+        names, info = door.models.names, door.models.find("").info
         return Version(
             version=__version__,
-            model=info.model,
+            model=names.shown(""),
+            models=list(names.listed),
             engine=info.engine,
             engine_version=info.version,
             device=info.device,

@@ -18,6 +18,7 @@ from starlette.types import Receive
 from endpoint.api.errors import ClientGone
 from endpoint.errors import DeadlineExceeded, InvalidRequest, TooLarge
 
+_FILES = ("file", "files[]", "file[]", "files")  # the last three mean a list
 MAX_PARTS = 64
 MAX_HEADERS = 8  # of one part
 MAX_HEADER_BYTES = 4096  # of one header; leaves room for long file names
@@ -30,16 +31,29 @@ MIN_BYTES_PER_SECOND = 4096  # slowest average, once STALL_SECONDS have passed
 
 
 @dataclass(frozen=True)
+class File:
+    """A file and the name it was sent under, as the client gave it."""
+
+    name: str
+    data: bytearray
+
+
+@dataclass(frozen=True)
 class Form:
-    """fields: (name, value) in the order sent, repeated names included. file: bytes of the part `file`, if any."""
+    """fields: (name, value) in the order sent, repeated names included. files: the parts `file` and `files[]`.
+
+    several: whether the client speaks of a list, be it of one.
+    """
 
     fields: tuple[tuple[str, str], ...]
-    file: bytearray | None
+    files: tuple[File, ...]
+    several: bool
 
 
 async def read_form(receive: Receive, headers: Mapping[str, str], max_file_bytes: int) -> Form:
     """Read a multipart/form-data body from ASGI's `receive`; `headers` have lower-case names.
 
+    max_file_bytes: of all files together.
     Raises InvalidRequest for a body that is no form, TooLarge (at once when Content-Length tells), DeadlineExceeded
     for a client too slow, ClientGone.
     """
@@ -65,7 +79,7 @@ async def read_form(receive: Receive, headers: Mapping[str, str], max_file_bytes
         raise InvalidRequest(f"The form cannot be parsed: {error}", code="invalid_form") from error
     if not parts.finished:
         raise InvalidRequest("The form ends before its closing boundary.", code="invalid_form")
-    return Form(tuple(parts.fields), parts.file)
+    return Form(tuple(parts.fields), tuple(parts.files), parts.listed or len(parts.files) > 1)
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int) -> bytearray:
@@ -107,14 +121,16 @@ class _Parts:
 
     def __init__(self, max_file_bytes: int) -> None:
         self.fields: list[tuple[str, str]] = []
-        self.file: bytearray | None = None
+        self.files: list[File] = []
+        self.listed = False  # a file came under a list's name
         self.finished = False
         self._max_file_bytes = max_file_bytes
         self._count = 0
         self._headers: dict[bytes, bytes] = {}
         self._header = (bytearray(), bytearray())  # name and value being read
         self._name = ""
-        self._is_file = False
+        self._is_file = self._wanted = False
+        self._file_bytes = 0  # of all files
         self._content = bytearray()  # of the part being read
 
     def begin(self) -> None:
@@ -141,17 +157,19 @@ class _Parts:
         self._name = _text(options[b"name"], "A part's name")
         self._is_file = any(option.startswith(b"filename") for option in options)
         self._content = bytearray()
-        if self._name == "file":
+        self._wanted = self._name in _FILES
+        if self._wanted:
             if not self._is_file and b"content-type" not in self._headers:
                 raise InvalidRequest("`file` is text, not a file; with curl, write -F file=@name.wav.", param="file")
-            if self.file is not None:
-                raise InvalidRequest("`file` was sent more than once.", param="file")
-            self.file = self._content
+            name = options.get(b"filename", b"").decode(errors="replace")
+            self.files.append(File(name, self._content))
+            self.listed |= self._name != "file"
 
     def data(self, data: bytes, start: int, end: int) -> None:
         size = len(self._content) + end - start
-        if self._name == "file":
-            if size > self._max_file_bytes:
+        if self._wanted:
+            self._file_bytes += end - start
+            if self._file_bytes > self._max_file_bytes:
                 raise _too_large(self._max_file_bytes)
         elif self._is_file:
             return  # a file nobody asked for
@@ -160,7 +178,7 @@ class _Parts:
         self._content += memoryview(data)[start:end]
 
     def end(self) -> None:
-        if self._name != "file" and not self._is_file:
+        if not self._wanted and not self._is_file:
             self.fields.append((self._name, _text(self._content, f"`{self._name[:64]}`", self._name[:64])))
 
     def finish(self) -> None:
@@ -190,4 +208,4 @@ def _text(raw: bytes | bytearray, what: str, param: str | None = None) -> str:
 
 
 def _too_large(max_file_bytes: int) -> TooLarge:
-    return TooLarge(f"The file is larger than the limit of {max_file_bytes} bytes.")
+    return TooLarge(f"What was sent is larger than the limit of {max_file_bytes} bytes.")

@@ -17,15 +17,16 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import numpy as np
 
-from endpoint.audio.worker import BYTES_PER_SAMPLE, DECODE, DECODE_AND_HEAR, Limits
+from endpoint.audio.worker import BYTES_PER_SAMPLE, DECODE, DECODE_AND_HEAR, TELL_BEGINNING, Limits
 from endpoint.config import Settings
 from endpoint.errors import ConfigError, DeadlineExceeded, InvalidAudio, Overloaded, RequestError, TooLarge, Unavailable
-from endpoint.types import Audio
+from endpoint.types import SPEECH_FRAME, Audio
 
 COMMAND = [sys.executable, "-P", "-m", "endpoint.audio.worker"]
 START_SECONDS = 60.0  # for a process to import PyAV and onnxruntime; 0.3 s on an idle machine
@@ -35,6 +36,8 @@ _REFUSALS: dict[str, type[RequestError]] = {"InvalidAudio": InvalidAudio, "TooLa
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
 
 logger = logging.getLogger(__name__)
+
+Begun = Callable[[Audio], object]
 
 
 class _Crash(Exception):
@@ -70,13 +73,15 @@ class Child:
             self._receive(START_SECONDS)
             self._ready = True
 
-    def decode(self, data: bytes | bytearray, vad: bool = False) -> Audio:
-        """As Decoder.decode. Raises InvalidAudio, TooLarge, DeadlineExceeded, Unavailable."""
+    def decode(self, data: bytes | bytearray, vad: bool = False, begun: Begun | None = None) -> Audio:
+        """As Decoder.decode; `begun` is called in this thread. Raises InvalidAudio, TooLarge, DeadlineExceeded,
+        Unavailable.
+        """
         if self._stopped or self._process.poll() is not None:  # killed while it was idle
             self._renew()
         try:
             self.wait_ready()
-            return self._exchange(data, vad)
+            return self._exchange(data, vad, begun)
         except TimeoutError:
             self.stop()
             raise DeadlineExceeded(
@@ -96,7 +101,7 @@ class Child:
             if self._stopped:
                 self._renew()
 
-    def _exchange(self, data: bytes | bytearray, vad: bool) -> Audio:
+    def _exchange(self, data: bytes | bytearray, vad: bool, begun: Begun | None) -> Audio:
         deadline = time.monotonic() + self._timeout
         source = os.memfd_create("upload")
         target = os.memfd_create("samples", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -104,8 +109,12 @@ class Child:
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(source, rest) :]
-            socket.send_fds(self._socket, [DECODE_AND_HEAR if vad else DECODE], [source, target])
+            task = TELL_BEGINNING if vad and begun else DECODE_AND_HEAR if vad else DECODE
+            socket.send_fds(self._socket, [task], [source, target])
             answer = json.loads(self._receive(max(0.001, deadline - time.monotonic())))
+            if begun and "beginning" in answer:
+                begun(_beginning(target, answer["of"], answer["beginning"]))
+                answer = json.loads(self._receive(max(0.001, deadline - time.monotonic())))
             if "samples" not in answer:
                 if refusal := _REFUSALS.get(answer["type"]):
                     raise refusal(answer["message"], code=answer["code"])
@@ -152,6 +161,13 @@ def _closing() -> Unavailable:
     return Unavailable("The server is shutting down. Send the request again.")
 
 
+def _beginning(file: int, count: int, frames: int) -> Audio:
+    """The first `frames` of a recording of `count` samples; copied, as its process still writes what follows."""
+    samples = os.pread(file, frames * SPEECH_FRAME * BYTES_PER_SAMPLE, 0)
+    speech = os.pread(file, frames, count * BYTES_PER_SAMPLE)
+    return Audio(np.frombuffer(samples, np.int16), np.frombuffer(speech, np.uint8))
+
+
 def _mapped(file: int, count: int, frames: int | None) -> Audio:
     """The samples in `file` and the speech behind them, not copied; they live as long as the arrays."""
     fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEALS)
@@ -179,7 +195,9 @@ class Decoder:
         self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="decode")
 
     async def start(self) -> None:
-        """Start the processes and wait until each can decode. Raises ConfigError if one cannot."""
+        """Start the processes and wait until each can decode; again does nothing. Raises ConfigError if one cannot."""
+        if self._children:
+            return
         loop = asyncio.get_running_loop()
         try:
             for _ in range(self._count):
@@ -191,10 +209,11 @@ class Decoder:
         for child in self._children:
             self._idle.put_nowait(child)
 
-    async def decode(self, data: bytes | bytearray, vad: bool = False) -> Audio:
+    async def decode(self, data: bytes | bytearray, vad: bool = False, begun: Begun | None = None) -> Audio:
         """Decode the first audio stream of a file of any container: int16 [n], mono, 16 kHz, n >= 1, read-only.
 
         vad: also judge where speech is, within the same time and memory.
+        begun: with `vad`, given the first minute of a recording of more than two before the rest of it was judged.
         Cancelling it kills the process that decodes. Raises InvalidAudio (codes empty_file, invalid_audio,
         no_audio_stream, no_audio, audio_decode_failed), TooLarge (audio_too_long), DeadlineExceeded, Overloaded,
         Unavailable while closing.
@@ -202,7 +221,9 @@ class Decoder:
         if not data:
             raise InvalidAudio("The file is empty: 0 bytes arrived. Send the recording itself.", code="empty_file")
         child = await self._take()
-        job = asyncio.get_running_loop().run_in_executor(self._threads, child.decode, data, vad)
+        loop = asyncio.get_running_loop()
+        told = (lambda audio: loop.call_soon_threadsafe(begun, audio)) if begun else None
+        job = loop.run_in_executor(self._threads, child.decode, data, vad, told)
         self._jobs.add(job)
         job.add_done_callback(lambda _: self._give(job, child))
         try:
@@ -227,6 +248,8 @@ class Decoder:
 
     def _give(self, job: asyncio.Future[Audio], child: Child) -> None:
         self._jobs.discard(job)
+        if not job.cancelled():
+            job.exception()  # nobody may be left to be told
         self._idle.put_nowait(child)
 
     async def close(self) -> None:

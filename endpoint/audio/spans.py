@@ -6,6 +6,8 @@ ends where it falls below a lower one and stays away for a while.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +16,7 @@ from endpoint.types import SAMPLE_RATE, SPEECH_CERTAIN, SPEECH_FRAME, Span, VadO
 HYSTERESIS = 0.15  # Silero's: how far below the threshold speech still goes on
 LOWEST = 0.01  # Silero's: speech ends below this, however low the threshold
 SHORTEST_FRAMES = 2  # 64 ms: clicks are shorter. Silero's 250 ms would lose words such as "a" said alone
+SURE = 0.9  # probability from which it is speech without doubt: tones like music reach it for moments only
 SUFFIX_MS = 200  # after the last frame of speech: the model hears weak ends of words, /f/ or /t/, as silence
 
 
@@ -31,6 +34,12 @@ def find_spans(speech: npt.NDArray[np.uint8], count: int, options: VadOptions) -
     ends = runs[np.r_[parts - 1, len(runs) - 1], 1]
     long = ends - starts >= SHORTEST_FRAMES
     return _padded(starts[long] * SPEECH_FRAME, ends[long] * SPEECH_FRAME, count, _samples(options.prefix_padding_ms))
+
+
+def find_sure_spans(speech: npt.NDArray[np.uint8], count: int, options: VadOptions) -> tuple[Span, ...]:
+    """What of the spans above is speech without doubt, without padding before it."""
+    threshold = max(SURE, options.threshold)
+    return find_spans(speech, count, replace(options, threshold=threshold, prefix_padding_ms=0))
 
 
 def _speaking(speech: npt.NDArray[np.uint8], threshold: float) -> npt.NDArray[np.bool_]:

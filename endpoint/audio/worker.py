@@ -15,9 +15,10 @@ import os
 import resource
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from io import FileIO
 from typing import Any
 
@@ -36,7 +37,8 @@ from endpoint.audio.wav import read_wave
 from endpoint.errors import InvalidAudio, RequestError, TooLarge
 from endpoint.types import SAMPLE_RATE, SPEECH_FRAME, Samples
 
-DECODE, DECODE_AND_HEAR = b"d", b"h"
+DECODE, DECODE_AND_HEAR, TELL_BEGINNING = b"d", b"h", b"b"  # the last: hear, and say when the beginning was heard
+BEGINNING_FRAMES = 60 * SAMPLE_RATE // SPEECH_FRAME
 MAX_STREAMS = 64
 MIN_RATE, MAX_RATE = 4_000, 384_000  # Hz, of the source
 MAX_BAD_PACKETS = 1_000  # before the first good one; more is not audio
@@ -226,19 +228,29 @@ def _write(parts: Iterator[Samples], target: int, limits: Limits) -> int:
     return written
 
 
-def hear(target: int, count: int) -> int:
+def hear(target: int, count: int, tell: Callable[[int], None] | None = None) -> int:
     """Append the probability of speech in each frame of the `count` samples in `target`, uint8; returns the frames.
 
+    tell: called with BEGINNING_FRAMES once so many are there, of a recording more than twice as long.
     It comes after decoding, so that a recording that is refused costs none of it. The samples are read, not mapped:
     the parent could not seal a file that is mapped here.
     """
-    activity, heard = vad.VoiceActivity(), list[vad.Probabilities]()
-    for at in range(0, count * BYTES_PER_SAMPLE, HEAR_BYTES):
-        heard.append(activity.feed(np.frombuffer(os.pread(target, HEAR_BYTES, at), np.int16)))
-    speech = vad.quantised(np.concatenate([*heard, activity.flush()]))
-    if os.pwrite(target, speech.tobytes(), count * BYTES_PER_SAMPLE) != len(speech):
-        raise MemoryError("the memory file is full")
-    return len(speech)
+    activity, end = vad.VoiceActivity(), count * BYTES_PER_SAMPLE
+    frames, beginning = 0, BEGINNING_FRAMES if tell and count > 2 * BEGINNING_FRAMES * SPEECH_FRAME else 0
+
+    def append(speech: vad.Probabilities) -> None:
+        nonlocal frames
+        if os.pwrite(target, vad.quantised(speech).tobytes(), end + frames) != len(speech):
+            raise MemoryError("the memory file is full")
+        frames += len(speech)
+
+    for at in range(0, end, HEAR_BYTES):
+        append(activity.feed(np.frombuffer(os.pread(target, min(HEAR_BYTES, end - at), at), np.int16)))
+        if beginning and tell and frames >= beginning:
+            tell(beginning)
+            beginning = 0
+    append(activity.flush())
+    return frames
 
 
 def _too_long(limits: Limits) -> TooLarge:
@@ -268,7 +280,8 @@ def serve(connection: socket.socket, limits: Limits) -> None:
             with FileIO(source) as data:
                 data.seek(0)
                 count = decode(data, target, limits)
-                frames = hear(target, count) if message == DECODE_AND_HEAR else 0
+                tell = partial(_tell, connection, count) if message == TELL_BEGINNING else None
+                frames = hear(target, count, tell) if message != DECODE else 0
                 answer: dict[str, object] = {"samples": count, "frames": frames}
         except RequestError as error:
             answer = {"type": type(error).__name__, "code": error.code, "message": error.message}
@@ -277,6 +290,10 @@ def serve(connection: socket.socket, limits: Limits) -> None:
         finally:
             os.close(target)
         connection.send(json.dumps(answer).encode())
+
+
+def _tell(connection: socket.socket, count: int, frames: int) -> None:
+    connection.send(json.dumps({"beginning": frames, "of": count}).encode())
 
 
 def _limit_resources(size: int, limits: Limits) -> None:

@@ -1,7 +1,8 @@
-"""`endpoint bench`: drive a running OpenAI-compatible server and print what it did.
+"""`endpoint bench`: drive a server of OpenAI's audio API and say what it did.
 
-Closed loop: each of C callers sends its next request when the last is answered. Bodies are encoded
-beforehand and the process does nothing else, so that the figures are the server's.
+Recordings whose words are known are encoded beforehand, and this process does nothing else than send them: as many
+callers at once as --concurrency says, one run for each number, then at --rate or --share, whether or not the server
+keeps up. Latency counts from when a request was to be sent.
 """
 
 from __future__ import annotations
@@ -9,71 +10,98 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import math
-import secrets
-import statistics
+import os
+import platform
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import httpx2
 from rich.console import Console
 from rich.table import Table
 
-from endpoint.errors import InvalidRequest, Unavailable
-from endpoint.types import WINDOW_SECONDS
+from endpoint import __version__
+from endpoint.bench.client import Client, Outcome
+from endpoint.bench.containers import CONTAINERS, decode
+from endpoint.bench.figures import Cost, figures_of
+from endpoint.bench.loops import arrivals, closed_loop, open_loop
+from endpoint.bench.recordings import LANGUAGES, SEED, WORKLOADS, Recording, make
+from endpoint.bench.report import HEADS, Run, as_html, as_json, remarks, row
+from endpoint.bench.request import Request, base_url, form, requests
+from endpoint.bench.usage import Processes, watched
+from endpoint.errors import InvalidRequest
+from endpoint.languages import find_language
+from endpoint.local import running_server
 
-SAMPLE = Path(__file__).parents[1] / "demo" / "samples" / "english.wav"
-
-
-@dataclass(frozen=True)
-class Result:
-    """One concurrency. Rates are per second of wall time; latencies in seconds."""
-
-    concurrency: int
-    requests: int
-    failures: int
-    wall_seconds: float
-    windows_per_second: float
-    audio_seconds_per_second: float
-    p50: float
-    p95: float
-    p99: float
-
-
-@dataclass(frozen=True)
-class Load:
-    """One encoded request: its body, and the audio in it."""
-
-    url: str
-    body: bytes
-    headers: dict[str, str]
-    audio_seconds: float
-
-    @property
-    def windows(self) -> int:
-        return max(1, math.ceil(self.audio_seconds / WINDOW_SECONDS))
+DEFAULT_URL = "http://127.0.0.1:8000/v1"
+SPOKEN = "spoken"
 
 
 def run(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="endpoint bench", description=__doc__.split("\n")[0])
-    parser.add_argument("--url", default="http://127.0.0.1:8000/v1", help="base URL, as clients have it")
-    parser.add_argument("--file", type=Path, default=SAMPLE, help="recording to send")
-    parser.add_argument("--concurrency", type=_levels, default="1,64", help="numbers of callers, one run each")
-    parser.add_argument("--requests", type=int, default=0, help="requests a run; 0: four for every caller, at least 32")
-    parser.add_argument("--language", help="say the language; unset: the server detects it")
-    parser.add_argument("--api-key", default="none")
-    parser.add_argument("--json", type=Path, help="also write the figures here")
-    args = parser.parse_args(argv)
-    if not args.file.is_file():
-        raise InvalidRequest(f"no such file: {args.file}")
-    results = asyncio.run(_sweep(args))
-    _print(results)
-    if args.json:
-        args.json.write_text(json.dumps([asdict(result) for result in results], indent=2) + "\n")
-    return 1 if any(result.failures for result in results) else 0
+    args = _parser().parse_args(argv)
+    args.url = base_url(args.url)
+    _make_folders(args)
+    recordings = _recordings(args)
+    with ExitStack() as stack:
+        if args.serve:
+            with Console(stderr=True).status("starting the server"):
+                server = stack.enter_context(running_server())
+            args.url, args.pid = f"{server.base}/v1", server.pid
+        processes = Processes(args.pid) if args.pid else None
+        runs, model = asyncio.run(_measure(args, recordings, processes))
+    _report(args, runs, model)
+    return 1 if any(run.figures.failed for run in runs) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    about = __doc__.split("\n\n")
+    parser = argparse.ArgumentParser(prog="endpoint bench", description=f"{about[0].strip()} {about[1].strip()}")
+    target = parser.add_argument_group("server")
+    where = target.add_mutually_exclusive_group()
+    where.add_argument("--url", default=DEFAULT_URL, help=f"base URL, as clients have it; default {DEFAULT_URL}")
+    where.add_argument("--serve", action="store_true", help="start `endpoint serve` for it, and stop it")
+    target.add_argument("--model", help="name to ask for; unset: the first that the server lists")
+    target.add_argument("--api-key", default="none")
+    target.add_argument("--pid", type=int, help="the server's process here, to count its processor time and memory")
+    work = parser.add_argument_group("work")
+    work.add_argument("--workload", choices=WORKLOADS, default="packed", help="; ".join(_described()))
+    work.add_argument(
+        "--containers", type=_containers, help=f"of {','.join(CONTAINERS)}; unset: as the workload has it"
+    )
+    work.add_argument("--file", type=Path, help="send this file instead of a workload")
+    work.add_argument(
+        "--language", help=f"code: speak it and say so; `{SPOKEN}`: say what each recording is in; unset: say nothing"
+    )
+    work.add_argument("--stream", action="store_true", help="ask for a stream, and time the first text")
+    work.add_argument("--field", action="append", default=[], type=_field, metavar="NAME=VALUE", help="sent as well")
+    load = parser.add_argument_group("load")
+    load.add_argument(
+        "--concurrency", type=_levels, default="1,16", help="numbers of callers, a run each; default 1,16"
+    )
+    load.add_argument("--requests", type=_positive(int), help="of a run; unset: at least 32 or four for every caller")
+    pace = load.add_mutually_exclusive_group()
+    pace.add_argument("--rate", type=_positive(float), help="requests a second, at random times; instead of callers")
+    pace.add_argument("--share", type=_share, help="a run at this share, 0 to 1, of the best rate that callers reached")
+    load.add_argument("--seconds", type=_positive(float), default=60.0, help="of the runs at a rate; default 60")
+    load.add_argument("--warm-up", type=_count, default=4, help="requests before the clock runs; default 4")
+    load.add_argument("--timeout", type=_positive(float), default=600.0, help="of a request, in seconds; default 600")
+    load.add_argument("--seed", type=int, default=SEED, help="of recordings and arrivals")
+    told = parser.add_argument_group("report")
+    told.add_argument("--json", type=Path, help="write the figures here")
+    told.add_argument("--html", type=Path, help="write a page with charts here")
+    return parser
+
+
+def _described() -> list[str]:
+    return [
+        f"{name}: {workload.seconds[0]:g} to {workload.seconds[1]:g} s"
+        + (" in all containers" if len(workload.containers) > 1 else "")
+        for name, workload in WORKLOADS.items()
+    ]
 
 
 def _levels(text: str) -> list[int]:
@@ -84,80 +112,147 @@ def _levels(text: str) -> list[int]:
     return levels
 
 
-async def _sweep(args: argparse.Namespace) -> list[Result]:
-    levels: list[int] = args.concurrency
-    limits = httpx2.Limits(max_connections=max(levels))
-    async with httpx2.AsyncClient(timeout=600, limits=limits) as client:
-        load = await _prepare(client, args)
-        results = []
-        for level in levels:
+def _positive(kind: type) -> Callable[[str], Any]:
+    def number(text: str) -> Any:
+        value = kind(text)
+        if not 0 < value < float("inf"):
+            raise ValueError(text)
+        return value
+
+    return number
+
+
+def _count(text: str) -> int:
+    if (value := int(text)) < 0:
+        raise ValueError(text)
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 2:
+        raise ValueError(text)
+    return value
+
+
+def _containers(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if not set(names) <= set(CONTAINERS):
+        raise ValueError(text)
+    return names
+
+
+def _field(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise ValueError(text)
+    return name, value
+
+
+def _make_folders(args: argparse.Namespace) -> None:
+    """Refuse beforehand what could not be written afterwards. Raises InvalidRequest."""
+    for path in filter(None, (args.json, args.html)):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidRequest(f"cannot write to the folder {path.parent}: {error.strerror}") from error
+        if path.is_dir():
+            raise InvalidRequest(f"cannot write the report: {path} is a folder")
+
+
+def _recordings(args: argparse.Namespace) -> list[Recording]:
+    """What is sent. Raises InvalidRequest."""
+    code = find_language(args.language) if args.language not in (None, SPOKEN) else None
+    if args.language not in (None, SPOKEN) and code is None:
+        raise InvalidRequest(f"--language {args.language}: Whisper knows no such language")
+    if args.file:
+        if not args.file.is_file():
+            raise InvalidRequest(f"no such file: {args.file}")
+        if args.language == SPOKEN:
+            raise InvalidRequest(f"--language {SPOKEN}: what is spoken in {args.file} is not known; say its code")
+        return [Recording(code or "", None, decode(args.file))]
+    if code and code not in LANGUAGES:
+        raise InvalidRequest(f"--language {code}: workloads are spoken in {', '.join(LANGUAGES)}; send a --file")
+    return make(WORKLOADS[args.workload], [code] if code else LANGUAGES, args.seed)
+
+
+def _requests(args: argparse.Namespace, recordings: Sequence[Recording], model: str) -> list[Request]:
+    fields = {"model": model, "response_format": "json", **({"stream": "true"} if args.stream else {})}
+    fields |= dict(args.field)
+    if args.file and not args.containers:
+        (recording,) = recordings
+        given = {**fields, "language": recording.language} if args.language else fields
+        return [Request(*form(args.file.read_bytes(), "application/octet-stream", given), recording)]
+    containers = args.containers or WORKLOADS[args.workload].containers
+    return requests(recordings, containers, fields, say_language=bool(args.language))
+
+
+async def _measure(
+    args: argparse.Namespace, recordings: Sequence[Recording], processes: Processes | None
+) -> tuple[list[Run], str]:
+    """Every run, and the name of the model."""
+    async with Client(args.url, api_key=args.api_key, timeout=args.timeout, stream=args.stream) as client:
+        model = args.model or await client.model()
+        made = _requests(args, recordings, model)
+        await client.check(made[0])
+        await closed_loop(client, made, args.warm_up, args.warm_up)
+        runs = list[Run]()
+        for level in args.concurrency if args.rate is None else ():
             count = args.requests or max(32, 4 * level)
-            print(f"{count} requests, {level} at once ...", file=sys.stderr, flush=True)
-            results.append(await _closed_loop(client, load, level, count))
-        return results
+            work = partial(closed_loop, client, made, level, count)
+            runs.append(await _run(f"{count} requests, {level} at once", work, processes, concurrency=level))
+        rate = args.rate
+        if args.share:
+            rate = args.share * max(run.figures.requests_per_second for run in runs)
+            if not rate:
+                raise InvalidRequest("--share: callers reached no rate, for nothing succeeded")
+        if rate:
+            times = arrivals(rate, args.seconds, args.seed)
+            work = partial(open_loop, client, made, times)
+            runs.append(await _run(f"{len(times)} requests, {rate:.3g} a second", work, processes, rate=rate))
+    return runs, model
 
 
-async def _prepare(client: httpx2.AsyncClient, args: argparse.Namespace) -> Load:
-    """Encode the request, and send it once to warm the server and learn how long the recording is."""
-    mark = secrets.token_hex(16)
-    fields = {"response_format": "verbose_json", **({"language": args.language} if args.language else {})}
-    parts = [
-        f'--{mark}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode() for k, v in fields.items()
-    ]
-    name = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="audio"\r\n\r\n'.encode()
-    body = b"".join((*parts, name, args.file.read_bytes(), f"\r\n--{mark}--\r\n".encode()))
-    headers = {"Content-Type": f"multipart/form-data; boundary={mark}", "Authorization": f"Bearer {args.api_key}"}
-    url = f"{args.url.rstrip('/')}/audio/transcriptions"
-    try:
-        reply = await client.post(url, content=body, headers=headers)
-    except httpx2.HTTPError as error:
-        raise Unavailable(f"{url} does not answer ({type(error).__name__}); is the server running?") from error
-    if reply.status_code != httpx2.codes.OK:
-        raise InvalidRequest(f"{url} answered {reply.status_code}: {reply.text[:300]}")
-    return Load(url, body, headers, float(reply.json()["duration"]))
+async def _run(
+    what: str,
+    work: Callable[[], Awaitable[list[Outcome]]],
+    processes: Processes | None,
+    *,
+    concurrency: int | None = None,
+    rate: float | None = None,
+) -> Run:
+    print(f"{what} ...", file=sys.stderr, flush=True)
+    began = time.process_time()
+    async with watched(processes) as usage:
+        outcomes = await work()
+    spent = time.process_time() - began
+    cost = Cost(spent, usage.cpu_seconds, usage.peak_mib) if processes else Cost(spent)
+    return Run(figures_of(outcomes, cost, concurrency=concurrency, rate=rate), outcomes)
 
 
-async def _closed_loop(client: httpx2.AsyncClient, load: Load, callers: int, count: int) -> Result:
-    left, latencies, failures = count, list[float](), 0
-
-    async def caller() -> None:
-        nonlocal left, failures
-        while left > 0:
-            left -= 1
-            began = time.perf_counter()
-            try:
-                reply = await client.post(load.url, content=load.body, headers=load.headers)
-                failures += reply.status_code != httpx2.codes.OK
-            except httpx2.HTTPError:
-                failures += 1
-            latencies.append(time.perf_counter() - began)
-
-    began = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
-        for _ in range(callers):
-            group.create_task(caller())
-    wall = time.perf_counter() - began
-    done = count - failures
-    cut = statistics.quantiles(latencies * 2 if count == 1 else latencies, n=100, method="inclusive")
-    return Result(
-        concurrency=callers,
-        requests=count,
-        failures=failures,
-        wall_seconds=wall,
-        windows_per_second=done * load.windows / wall,
-        audio_seconds_per_second=done * load.audio_seconds / wall,
-        p50=cut[49],
-        p95=cut[94],
-        p99=cut[98],
-    )
-
-
-def _print(results: Sequence[Result]) -> None:
+def _report(args: argparse.Namespace, runs: Sequence[Run], model: str) -> None:
     table = Table(show_edge=False)
-    for head in ("at once", "requests", "failed", "windows/s", "audio s/s", "p50 s", "p95 s", "p99 s"):
-        table.add_column(head, justify="right")
-    for r in results:
-        rates = f"{r.windows_per_second:.1f}", f"{r.audio_seconds_per_second:.0f}"
-        times = f"{r.p50:.3f}", f"{r.p95:.3f}", f"{r.p99:.3f}"
-        table.add_row(str(r.concurrency), str(r.requests), str(r.failures), *rates, *times)
-    Console().print(table)
+    rows = [row(run.figures) for run in runs]
+    shown = [k for k in range(len(HEADS)) if any(cells[k] for cells in rows)]
+    for k in shown:
+        table.add_column(HEADS[k], justify="right")
+    for cells in rows:
+        table.add_row(*(cells[k] for k in shown))
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    for line in remarks(runs):
+        print(line, file=sys.stderr)
+    about = {
+        "url": args.url,
+        "model": model,
+        "work": str(args.file or args.workload),
+        "containers": ",".join(args.containers or ()) or None,
+        "language": args.language,
+        "stream": args.stream or None,
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": __version__,
+    }
+    if args.json:
+        args.json.write_text(json.dumps(as_json(runs, about), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if args.html:
+        args.html.write_text(as_html(runs, about), encoding="utf-8")

@@ -18,6 +18,7 @@ from endpoint import __version__
 from endpoint.audio.worker import FORMATS
 from endpoint.config import Settings, load_settings
 from endpoint.errors import EndpointError
+from endpoint.models import Names
 
 _HARMFUL = ("torchvision", "torchaudio", "torchcodec")  # as CUDA builds beside a CPU torch they break transformers
 
@@ -31,7 +32,9 @@ class Finding:
 
 def run(argv: list[str]) -> int:
     settings = load_settings(argv, prog="endpoint doctor")
-    findings = [_python(), _engine(settings), *_device(), _model(settings), _codecs(), _memory(), *_harmful()]
+    Names.of(settings)  # refuses names that do not fit together
+    models = map(_model, settings.each())
+    findings = [_python(), _engine(settings), *_device(), *models, _codecs(), _memory(), *_harmful()]
     table = Table("", "here", "to do", show_edge=False)
     for finding in findings:
         mark = "[red]✗[/red]" if finding.advice else "[green]✓[/green]"
@@ -79,16 +82,17 @@ def _model(settings: Settings) -> Finding:
     from endpoint.engine.checkpoint import check_folder
 
     path = Path(settings.model_path)
+    what = f"model {settings.served_model_name}" if settings.served_model_name else "model"
     if not path.is_dir():
         local = str(path).startswith(("/", "."))
-        return Finding("model", str(path), "there is no such folder" if local else "")
+        return Finding(what, str(path), "there is no such folder" if local else "")
     try:
         check_folder(path)
     except EndpointError as error:
-        return Finding("model", str(path), error.message)
+        return Finding(what, str(path), error.message)
     size = sum(file.stat().st_size for file in path.glob("*.safetensors")) / 1e6
     note = ", a demo with a small vocabulary" if settings.is_demo else ""
-    return Finding("model", f"{path} ({size:.0f} MB{note})")
+    return Finding(what, f"{path} ({size:.0f} MB{note})")
 
 
 def _codecs() -> Finding:

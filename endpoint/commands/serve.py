@@ -11,6 +11,7 @@ import uvicorn
 
 from endpoint.config import Settings, load_settings
 from endpoint.log import configure_logging
+from endpoint.models import Names
 from endpoint.wiring import build_app
 
 DRAIN_SECONDS = 60  # requests in flight get this long after SIGTERM
@@ -43,12 +44,16 @@ def run(argv: list[str]) -> int:
 
 def serve(settings: Settings) -> int:
     """Serve until a signal ends it."""
+    names = Names.of(settings)
     configure_logging(settings.log_level)
     log = structlog.get_logger()
     log.info("settings", **settings.model_dump(mode="json"))
-    if settings.is_demo and settings.engine == "vllm":
+    log.info("models", served=[one.model_name for one in settings.each()], default=names.default, listed=names.listed)
+    if settings.api_key is None:
+        log.info("API_KEY is not set: whoever reaches the port is answered")
+    if settings.engine == "vllm" and any(one.is_demo for one in settings.each()):
         log.warning(
-            "this is the demo model: it proves the whole path and understands a small vocabulary; "
+            "the demo model is served: it proves the whole path and understands a small vocabulary; "
             "real speech needs MODEL_ID=openai/whisper-large-v3-turbo, or a folder"
         )
     app = build_app(settings)

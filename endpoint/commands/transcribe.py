@@ -50,9 +50,11 @@ def run(argv: list[str]) -> int:
 
 
 def _setting_flags() -> list[str]:
-    """The flags of all settings, as `endpoint serve` has them."""
+    """The flags of all settings, as `endpoint serve` has them; --api-key is the other server's here."""
     names = list[str]()
     for name, field in Settings.model_fields.items():
+        if name == "api_key":
+            continue
         alias = field.validation_alias
         names += [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [name]
     return [f"--{name.replace('_', '-')}" for name in names]
@@ -86,7 +88,7 @@ async def _local(args: argparse.Namespace, rest: list[str]) -> int:
     options = replace(_options(args), vad=settings.vad)
     pipeline = build_pipeline(settings)
     with _progress() as bar:
-        loading = bar.add_task(f"loading {settings.model_name}", total=None)
+        loading = bar.add_task(f"loading {pipeline.info.model}", total=None)
         try:
             await pipeline.start()
             bar.remove_task(loading)

@@ -3,80 +3,45 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
 
 from rich.console import Console
 
-from endpoint.net import free_port
+from endpoint.errors import ConfigError
+from endpoint.local import running_server
 
 SAMPLES = Path(__file__).parent / "samples"
-START_SECONDS = 300.0  # a first start may compile kernels
-STOP_SECONDS = 60.0
-
-
-class NotStarted(Exception):
-    """The server ended, or took too long, before it was ready; the message holds its last lines."""
 
 
 @contextmanager
-def running_server(console: Console) -> Iterator[str]:
-    """The base URL of a server of our own; it has stopped when the block is left."""
-    port = free_port()
-    command = [sys.executable, "-m", "endpoint", "serve", "--host", "127.0.0.1", "--port", str(port)]
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
-        server = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, env={"CPU_KV_CACHE_GIB": "1", **os.environ}
-        )
-        try:
-            _wait(server, f"http://127.0.0.1:{port}", output, console)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            try:
-                server.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-
-
-def _wait(server: subprocess.Popen[bytes], base: str, output: IO[str], console: Console) -> None:
-    import httpx2
-
-    began = time.monotonic()
-    with console.status("starting the server") as status:
-        while (waited := time.monotonic() - began) < START_SECONDS:
-            if server.poll() is not None:
-                break
-            try:
-                if httpx2.get(f"{base}/health", timeout=5).status_code == 200:
-                    console.print(f"The server is ready after {waited:.0f} s: {base}", highlight=False)
-                    return
-            except httpx2.TransportError:
-                pass
-            status.update(f"starting the server and loading the model: {waited:.0f} s, usually 20 to 60")
-            time.sleep(0.3)
-    output.seek(0)
-    raise NotStarted("".join(output.readlines()[-15:]) or f"no answer within {START_SECONDS:.0f} s")
+def shown_server(console: Console) -> Iterator[str]:
+    """The base URL of a server of our own, with its start on the console. Raises ConfigError."""
+    with ExitStack() as stack:
+        with console.status("starting the server") as status:
+            server = stack.enter_context(
+                running_server(
+                    lambda waited: status.update(
+                        f"starting the server and loading the model: {waited:.0f} s, usually 20 to 60"
+                    )
+                )
+            )
+        console.print(f"The server is ready after {server.seconds:.0f} s: {server.base}", highlight=False)
+        yield server.base
 
 
 def transcribe_samples(base: str, console: Console) -> int:
     """Print what was said beside what was heard; the number of recordings where they differ."""
     from openai import OpenAI
 
-    client = OpenAI(base_url=f"{base}/api/v1", api_key="none")
     said = json.loads((SAMPLES / "said.json").read_text(encoding="utf-8"))
     different = 0
     for name, truth in said.items():
         began = time.monotonic()
-        with (SAMPLES / name).open("rb") as file:
+        with OpenAI(base_url=f"{base}/api/v1", api_key="none") as client, (SAMPLES / name).open("rb") as file:
             heard = client.audio.transcriptions.create(model="whisper-1", file=file, response_format="verbose_json")
         same = heard.text.strip() == truth["text"]
         different += not same
@@ -90,10 +55,10 @@ def transcribe_samples(base: str, console: Console) -> int:
 def main() -> int:
     console = Console(soft_wrap=True)
     try:
-        with running_server(console) as base:
+        with shown_server(console) as base:
             different = transcribe_samples(base, console)
-    except NotStarted as error:
-        print(f"{error}\nThe server did not start; its last lines are above.", file=sys.stderr)
+    except ConfigError as error:
+        print(error.message, file=sys.stderr)
         print("`endpoint doctor` in the same environment says what is missing.", file=sys.stderr)
         return 1
     console.print("\nAll done; the server has stopped. `make serve` starts one that stays.", highlight=False)

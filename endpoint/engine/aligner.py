@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from endpoint.engine.align import Attention, Call, Request
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.engine.warp import first_frames
-from endpoint.text.words import time_words
+from endpoint.text.words import strayed, time_words
 from endpoint.types import SAMPLE_RATE, TIMESTAMP_MS, TIMESTAMP_SAMPLES, Hypothesis, Task
 
 BATCH = 16  # windows a call; the engine decodes nothing meanwhile
@@ -93,9 +94,26 @@ class Aligner:
 
     def _timed(self, hypothesis: Hypothesis, attention: Attention) -> Hypothesis:
         """Run in a thread: the warping is compiled and leaves the event loop alone."""
-        starts = (first_frames(attention.matrix()) * TIMESTAMP_MS).tolist()
+        starts = self._warped(hypothesis, attention.matrix())
         chances = token_probabilities(hypothesis, self._tokens.eot)
         return time_words(hypothesis, starts, chances, self._tokens.decode, self._tokens.eot)
+
+    def _warped(self, hypothesis: Hypothesis, matrix: npt.NDArray[np.float32]) -> list[int]:
+        """Milliseconds at which each text token begins, and the last one ends.
+
+        Where a piece's words went astray its own timestamps are right: it is warped again, within them.
+        """
+        starts = first_frames(matrix) * TIMESTAMP_MS
+        for rows, start, end in strayed(hypothesis, starts.tolist(), self._tokens.decode, self._tokens.eot):
+            first = start // TIMESTAMP_MS
+            inside = matrix[rows, first : -(-end // TIMESTAMP_MS)]
+            if not inside.size:
+                continue
+            starts[rows] = (first_frames(inside) + first) * TIMESTAMP_MS
+            starts[: rows.start] = np.minimum(starts[: rows.start], starts[rows.start])
+            starts[rows.stop :] = np.maximum(starts[rows.stop :], starts[rows.stop - 1])
+        found: list[int] = starts.tolist()
+        return found
 
 
 def token_probabilities(hypothesis: Hypothesis, eot: int) -> list[float]:

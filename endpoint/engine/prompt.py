@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.errors import InvalidRequest
-from endpoint.types import Hypothesis, Options, Piece, Task, Window
+from endpoint.types import Hypothesis, Options, Piece, Task, TokenScore, Window
 
 MAX_PROMPT_TOKENS = 223  # openai/whisper: n_text_ctx // 2 - 1
 MAX_NEW_TOKENS = 224  # openai/whisper: n_text_ctx // 2, language and task not counted
@@ -81,7 +81,7 @@ def read_answer(
     return Hypothesis(
         window=window,
         tokens=tuple(ids),
-        pieces=tuple(split_pieces(tokens, ids)),
+        pieces=tuple(split_pieces(tokens, ids, logprobs if options.logprobs else None)),
         language=language,
         language_probabilities=answer.language_probabilities or {language: 1.0},
         no_speech_prob=answer.no_speech_prob,
@@ -93,23 +93,31 @@ def read_answer(
     )
 
 
-def split_pieces(tokens: WhisperTokens, ids: Sequence[int]) -> list[Piece]:
-    """Text between timestamps. Text after the last timestamp is a piece without an end: nothing is lost."""
+def split_pieces(tokens: WhisperTokens, ids: Sequence[int], logprobs: Sequence[float] | None = None) -> list[Piece]:
+    """Text between timestamps. Text after the last timestamp is a piece without an end: nothing is lost.
+
+    logprobs: of each of `ids`, to be kept with the pieces.
+    """
     pieces: list[Piece] = []
-    start, opened, text = 0, [], list[int]()  # type: tuple[int, list[int], list[int]]
-    for token in ids:
+    start, opened, text, scores = 0, list[int](), list[int](), list[TokenScore]()
+
+    def close(end: int | None, *closing: int) -> None:
+        pieces.append(Piece(start, end, (*opened, *text, *closing), tokens.decode(text), tuple(scores)))
+
+    for index, token in enumerate(ids):
         if not tokens.is_time(token):
             if token < tokens.eot:
                 text.append(token)
+                if logprobs is not None:
+                    scores.append(TokenScore(tokens.data(token), min(0.0, logprobs[index])))
             continue
         at = tokens.milliseconds(token)
         if text:
-            pieces.append(Piece(start, max(at, start), (*opened, *text, token), tokens.decode(text)))
-            text = []
-            opened = []
+            close(max(at, start), token)
+            opened, text, scores = [], [], []
         else:
             opened = [token]
         start = at
     if text:
-        pieces.append(Piece(start, None, (*opened, *text), tokens.decode(text)))
+        close(None)
     return [piece for piece in pieces if piece.text.strip()]

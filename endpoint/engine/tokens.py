@@ -20,6 +20,16 @@ TIMESTAMPS = 1501  # 0.00 to 30.00 s in steps of 20 ms
 _NO_SPEECH = ("<|nospeech|>", "<|nocaptions|>")  # newer and older name
 
 
+def _byte_characters() -> dict[str, int]:
+    """Byte-level BPE writes every byte as one printable character (openai/gpt-2 encoder.py, bytes_to_unicode)."""
+    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    other = [byte for byte in range(256) if byte not in plain]
+    return {chr(byte): byte for byte in plain} | {chr(256 + n): byte for n, byte in enumerate(other)}
+
+
+_BYTES = _byte_characters()
+
+
 @dataclass(frozen=True)
 class WhisperTokens:
     """Ids of one checkpoint.
@@ -106,6 +116,10 @@ class WhisperTokens:
     def decode(self, ids: Sequence[int]) -> str:
         """Ids to text; timestamps and special tokens are left out."""
         return str(self.codec.decode([number for number in ids if number < self.eot]))
+
+    def data(self, token: int) -> bytes:
+        """The UTF-8 bytes a token of the text stands for, part of a character sometimes."""
+        return bytes(_BYTES[character] for character in self.codec.id_to_token(token) or "")
 
     def milliseconds(self, token: int) -> int:
         """A timestamp token's time from the window's start."""

@@ -7,33 +7,65 @@ backwards and never past the window they come from.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from endpoint.text.join import join
+from endpoint.text.join import append
 from endpoint.text.judge import compression_ratio, is_silence
 from endpoint.types import SEEK_MS, TIMESTAMP_MS, Hypothesis, Options, Piece, Segment, Transcript, Usage, Word
+
+
+class Assembler:
+    """Windows in, in file order; Segments out, as soon as no later window can change them."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._fed, self._open = list[Hypothesis](), list[Hypothesis]()
+        self._segments, self._words = list[Segment](), list[Word]()
+
+    def feed(self, hypotheses: Iterable[Hypothesis], *, shared: bool = False) -> list[Segment]:
+        """Take the next window's hypotheses; give the segments that are now settled.
+
+        shared: the window after it hears part of it again, and may change its last words.
+        """
+        for hypothesis in hypotheses:
+            self._fed.append(hypothesis)
+            if not is_silence(hypothesis):  # such a window gives no segments
+                self._open = append(self._open, hypothesis)
+        return [] if shared else self._settle()
+
+    def finish(self, duration_ms: int, timings: Mapping[str, float]) -> Transcript:
+        """The Transcript of all that was fed."""
+        self._settle()
+        language, probability = decide_language(self._fed, self._options)
+        return Transcript(
+            task=self._options.task,
+            language=language,
+            language_probability=probability,
+            duration_ms=duration_ms,
+            segments=tuple(self._segments),
+            words=tuple(self._words) if self._options.words else None,
+            usage=_usage(self._fed),
+            timings=dict(timings),
+        )
+
+    def _settle(self) -> list[Segment]:
+        before = len(self._segments)
+        for hypothesis in self._open:
+            earliest = self._segments[-1].end_ms if self._segments else 0
+            self._segments += _segments(hypothesis, len(self._segments), earliest)
+            self._words += _words(hypothesis, self._words[-1].end_ms if self._words else 0)
+        self._open = []
+        return self._segments[before:]
 
 
 def assemble(
     hypotheses: Sequence[Hypothesis], options: Options, duration_ms: int, timings: Mapping[str, float]
 ) -> Transcript:
-    """The Transcript of hypotheses in file order; windows judged silent give no segments."""
-    segments, words = list[Segment](), list[Word]()
-    for hypothesis in join([hypothesis for hypothesis in hypotheses if not is_silence(hypothesis)]):
-        segments += _segments(hypothesis, len(segments), segments[-1].end_ms if segments else 0)
-        words += _words(hypothesis, words[-1].end_ms if words else 0)
-    language, probability = decide_language(hypotheses, options)
-    return Transcript(
-        task=options.task,
-        language=language,
-        language_probability=probability,
-        duration_ms=duration_ms,
-        segments=tuple(segments),
-        words=tuple(words) if options.words else None,
-        usage=_usage(hypotheses),
-        timings=dict(timings),
-    )
+    """The Transcript of hypotheses in file order."""
+    assembler = Assembler(options)
+    assembler.feed(hypotheses)
+    return assembler.finish(duration_ms, timings)
 
 
 def decide_language(hypotheses: Sequence[Hypothesis], options: Options) -> tuple[str, float]:
@@ -78,6 +110,7 @@ def _segments(hypothesis: Hypothesis, first_id: int, earliest: int) -> list[Segm
                 compression_ratio=ratio,
                 no_speech_prob=hypothesis.no_speech_prob,
                 language=hypothesis.language,
+                scores=piece.scores,
             )
         )
         earliest = end

@@ -1,13 +1,16 @@
 """How much of the speech heard is inside the text. Pure; times in milliseconds of the file.
 
-Speech is what voice activity found; text is the segments. What lies in the one and not in the other was lost.
+Speech is what voice activity heard, but in windows where the model denies it and voice activity is not sure; text is
+the segments. What lies in the one and not in the other was lost.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from endpoint.text.judge import denies_speech
 from endpoint.types import SAMPLE_RATE, Hypothesis, Segment, Span, Transcript, samples_to_ms
 
 Times = tuple[int, int]  # start and end, milliseconds of the file
@@ -34,23 +37,48 @@ def subtract(spans: Iterable[Times], covers: Sequence[Times]) -> list[Times]:
     return rest
 
 
-def uncovered(speech: Sequence[Span], segments: Sequence[Segment]) -> list[Times]:
+def agreed(speech: Sequence[Span], sure: Sequence[Span], hypotheses: Iterable[Hypothesis]) -> list[Times]:
+    """`speech` without that in windows which, the model says, hold none (tones, engines).
+
+    The model is not believed where UNFINISHED_MS and more of such a window on end are `sure`.
+    """
+    certain = _times(sure)
+    windows = ((h.window.start_ms, h.window.end_ms) for h in hypotheses if denies_speech(h))
+    return subtract(_times(speech), [window for window in windows if not _holds(certain, *window)])
+
+
+def _holds(spans: Sequence[Times], begin: int, end: int) -> bool:
+    """Whether one of the spans, in order, lies in this stretch for UNFINISHED_MS."""
+    near = spans[max(0, bisect_left(spans, (begin,)) - 1) : bisect_left(spans, (end,))]
+    return any(min(last, end) - max(first, begin) >= UNFINISHED_MS for first, last in near)
+
+
+def _times(spans: Iterable[Span]) -> list[Times]:
+    return [(samples_to_ms(span.start), samples_to_ms(span.end)) for span in spans]
+
+
+def uncovered(heard: Sequence[Times], segments: Sequence[Segment]) -> list[Times]:
     """Stretches of speech of at least UNFINISHED_MS that no segment covers."""
-    heard = [(samples_to_ms(span.start), samples_to_ms(span.end)) for span in speech]
     said = [(segment.start_ms - SLACK_MS, segment.end_ms + SLACK_MS) for segment in segments]
     return [(start, end) for start, end in subtract(heard, said) if end - start >= UNFINISHED_MS]
 
 
-def coverage(speech: Sequence[Span], missing: Sequence[Times]) -> float:
+def coverage(heard: Sequence[Times], missing: Sequence[Times]) -> float:
     """Share of the speech that segments cover, 0 to 1; 1 where there is no speech."""
-    total = sum(samples_to_ms(span.end) - samples_to_ms(span.start) for span in speech)
+    total = sum(end - start for start, end in heard)
     return 1.0 - sum(end - start for start, end in missing) / total if total else 1.0
 
 
-def account(transcript: Transcript, speech: Sequence[Span]) -> Transcript:
-    """The transcript with what it covers of `speech`, the spans of the whole file, in order and each once."""
-    missing = uncovered(speech, transcript.segments)
-    return replace(transcript, coverage=coverage(speech, missing), uncovered=tuple(missing))
+def account(
+    transcript: Transcript, speech: Sequence[Span], sure: Sequence[Span], hypotheses: Sequence[Hypothesis]
+) -> Transcript:
+    """The transcript with what it covers of `speech`: the spans of the whole file, in order and each once.
+
+    sure: those parts of it that are speech without doubt, in order too.
+    """
+    heard = agreed(speech, sure, hypotheses)
+    missing = uncovered(heard, transcript.segments)
+    return replace(transcript, coverage=coverage(heard, missing), uncovered=tuple(missing))
 
 
 def unfinished_from(hypothesis: Hypothesis) -> int | None:

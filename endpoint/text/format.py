@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 from endpoint.languages import NAMES
@@ -20,10 +20,13 @@ _VTT = "text/vtt; charset=utf-8"
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 
 
-def render(transcript: Transcript, form: ResponseFormat, *, segments: bool = True) -> tuple[bytes, str]:
+def render(
+    transcript: Transcript, form: ResponseFormat, *, segments: bool = True, logprobs: bool = False
+) -> tuple[bytes, str]:
     """The transcript as (UTF-8 bytes, media type).
 
     segments: whether verbose_json lists segments; False when only word times were asked for.
+    logprobs: whether json lists the tokens' scores.
     Raises ValueError for a score that is not a finite number, which JSON cannot say.
     """
     match form:
@@ -34,9 +37,9 @@ def render(transcript: Transcript, form: ResponseFormat, *, segments: bool = Tru
         case "vtt":
             return _vtt(transcript).encode(), _VTT
         case "verbose_json":
-            return _dumps(_verbose(transcript, segments)), _JSON
+            return dumps(verbose(transcript, segments)), _JSON
         case "json":
-            return _dumps(_brief(transcript)), _JSON
+            return dumps(_brief(transcript, logprobs)), _JSON
 
 
 def timestamp(milliseconds: int, mark: str = ".") -> str:
@@ -47,17 +50,34 @@ def timestamp(milliseconds: int, mark: str = ".") -> str:
     return f"{hours:02d}:{minutes:02d}:{seconds:02d}{mark}{thousandths:03d}"
 
 
-def _dumps(body: dict[str, Any]) -> bytes:
+def dumps(body: dict[str, Any]) -> bytes:
+    """Compact JSON on one line. Raises ValueError for a number that is not finite."""
     return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-def _brief(transcript: Transcript) -> dict[str, Any]:
+def token_scores(segments: Iterable[Segment]) -> list[dict[str, Any]]:
+    """OpenAI's `logprobs`."""
+    return [
+        {"token": score.data.decode(errors="replace"), "logprob": score.logprob, "bytes": list(score.data)}
+        for segment in segments
+        for score in segment.scores
+    ]
+
+
+def heard_languages(transcript: Transcript) -> list[dict[str, str]]:
+    return [{"code": code} for code in transcript.languages]
+
+
+def _brief(transcript: Transcript, logprobs: bool) -> dict[str, Any]:
     if transcript.task is Task.TRANSLATE:
         return {"text": transcript.text}
-    return {"text": transcript.text, "usage": _tokens(transcript.usage)}
+    scores = {"logprobs": token_scores(transcript.segments)} if logprobs else {}
+    languages = heard_languages(transcript)
+    return {"text": transcript.text, "languages": languages, **scores, "usage": token_usage(transcript.usage)}
 
 
-def _verbose(transcript: Transcript, segments: bool) -> dict[str, Any]:
+def verbose(transcript: Transcript, segments: bool) -> dict[str, Any]:
+    """The body of verbose_json."""
     duration = transcript.duration_ms / 1000
     translated = transcript.task is Task.TRANSLATE
     body: dict[str, Any] = {
@@ -103,7 +123,8 @@ def _word(word: Word) -> dict[str, Any]:
     return {"word": word.text.strip(), "start": word.start_ms / 1000, "end": word.end_ms / 1000}
 
 
-def _tokens(usage: Usage) -> dict[str, Any]:
+def token_usage(usage: Usage) -> dict[str, Any]:
+    """OpenAI's `usage` in tokens."""
     heard = usage.audio_tokens + usage.text_tokens
     return {
         "type": "tokens",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from endpoint.languages import WITHOUT_SPACES
-from endpoint.types import Hypothesis, Piece, Word, samples_to_ms
+from endpoint.types import Hypothesis, Piece, TokenScore, Word, samples_to_ms
 
 APART_MS = 1_500  # the same word may be timed so differently: inside a piece, times are estimates
 
@@ -51,14 +51,16 @@ def join(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
     """The same hypotheses, in file order, each with only the text that it is to give."""
     joined = list[Hypothesis]()
     for later in hypotheses:
-        if later.window.overlap:
-            first = _first_overlapping(joined, later)
-            earlier = joined[first:]
-            del joined[first:]
-            joined += _joined(earlier, later)
-        else:
-            joined.append(later)
+        joined = append(joined, later)
     return joined
+
+
+def append(joined: Sequence[Hypothesis], later: Hypothesis) -> list[Hypothesis]:
+    """What is joined already, and the next one; those that it overlaps lose what it says better."""
+    if not later.window.overlap:
+        return [*joined, later]
+    first = _first_overlapping(joined, later)
+    return [*joined[:first], *_joined(joined[first:], later)]
 
 
 def words_of(hypothesis: Hypothesis) -> list[Said]:
@@ -110,9 +112,21 @@ def keep(hypothesis: Hypothesis, words: Sequence[Said], earliest_ms: int, latest
         )
         tokens = whole.tokens[round(first * len(whole.tokens)) : round(last * len(whole.tokens))]
         text = "".join(word.text for word in inside)
-        pieces.append(Piece(start, end if end is None else max(end, start), tokens, text))
+        scores = _scores(whole, round(first * len(whole.text)), text)
+        pieces.append(Piece(start, end if end is None else max(end, start), tokens, text, scores))
     timed = None if hypothesis.words is None else tuple(hypothesis.words[word.index] for word in words)
     return replace(hypothesis, pieces=tuple(pieces), words=timed)
+
+
+def _scores(piece: Piece, skipped: int, text: str) -> tuple[TokenScore, ...]:
+    """Scores of the tokens that begin in `text`, which comes after `skipped` characters of the piece."""
+    begin = len(piece.text[:skipped].encode())
+    end, at, kept = begin + len(text.encode()), 0, list[TokenScore]()
+    for score in piece.scores:
+        if begin <= at < end:
+            kept.append(score)
+        at += len(score.data)
+    return tuple(kept)
 
 
 def find_seam(earlier: Sequence[Said], later: Sequence[Said], start_ms: int, end_ms: int) -> Seam:

@@ -1,7 +1,8 @@
 """Timed tokens to timed words, as openai/whisper's timing.py and tokenizer.py make them. Pure.
 
-Times are milliseconds from the window's start. Then what the reference does not do: a word's edges are moved in to
-where its sound is, because warping lets a word begin where the one before it ends, however long the pause.
+Times are milliseconds from the window's start. Then what the reference does not do: a word's edges are moved to where
+its sound is, because warping lets a word begin where the one before it ends, however long the pause; and pieces whose
+words went astray are found, to be warped again.
 """
 
 from __future__ import annotations
@@ -27,9 +28,12 @@ LONGEST_MEDIAN_MS = 700  # of a window's words, when overlong words are judged b
 FAR_MS = 500  # how far a word may leave its segment's timestamp before that is believed instead
 _BROKEN = "\ufffd"  # what bytes of half a character decode to
 
+STRAY_MS = 100  # a word that lies so far outside of its piece has gone astray; less is the timestamps' error
 ENERGY_MS = 10  # a step of the loudness that edges are looked for in
-EDGE_DECIBELS = 25.0  # below a word's loudest moment it has not begun, or is over
+EDGE_DECIBELS = 30.0  # below a word's loudest moment it has not begun, or is over
+FLOOR_PERCENT, FLOOR_DECIBELS = 5, 6.0  # and where it is no louder than this above the window's quietest moments
 PAUSE_MS = 60  # a shorter lull is inside the word: the hold of a /t/
+LULL_MS = 100  # a lull that long, and before the timestamp of the word's piece, is a pause before the word
 
 
 @dataclass
@@ -97,7 +101,7 @@ def time_words(
     join_punctuation(words)
     groups = list(_by_piece(words, counts))
     _obey_pieces(groups, hypothesis, *limits)
-    snap([word for group in groups for word in group], hypothesis.window.samples)
+    hear_edges(groups, hypothesis)
     return replace(
         hypothesis,
         words=tuple(Word(w.text, w.start, w.end, w.probability) for group in groups for w in group),
@@ -183,18 +187,77 @@ def _cut_after_pause(group: Sequence[Timed], spoken_until: int, median: int, lon
         first.start = max(0, first.end - longest)
 
 
-def snap(words: Sequence[Timed], samples: Samples) -> None:
-    """Move the edges of each word in over quiet of PAUSE_MS or more, to where its sound begins and ends.
+def strayed(
+    hypothesis: Hypothesis, starts: Sequence[int], decode: Decode, eot: int
+) -> Iterator[tuple[slice, int, int]]:
+    """Pieces whose first or last word was placed wholly outside of them: (their text tokens, start ms, end ms).
 
-    samples: int16 [n], 16 kHz, of the words' window.
+    starts: as for time_words. Such a word lies in the pause before or after, and its neighbours are one word off.
     """
-    loudness = decibels(samples)
+    length, at = hypothesis.window.end_ms - hypothesis.window.start_ms, 0
+    for piece in hypothesis.pieces:
+        ids = [token for token in piece.tokens if token < eot]
+        words, rows = split_words(ids, decode, hypothesis.language), slice(at, at + len(ids))
+        first_end, last_start = starts[at + len(words[0][1])], starts[rows.stop - len(words[-1][1])]
+        end = length if piece.end_ms is None else min(piece.end_ms, length)
+        if first_end + STRAY_MS <= piece.start_ms < end or piece.start_ms < end <= last_start - STRAY_MS:
+            yield rows, piece.start_ms, end
+        at = rows.stop
+
+
+def hear_edges(groups: Sequence[Sequence[Timed]], hypothesis: Hypothesis) -> None:
+    """Move the edges of words, given by piece, to where their sound begins and ends."""
+    sound = Sound(hypothesis.window.samples)
+    before: Timed | None = None
+    for group, piece in zip(groups, hypothesis.pieces, strict=True):
+        if group:
+            _begin_after_lull(group[0], before, piece.start_ms, sound)
+            before = group[-1]
+    snap([word for group in groups for word in group], sound)
+
+
+class Sound:
+    """Where the sound of int16 [n] at 16 kHz, a window's, is loud enough to be a word's."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._loudness = decibels(samples)
+        self._floor = float(np.percentile(self._loudness, FLOOR_PERCENT)) if len(self._loudness) else 0.0
+
+    def loud(self, first: int, end: int) -> npt.NDArray[np.bool_]:
+        """bool [m], m <= end - first: which steps of ENERGY_MS, from `first` up to `end`, sound for a word there."""
+        inside = self._loudness[first:end]
+        level = max(float(inside.max(initial=0.0)) - EDGE_DECIBELS, self._floor + FLOOR_DECIBELS)
+        loud: npt.NDArray[np.bool_] = inside >= level
+        return loud
+
+
+def _begin_after_lull(word: Timed, before: Timed | None, timestamp: int, sound: Sound) -> None:
+    """A piece's first word that begins early, in the last sound of the word before, begins after the lull between.
+
+    timestamp: of the piece. The sound before the lull is the other word's.
+    """
+    if word.start >= timestamp:
+        return
+    first, late = word.start // ENERGY_MS, (timestamp + LULL_MS) // ENERGY_MS
+    loud = sound.loud(first, -(-word.end // ENERGY_MS))[: late - first]
+    lulls = np.flatnonzero(np.diff(np.r_[True, loud, True].astype(np.int8))).reshape(-1, 2)
+    lengths = lulls[:, 1] - lulls[:, 0]
+    lengths[lulls[:, 1] == len(loud)] = 0  # no sound after it
+    if not len(lulls) or lengths.max() * ENERGY_MS < LULL_MS:
+        return
+    began, ended = lulls[lengths.argmax()].tolist()
+    if before is not None and before.end == word.start and began:
+        before.end = (first + began) * ENERGY_MS
+    word.start = (first + ended) * ENERGY_MS
+
+
+def snap(words: Sequence[Timed], sound: Sound) -> None:
+    """Move the edges of each word in over quiet of PAUSE_MS or more, to where its sound begins and ends."""
     for word in words:
-        first, end = word.start // ENERGY_MS, -(-word.end // ENERGY_MS)
-        inside = loudness[first:end]
-        if len(inside) < 2:
+        first = word.start // ENERGY_MS
+        loud = np.flatnonzero(sound.loud(first, -(-word.end // ENERGY_MS)))
+        if not len(loud):
             continue
-        loud = np.flatnonzero(inside >= inside.max() - EDGE_DECIBELS)
         began, ended = (first + int(loud[0])) * ENERGY_MS, (first + int(loud[-1]) + 1) * ENERGY_MS
         if began - word.start >= PAUSE_MS:
             word.start = began

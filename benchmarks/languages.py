@@ -1,0 +1,76 @@
+"""Recordings in two languages, `language=multi`: python -m benchmarks.languages   (minutes; needs espeak-ng)
+
+Talks that change once, conversations in turns of 3 to 20 s, talks with a phrase of another language now and then, and
+turns without any pause. Prints, of each, the word error rate and how many looks were taken for a window.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+from itertools import groupby
+from pathlib import Path
+from unittest.mock import patch
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.quality import scores
+from benchmarks.quality.recordings import Recording, Studio
+from endpoint.config import DEMO_MODEL, load_settings
+from endpoint.types import Hypothesis, Options, Window
+from endpoint.wiring import build_pipeline
+
+FOLDER = Path("build/languages")
+SEED = 90_210  # not the seed of `make quality`
+PAIRS = (("en", "de"), ("fr", "es"), ("es", "en"), ("de", "fr"), ("en", "fr"), ("de", "es"))
+
+
+def record() -> list[Recording]:
+    studio, rng = Studio(FOLDER, SEED), random.Random(5)
+    for pair in PAIRS:
+        studio.record("one change", None, [part for code in pair for part in studio.talk(code, 40)])
+    for pair in PAIRS:
+        turns = [studio.talk(pair[k % 2], rng.uniform(3, 20)) for k in range(8)]
+        studio.record("turns", None, [part for turn in turns for part in turn])
+    for pair in PAIRS:
+        turns = [studio.talk(pair[k % 2], 1.5 if k % 2 else rng.uniform(12, 20)) for k in range(7)]
+        studio.record("a phrase now and then", None, [part for turn in turns for part in turn])
+    for pair in PAIRS[:3]:
+        turns = [studio.talk(pair[k % 2], rng.uniform(8, 16), (0.0, 0.0)) for k in range(6)]
+        studio.record("turns without a pause", None, [part for turn in turns for part in turn])
+    return studio.made
+
+
+async def measure(model: Path) -> Table:
+    recordings = record()
+    pipeline = build_pipeline(load_settings(model_id=str(model), cpu_kv_cache_gib=1))
+    await pipeline.start()
+    detect, looks = pipeline._engine.detect, list[Window]()
+
+    async def counted(window: Window, options: Options) -> Hypothesis:
+        looks.append(window)
+        return await detect(window, options)
+
+    table = Table(title="language=multi")
+    for column in ("set", "words", "word error rate", "looks", "looks a window"):
+        table.add_column(column)
+    with patch.object(pipeline._engine, "detect", counted):
+        for kind, group in groupby(recordings, key=lambda item: item.set):
+            looks.clear()
+            before, answers, items = pipeline.counts["windows"], {}, list(group)
+            for item in items:
+                found = await pipeline.transcribe((FOLDER / item.name).read_bytes(), Options(multilingual=True))
+                answers[item.name] = {"text": found.text, "seconds": 0.0}
+            figures, windows = scores.of_set(items, answers), pipeline.counts["windows"] - before
+            wer, each = f"{figures['wer']:.2%}", f"{len(looks) / windows:.1f}"
+            table.add_row(kind, f"{figures['said']:.0f}", wer, str(len(looks)), each)
+    await pipeline.close()
+    return table
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=DEMO_MODEL)
+    Console(width=100).print(asyncio.run(measure(parser.parse_args().model)))

@@ -1,0 +1,131 @@
+"""What OpenAPI is told of routes that read their body themselves and answer in several media types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from endpoint.api.examples import Example
+from endpoint.api.forms import AudioForm
+from endpoint.api.schemas import ErrorBody, TextDelta, TextDone
+
+_HEADERS = {"x-request-id": {"description": "Id of the request, as in the log.", "schema": {"type": "string"}}}
+_MORE_HEADERS = {
+    401: {"www-authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}}},
+    503: {"retry-after": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer"}}},
+}
+_TEXTS = {
+    "text/plain": "`text`: the text and a newline. `srt`: SubRip, empty where nothing was said.",
+    "text/vtt": "`vtt`: WebVTT.",
+}
+_LIST = {
+    "type": "array",
+    "items": {"type": "string", "format": "binary"},
+    "description": "Several recordings, decoded side by side: the answer is a list in their order. Not with `stream`. "
+    "An extension.",
+}
+_ERRORS = {
+    400: "A field is missing or wrong, or the file holds no audio that can be decoded.",
+    401: "The server has a key, and the request has none or another.",
+    404: "No such model.",
+    413: "The file is too large, or the recording too long.",
+    500: "The model failed.",
+    503: "The model is still loading, or every place is taken; try again after `Retry-After` seconds.",
+    504: "The request took too long, or the upload was too slow.",
+}
+# The codes each status comes with.
+CODES = {
+    400: (
+        "invalid_value", "unsupported", "missing_file", "empty_file", "invalid_form", "invalid_audio", "no_audio",
+        "no_audio_stream", "audio_decode_failed", "url_refused", "url_unreachable",
+    ),
+    401: ("invalid_api_key",),
+    404: ("model_not_found",),
+    413: ("file_too_large", "audio_too_long"),
+    500: ("engine_failed", "internal_error"),
+    503: ("model_loading", "overloaded", "unavailable", "engine_failed", "stopping"),
+    504: ("timeout", "upload_timeout", "url_timeout"),
+}  # fmt: skip
+
+
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's description of these statuses, and of every other error."""
+    known: dict[int | str, dict[str, Any]] = {
+        status: {
+            "model": ErrorBody,
+            "description": f"{_ERRORS[status]} Codes: {', '.join(f'`{code}`' for code in CODES[status])}.",
+            "headers": _HEADERS | _MORE_HEADERS.get(status, {}),
+        }
+        for status in statuses
+    }
+    return {**known, "default": {"model": ErrorBody, "description": "Any other error.", "headers": _HEADERS}}
+
+
+def audio_docs(
+    form: type[AudioForm],
+    reply: Any,
+    requests: Mapping[str, Example],
+    replies: Mapping[str, tuple[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """What OpenAPI says of a route that takes a form.
+
+    requests: examples by name. replies: examples of what they are answered with, as media type and body, where the
+    route has other replies than JSON.
+    """
+    schema = form.model_json_schema()
+    sources = ["file", "url"]
+    if replies is not None:
+        schema["properties"]["files[]"] = _LIST
+        sources.append("files[]")
+    schema["anyOf"] = [{"required": [source]} for source in sources]
+    body = {"multipart/form-data": {"schema": schema, "examples": dict(requests)}}
+    return {
+        "response_model": reply,
+        "responses": {200: _answers(replies), **error_responses(*_ERRORS)},
+        "openapi_extra": {"requestBody": {"required": True, "content": body}},
+        "tags": ["audio"],
+    }
+
+
+def _answers(replies: Mapping[str, tuple[str, Any]] | None) -> dict[str, Any]:
+    """Of status 200; the schema of JSON is that of the route's model."""
+    if replies is None:
+        return {"description": "What was asked for.", "headers": _HEADERS}
+    content: dict[str, Any] = {"application/json": {}, "text/event-stream": {"schema": _events()}}
+    for kind, description in _TEXTS.items():
+        content[kind] = {"schema": {"type": "string", "description": description}}
+    for name, (kind, value) in replies.items():
+        content[kind].setdefault("examples", {})[name] = {"value": value}
+    return {"description": "The text, in the format asked for.", "content": content, "headers": _HEADERS}
+
+
+def _events() -> dict[str, Any]:
+    """One event of a stream, by its fields, as OpenAPI 3.2 describes them."""
+    payload = _inlined(TypeAdapter(TextDelta | TextDone | ErrorBody).json_schema())
+    data = {
+        "type": "string",
+        "description": "Deltas in order, and one done at the end; or an error where the decoding fails on the way.",
+        "contentMediaType": "application/json",
+        "contentSchema": payload,
+    }
+    return {
+        "type": "object",
+        "description": "One server-sent event; comments come between them while nothing else is sent.",
+        "properties": {"data": data},
+        "required": ["data"],
+    }
+
+
+def _inlined(schema: Any, definitions: Any = None) -> Any:
+    """A JSON schema whose references are written out: there is no component of OpenAPI to refer to."""
+    if isinstance(schema, list):
+        return [_inlined(item, definitions) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    definitions = definitions or schema.get("$defs")
+    if reference := schema.get("$ref"):
+        beside = {name: value for name, value in schema.items() if name != "$ref"}
+        return {**_inlined(definitions[reference.rpartition("/")[2]], definitions), **beside}
+    return {name: _inlined(value, definitions) for name, value in schema.items() if name != "$defs"}

@@ -1,0 +1,1 @@
+"""The load generator: recordings whose words are known, callers, loops, figures and reports."""

@@ -1,0 +1,133 @@
+"""The models of one server: what clients may call them, and all of them together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from endpoint.config import Settings, split
+from endpoint.errors import ConfigError, EndpointError, EngineFailed, ModelNotFound
+
+if TYPE_CHECKING:
+    from endpoint.pipeline import Pipeline
+
+# Names of OpenAI's models, sent by clients that cannot be told another: they mean the default model.
+OPENAI_MODELS = frozenset(
+    {
+        "whisper-1",
+        "gpt-transcribe",
+        "gpt-4o-transcribe",
+        "gpt-4o-mini-transcribe",
+        "gpt-4o-mini-transcribe-2025-12-15",
+        "gpt-4o-transcribe-diarize",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Names:
+    """What clients may call the models.
+
+    default: the served model of requests that name none. meaning: the served model of every name that may be sent.
+    listed: the names to show.
+    """
+
+    default: str
+    meaning: Mapping[str, str]
+    listed: tuple[str, ...]
+
+    @classmethod
+    def of(cls, settings: Settings) -> Names:
+        """From MODELS or MODEL_ID, DEFAULT_MODEL, MODEL_ALIASES and ALLOWED_MODELS. Raises ConfigError."""
+        each = settings.each()
+        served = [one.model_name for one in each]
+        if twice := [name for name, count in Counter(served).items() if count > 1]:
+            raise ConfigError(f"MODELS: two models are called {twice[0]}; write name=model to tell them apart")
+        default = settings.default_model or served[0]
+        if default not in served:
+            raise ConfigError(f"DEFAULT_MODEL: {default} is not served; {_these(served)}")
+        meaning = dict.fromkeys(OPENAI_MODELS, default)
+        meaning |= {one.model_id: one.model_name for one in reversed(each) if one.model_id}
+        meaning |= {name: name for name in served}
+        for alias, name in settings.model_aliases.items():
+            if name not in served:
+                raise ConfigError(f"MODEL_ALIASES: {alias} stands for {name}, which is not served; {_these(served)}")
+            if alias in served and alias != name:
+                raise ConfigError(f"MODEL_ALIASES: {alias} is the name of a served model")
+            meaning[alias] = name
+        allowed = split(settings.allowed_models)
+        if unknown := [name for name in allowed if name not in meaning]:
+            raise ConfigError(f"ALLOWED_MODELS: {unknown[0]} is neither served nor an alias; {_these(served)}")
+        if allowed:
+            meaning = {name: meaning[name] for name in allowed}
+        if default not in meaning.values():
+            raise ConfigError(
+                f"ALLOWED_MODELS has no name of {default}, which requests without a model get; add it, or set "
+                "DEFAULT_MODEL"
+            )
+        shown = [meaning[name] if meaning[name] in meaning else name for name in allowed or served]
+        return cls(default, meaning, tuple(dict.fromkeys(shown)))
+
+    def find(self, name: str) -> str:
+        """The served model that `name` means; "" means the default. Raises ModelNotFound."""
+        if not name:
+            return self.default
+        if name not in self.meaning:
+            raise ModelNotFound(f"The model `{name[:200]}` is not served here; {_these(self.listed)}.", param="model")
+        return self.meaning[name]
+
+    def shown(self, name: str) -> str:
+        """What to call the model that `name` means: its own name, unless clients may not send that."""
+        own = self.find(name)
+        if own in self.meaning:
+            return own
+        return name or next(other for other, meant in self.meaning.items() if meant == own)
+
+
+def _these(names: Mapping[str, str] | list[str] | tuple[str, ...]) -> str:
+    return f"served: {', '.join(names)}"
+
+
+class Models:
+    """Every model of one server. They start and stop together."""
+
+    def __init__(self, names: Names, pipelines: Mapping[str, Pipeline]) -> None:
+        """pipelines: by the name that is served; these share one decoder."""
+        self.names = names
+        self._pipelines = dict(pipelines)
+
+    def find(self, name: str) -> Pipeline:
+        """The model that `name` means. Raises ModelNotFound."""
+        return self._pipelines[self.names.find(name)]
+
+    async def start(self) -> None:
+        """Load the models, one after the other: vLLM measures what memory is left. Raises EngineFailed."""
+        for pipeline in self._pipelines.values():
+            await pipeline.start()
+
+    async def close(self) -> None:
+        async with AsyncExitStack() as stack:  # closes the rest where one fails
+            for pipeline in self._pipelines.values():
+                stack.push_async_callback(pipeline.close)
+
+    async def check(self) -> None:
+        """Raises NotReady while one is loading, EngineFailed, with its name, when one can answer no more."""
+        for name, pipeline in self._pipelines.items():
+            try:
+                await pipeline.check()
+            except EngineFailed as error:
+                raise EngineFailed(f"{name}: {error.message}") from error
+
+    async def check_any(self) -> None:
+        """Raises as the default model's check, if no model can answer."""
+        failure: EndpointError | None = None
+        for pipeline in (self.find(""), *self._pipelines.values()):
+            try:
+                return await pipeline.check()
+            except EndpointError as error:
+                failure = failure or error
+        assert failure is not None
+        raise failure

@@ -1,0 +1,61 @@
+"""A Transcript as it comes to be: the server-sent events of OpenAI's `stream`. Pure.
+
+Frames: https://html.spec.whatwg.org/multipage/server-sent-events.html; without an `event:` line, as OpenAI's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from endpoint.text.format import ResponseFormat, dumps, heard_languages, token_scores, token_usage, verbose
+from endpoint.types import Segment, Task, Transcript
+
+PING = b": ping\n\n"  # a comment: keeps proxies from closing a silent connection
+
+
+def frame(body: dict[str, Any]) -> bytes:
+    """One event."""
+    return b"data: " + dumps(body) + b"\n\n"
+
+
+class EventWriter:
+    """Segments in order to events whose deltas, joined, are exactly the final text.
+
+    form: json, text or verbose_json; the last one adds times, and to the last event what the format has.
+    segments, logprobs: as for `endpoint.text.format.render`.
+    """
+
+    def __init__(self, form: ResponseFormat, *, segments: bool = True, logprobs: bool = False) -> None:
+        self._verbose, self._segments, self._logprobs = form == "verbose_json", segments, logprobs
+        self._begun, self._spaces = False, ""  # whether text was sent; what waits until something follows it
+
+    def deltas(self, segments: Sequence[Segment]) -> bytes:
+        """The events of settled segments; none for one without text."""
+        events = b""
+        for segment in segments:
+            text = self._spaces + segment.text
+            text = text if self._begun else text.lstrip()
+            delta = text.rstrip()
+            self._spaces = text[len(delta) :]
+            if not delta:
+                continue
+            self._begun = True
+            body: dict[str, Any] = {"type": "transcript.text.delta", "delta": delta}
+            if self._logprobs:
+                body["logprobs"] = token_scores([segment])
+            if self._verbose:
+                body |= {"start": segment.start_ms / 1000, "end": segment.end_ms / 1000}
+            events += frame(body)
+        return events
+
+    def done(self, transcript: Transcript) -> bytes:
+        """The last event: the whole text and what it cost."""
+        body: dict[str, Any] = {"type": "transcript.text.done", "text": transcript.text}
+        if self._verbose:
+            body |= verbose(transcript, self._segments)
+        if transcript.task is not Task.TRANSLATE:
+            body["languages"] = heard_languages(transcript)
+        if self._logprobs:
+            body["logprobs"] = token_scores(transcript.segments)
+        return frame({**body, "usage": token_usage(transcript.usage)})  # never seconds: clients read tokens here

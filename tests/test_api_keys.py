@@ -1,0 +1,167 @@
+"""The shared key: nothing but pages and probes is answered without it, and no body is read."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import httpx
+import pytest
+from openai import AuthenticationError, OpenAI
+from structlog.testing import capture_logs
+
+from endpoint.api.keys import SharedKey
+from tests.api_support import AUDIO, TRANSCRIPT, StandIn, app_of, assert_error, client_of, serve
+
+KEY = "sk-" + "canary/+=~"
+BEARER = {"authorization": f"Bearer {KEY}"}
+OPEN = {"/", "/health", "/ready", "/docs", "/openapi.json"}
+
+
+def keyed(core: StandIn | None = None, **settings: object) -> httpx.AsyncClient:
+    return client_of(core or StandIn(), api_key=KEY, **settings)
+
+
+def routes() -> list[tuple[str, str]]:
+    """(method, path) of every route there is."""
+    found = app_of(StandIn(), api_key=KEY).openapi()["paths"]
+    paths = [(method.upper(), path) for path, operations in found.items() for method in operations]
+    return paths + [(method, path.replace("/v1", "/api/v1")) for method, path in paths if path.startswith("/v1")]
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(routes()))
+async def test_every_route_but_pages_and_probes_needs_the_key(method: str, path: str) -> None:
+    core = StandIn()
+    async with keyed(core) as client:
+        reply = await client.request(method, path.replace("{model}", "whisper-test"))
+    if method == "GET" and path in OPEN:
+        assert reply.status_code == 200
+        return
+    message = assert_error(reply, 401, "invalid_api_key")
+    assert "no API key" in message
+    assert reply.headers["www-authenticate"] == "Bearer"
+    assert core.calls == []
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/docs.js", "/openapi.json"])
+async def test_the_documentation_is_open(path: str) -> None:
+    async with keyed() as client:
+        assert (await client.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/"),
+        ("POST", "/health"),
+        ("POST", "/docs/x"),
+        ("GET", "//v1/models"),
+        ("GET", "/nothing"),
+        ("OPTIONS", "/v1/models"),
+    ],
+)
+async def test_nothing_else_is(method: str, path: str) -> None:
+    async with keyed() as client:
+        assert (await client.request(method, path)).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/docs/../v1/models", "/docs/%2e%2e/v1/models", "/docs/..%2fv1/models"])
+async def test_no_open_path_leads_to_a_closed_one(path: str) -> None:
+    """The path is handed over as it is: a client would tidy it up."""
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    decoded = path.replace("%2e", ".").replace("%2f", "/")
+    scope = {
+        "type": "http", "method": "GET", "path": decoded, "raw_path": path.encode(), "query_string": b"", "headers": [],
+        "scheme": "http", "server": ("test", 80), "client": ("test", 1), "http_version": "1.1", "root_path": "",
+    }  # fmt: skip
+    await app_of(StandIn(), api_key=KEY)(scope, receive, send)
+    assert sent[0]["status"] == 404
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+async def test_the_key_opens_the_server(scheme: str) -> None:
+    headers = {"authorization": f"{scheme} {KEY}"}
+    async with keyed() as client:
+        reply = await client.post("/v1/audio/transcriptions", files={"file": AUDIO}, headers=headers)
+        assert reply.json()["text"] == TRANSCRIPT.text
+        assert (await client.post("/", content=AUDIO, headers=headers)).status_code == 200
+        assert (await client.get("/v1/models", headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer ", f"Basic {KEY}", KEY, f"Bearer {KEY}x", f"Bearer {KEY[:-1]}", "Bearer schlüssel"]
+)
+async def test_a_wrong_key_does_not(header: str) -> None:
+    with capture_logs() as lines:
+        async with keyed() as client:
+            reply = await client.get("/v1/models", headers={b"authorization": header.encode("latin-1")})
+    assert_error(reply, 401, "invalid_api_key")
+    (line,) = (line for line in lines if line["event"] == "request")
+    assert (line["status"], line["code"]) == (401, "invalid_api_key")
+    assert KEY[:-1] not in f"{reply.text} {lines}"
+
+
+async def test_without_a_key_in_the_settings_everybody_is_answered() -> None:
+    async with client_of(StandIn()) as client:
+        assert (await client.get("/v1/models")).status_code == 200
+
+
+async def test_the_documentation_asks_for_the_key_only_where_there_is_one() -> None:
+    api = app_of(StandIn(), api_key=KEY).openapi()
+    assert "securitySchemes" in api["components"]
+    for path, operations in api["paths"].items():
+        for method, operation in operations.items():
+            assert ("security" in operation) != (method == "get" and path in OPEN), path
+    assert "securitySchemes" not in app_of(StandIn()).openapi()["components"]
+
+
+async def test_a_socket_is_closed_before_it_is_open() -> None:
+    sent: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        sent.append("reached")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    def scope(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
+        return {"type": "websocket", "path": "/v1/realtime", "headers": list(headers)}
+
+    guarded = SharedKey(app, KEY)
+    await guarded(scope(), None, send)
+    assert sent == [{"type": "websocket.close", "code": 1008}]
+    await guarded(scope((b"authorization", f"Bearer {KEY}".encode())), None, send)
+    await guarded({"type": "lifespan"}, None, send)
+    assert sent[1:] == ["reached", "reached"]
+
+
+def test_the_official_client_brings_it_and_is_refused_without() -> None:
+    with serve(StandIn(), api_key=KEY) as url:
+        with OpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0) as client:
+            assert client.audio.transcriptions.create(file=AUDIO, model="whisper-1").text == TRANSCRIPT.text
+        with OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+            with pytest.raises(AuthenticationError) as refused:
+                client.audio.transcriptions.create(file=AUDIO, model="whisper-1")
+            assert refused.value.code == "invalid_api_key"
+
+
+async def test_the_answer_comes_before_the_body_is_sent() -> None:
+    """The client announces 100 MB and sends none of it."""
+    with serve(StandIn(), api_key=KEY) as url:
+        host, port = url.removeprefix("http://").split(":")
+        head = b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n"
+
+        def ask() -> bytes:
+            with socket.create_connection((host, int(port)), timeout=5) as connection:
+                connection.sendall(head + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n")
+                return connection.recv(1000)
+
+        assert (await asyncio.to_thread(ask)).startswith(b"HTTP/1.1 401")

@@ -1,0 +1,33 @@
+"""A server of our own: there for as long as the block lasts."""
+
+from __future__ import annotations
+
+import socket
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from endpoint.errors import ConfigError
+from endpoint.local import running_server
+
+
+def test_it_serves_until_the_block_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENGINE", "fake")
+    monkeypatch.setenv("DECODE_WORKERS", "1")
+    told = list[float]()
+    with running_server(told.append) as server:
+        assert httpx2.get(f"{server.base}/health").status_code == 200
+        port = urlsplit(server.base).port
+        assert port is not None
+    assert told == sorted(told)
+    assert told[-1] <= server.seconds
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_why_it_did_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT_IS", "no matter")
+    monkeypatch.setenv("MAX_CHANNELS", "none")
+    with pytest.raises(ConfigError, match=r"(?s)MAX_CHANNELS.*did not start"), running_server():
+        pass
