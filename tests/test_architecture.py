@@ -72,6 +72,7 @@ KEPT_TO = {
         "engine/ahead",
         "engine/attention",
         "engine/logmel",
+        "engine/scheduler",
         "engine/whisper",
         "commands/doctor",  # says which device is here
     },
