@@ -105,6 +105,10 @@ class Settings(BaseSettings):
     )  # fmt: skip
 
     # The engine
+    audio_input: Literal["samples", "stock"] = _field(
+        "samples",
+        "What the engine is given: `samples`, log-mel is part of the model; `stock`, features by vLLM's processor.",
+    )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = _field("bfloat16", "Compute type of the model.")
     kv_cache_dtype: str = _field(
         "auto", "`auto`: fp8 on GPUs of compute capability 8.9 or better, else the compute type; or a vLLM name."

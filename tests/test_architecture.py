@@ -62,21 +62,27 @@ MAY_IMPORT = {
 
 # Packages that few modules may import, and those modules.
 KEPT_TO = {
-    "vllm": {"engine/vllm", "engine/processor", "engine/processor_v2"},
+    "vllm": {"engine/vllm", "engine/processor", "engine/processor_v2", "engine/scheduler", "engine/whisper"},
     "torch": {
         "engine/vllm",
         "engine/processor",
         "engine/processor_v2",
         "engine/rules",
         "engine/align",
+        "engine/ahead",
+        "engine/attention",
+        "engine/logmel",
+        "engine/scheduler",
+        "engine/whisper",
         "commands/doctor",  # says which device is here
     },
-    "transformers": {"engine/align"},
+    "transformers": {"engine/logmel", "engine/whisper"},
     "tokenizers": {"engine/tokens"},
     "huggingface_hub": {"engine/checkpoint"},
     # Media parsers run in the decoding processes; doctor asks the version, bench reads its user's own files.
     "av": {"audio/worker", "commands/doctor", "bench/containers"},
     "psutil": {"bench/usage"},
+    "soxr": {"audio/pcm"},
     "onnxruntime": {"audio/vad"},
     "fastapi": {name for name in MODULES if name.startswith("api/")} | {"wiring"},
     "starlette": {name for name in MODULES if name.startswith("api/")},

@@ -167,14 +167,14 @@ def worker(whisper) -> AlignExtension:
     )
     model = SimpleNamespace(
         model=SimpleNamespace(
-            decoder=decoder, get_encoder_outputs=lambda mels: inner.encoder(torch.stack(mels)).last_hidden_state
+            decoder=decoder, get_encoder_outputs=lambda mels: inner.encoder(torch.cat(mels)).last_hidden_state
         ),
+        config=whisper.config,
         parameters=whisper.parameters,
         dtype=torch.float32,
     )
     extension = AlignExtension()
     extension.model_runner = SimpleNamespace(encoder_cache={}, get_model=lambda: model)
-    extension.model_config = SimpleNamespace(model=str(DEMO_MODEL))
     extension.whisper_keep(2)
     return extension
 

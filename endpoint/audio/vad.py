@@ -1,7 +1,7 @@
 """Samples -> probability of speech, by Silero VAD (MIT, see silero_vad.LICENSE). Feed and flush; no I/O, no clock.
 
 The model reads frames of 512 samples, each after the last 64 samples of the frame before, and carries an LSTM's state.
-Its "sequence" file takes any number of frames in one call, and gives what the frame-by-frame file gives.
+The file takes any number of frames in one call, and gives what Silero's own gives; benchmarks/vad_graph.py makes it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from endpoint.types import PCM_FULL_SCALE, SPEECH_CERTAIN, SPEECH_FRAME, Samples
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-MODEL = Path(__file__).parent / "silero_vad_16k_sequence.onnx"
+MODEL = Path(__file__).parent / "silero_vad_16k.onnx"
 CONTEXT = 64  # samples of the frame before that a frame begins with
 STATE = (1, 1, 128)
 MOST_FRAMES = 128  # of one call: 4 s of sound; more are slower (their numbers leave the core's cache)

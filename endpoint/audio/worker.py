@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 import os
 import resource
 import socket
@@ -19,20 +20,22 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from io import FileIO
+from typing import Any
 
 import av
 import numpy as np
 import numpy.typing as npt
 from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Discard
 
 from endpoint.audio import vad
+from endpoint.audio.pcm import Block, converted
+from endpoint.audio.wav import read_wave
 from endpoint.errors import InvalidAudio, RequestError, TooLarge
-from endpoint.types import SAMPLE_RATE, SPEECH_FRAME
+from endpoint.types import SAMPLE_RATE, SPEECH_FRAME, Samples
 
 DECODE, DECODE_AND_HEAR, TELL_BEGINNING = b"d", b"h", b"b"  # the last: hear, and say when the beginning was heard
 BEGINNING_FRAMES = 60 * SAMPLE_RATE // SPEECH_FRAME
@@ -95,6 +98,19 @@ def decode(data: FileIO, target: int, limits: Limits) -> int:
     What cannot be decoded is skipped, as a player skips it; a file cut short gives what is there.
     Raises InvalidAudio, TooLarge; MemoryError at the limit of the process.
     """
+    wave = read_wave(memoryview(mmap.mmap(data.fileno(), 0, prot=mmap.PROT_READ)))
+    if wave is None:
+        written = _decode_any(data, target, limits)
+    else:
+        _check_form(wave.rate, wave.sound.shape[1], limits)
+        written = _write(converted([wave]), target, limits)
+    if not written:
+        raise InvalidAudio("The recording holds no sound: its length is zero. Record it again.", code="no_audio")
+    return written
+
+
+def _decode_any(data: FileIO, target: int, limits: Limits) -> int:
+    """As decode, of any container; no sound at all is 0."""
     try:
         # Tags come in any encoding; "replace", or one in Latin-1 would fail the file.
         container = av.open(data, "r", container_options=_CONTAINER_OPTIONS, metadata_errors="replace")
@@ -105,10 +121,8 @@ def decode(data: FileIO, target: int, limits: Limits) -> int:
             "webm, amr, aiff, wma, caf, avi, mpegts, or convert it: ffmpeg -i INPUT -ac 1 -ar 16000 output.wav"
         ) from error
     with container:
-        written = _write(_resampled(_frames(container, _audio_stream(container)), limits), target, limits)
-    if not written:
-        raise InvalidAudio("The recording holds no sound: its length is zero. Record it again.", code="no_audio")
-    return written
+        frames = _frames(container, _audio_stream(container))
+        return _write(converted(_blocks(frames, limits)), target, limits)
 
 
 def _audio_stream(container: InputContainer) -> AudioStream:
@@ -152,66 +166,63 @@ def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFra
         raise InvalidAudio("Nothing in the file can be decoded: it is damaged or encrypted. Export it again.")
 
 
-def _resampled(frames: Iterator[AudioFrame], limits: Limits) -> Iterator[AudioFrame]:
-    """Mono s16 frames at 16 kHz, 1 s each. A stream may change its format midway."""
-    resampler, shape = None, None
+def _check_form(rate: int, channels: int, limits: Limits) -> None:
+    if channels > limits.max_channels:
+        raise InvalidAudio(
+            f"The recording has {channels} channels; at most {limits.max_channels} are taken (MAX_CHANNELS). "
+            "Mix it down: ffmpeg -i INPUT -ac 1 -ar 16000 output.wav"
+        )
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise InvalidAudio(
+            f"The recording's sample rate is {rate} Hz; {MIN_RATE} to {MAX_RATE} are taken. "
+            "Resample it: ffmpeg -i INPUT -ac 1 -ar 16000 output.wav"
+        )
+
+
+def _blocks(frames: Iterator[AudioFrame], limits: Limits) -> Iterator[Block]:
+    """The frames' sound in blocks of about 1 s, which cost less to convert; a stream may change its format midway."""
     budget = (limits.max_seconds + 1) * MAX_SOURCE_BYTES_PER_SECOND
+    shape, waiting, count = None, list[npt.NDArray[Any]](), 0
     for frame in frames:
         rate, channels = frame.sample_rate, frame.layout.nb_channels
-        if channels > limits.max_channels:
-            raise InvalidAudio(
-                f"The recording has {channels} channels; at most {limits.max_channels} are taken (MAX_CHANNELS). "
-                "Mix it down: ffmpeg -i INPUT -ac 1 -ar 16000 output.wav"
-            )
-        if not MIN_RATE <= rate <= MAX_RATE:
-            raise InvalidAudio(
-                f"The recording's sample rate is {rate} Hz; {MIN_RATE} to {MAX_RATE} are taken. "
-                "Resample it: ffmpeg -i INPUT -ac 1 -ar 16000 output.wav"
-            )
+        if (rate, channels, frame.format.name) != shape:
+            _check_form(rate, channels, limits)
+            if waiting and shape:
+                yield Block(shape[0], np.concatenate(waiting))
+            shape, waiting, count = (rate, channels, frame.format.name), [], 0
         budget -= frame.samples * channels * frame.format.bytes
         if budget < 0:
             raise _too_long(limits)
-        mixed = _mixed(frame) if channels > 2 else frame
-        mixed.pts = None  # gaps and jumps in time stamps are not sound
-        if resampler is None or shape != (rate, mixed.format.name, mixed.layout.name):
-            if resampler is not None:
-                yield from resampler.resample(None)
-            shape = (rate, mixed.format.name, mixed.layout.name)
-            resampler = AudioResampler("s16", "mono", SAMPLE_RATE, frame_size=SAMPLE_RATE)
-        yield from resampler.resample(mixed)
-    if resampler is not None:
-        yield from resampler.resample(None)
+        waiting.append(_sound(frame, channels))
+        count += frame.samples
+        if count >= rate:
+            yield Block(rate, np.concatenate(waiting))
+            waiting, count = [], 0
+    if waiting and shape:
+        yield Block(shape[0], np.concatenate(waiting))
 
 
-def _mixed(frame: AudioFrame) -> AudioFrame:
-    """The mean of all channels, in the frame's own sample type.
-
-    swresample would guess a loudspeaker for each channel and leave out the one it takes for the subwoofer: of a
-    3-channel recording the third speaker, of a 6-channel one the fourth.
-    """
-    channels, kind = frame.layout.nb_channels, frame.format.packed.name
-    if frame.format.is_planar:
-        # Not frame.to_ndarray(): of 8 planes PyAV 18.1 sees 9, and reads through a wild pointer.
-        planes = [memoryview(plane) for plane in frame.planes[:channels]]
-        array = np.stack([np.frombuffer(plane, _DTYPES[kind], frame.samples) for plane in planes])
-    else:
-        plane = memoryview(frame.planes[0])
-        array = np.frombuffer(plane, _DTYPES[kind], frame.samples * channels).reshape(-1, channels).T
-    mono = array.mean(axis=0, dtype=np.float64).astype(array.dtype)[np.newaxis]
-    mixed = AudioFrame.from_ndarray(mono, format=kind, layout="mono")
-    mixed.sample_rate = frame.sample_rate
-    return mixed
+def _sound(frame: AudioFrame, channels: int) -> npt.NDArray[Any]:
+    """[n, channels], a copy."""
+    kind = np.dtype(_DTYPES[frame.format.packed.name])
+    if not frame.format.is_planar:
+        return np.frombuffer(memoryview(frame.planes[0]), kind, frame.samples * channels).reshape(-1, channels).copy()
+    # Not frame.to_ndarray(): of 8 planes PyAV 18.1 sees 9, and reads through a wild pointer.
+    sound = np.empty((frame.samples, channels), kind, order="F")
+    for k, plane in enumerate(frame.planes[:channels]):
+        sound[:, k] = np.frombuffer(memoryview(plane), kind, frame.samples)
+    return sound
 
 
-def _write(frames: Iterator[AudioFrame], target: int, limits: Limits) -> int:
+def _write(parts: Iterator[Samples], target: int, limits: Limits) -> int:
     written = 0
-    for frame in frames:
-        written += frame.samples
+    for samples in parts:
+        written += len(samples)
         if written > (limits.max_seconds + 1) * SAMPLE_RATE:
             raise _too_long(limits)
-        plane = memoryview(frame.planes[0])[: frame.samples * BYTES_PER_SAMPLE]  # its buffer is padded
-        if os.write(target, plane) != len(plane):
-            raise MemoryError("the memory file is full")
+        rest = np.ascontiguousarray(samples).data.cast("B")
+        while rest:
+            rest = rest[os.write(target, rest) :]
     if written > limits.max_seconds * SAMPLE_RATE:
         raise _too_long(limits)
     return written

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE
+from endpoint.engine.logmel import LogMel
 
 KEEP = "words-"  # how the keys of windows begin whose encoder output is kept
 MEDIAN_WIDTH = 7  # frames; openai/whisper medfilt_width
@@ -76,7 +76,7 @@ class AlignExtension:
     """Methods of the worker, called by name through vLLM's collective_rpc; arguments cross as bytes."""
 
     model_runner: Any
-    model_config: Any
+    _whisper_log_mel: LogMel | None = None
 
     def whisper_keep(self, most: int) -> None:
         """Keep up to `most` encoder outputs from now on."""
@@ -114,18 +114,13 @@ class AlignExtension:
         kept = self._whisper_kept.kept.pop(request.key, None)
         if kept is not None or request.samples is None:
             return kept
-        sound = np.frombuffer(request.samples, np.int16).astype(np.float32) / PCM_FULL_SCALE
         weight = next(model.parameters())
-        features = self._whisper_extractor()(sound, sampling_rate=SAMPLE_RATE, return_tensors="pt").input_features
-        output: Tensor = model.model.get_encoder_outputs([features[0].to(weight.device, model.dtype)])[0]
+        if self._whisper_log_mel is None:
+            self._whisper_log_mel = LogMel(model.config.num_mel_bins, weight.device)
+        sound = torch.frombuffer(bytearray(request.samples), dtype=torch.int16).to(weight.device)
+        features = self._whisper_log_mel(sound[None]).to(model.dtype)
+        output: Tensor = model.model.get_encoder_outputs([features])[0]
         return output
-
-    def _whisper_extractor(self) -> Any:
-        from transformers import WhisperFeatureExtractor
-
-        if not hasattr(self, "_whisper_features"):
-            self._whisper_features = WhisperFeatureExtractor.from_pretrained(self.model_config.model)
-        return self._whisper_features
 
 
 def follow_words(decoder: Any, requests: list[Request], source: Tensor, heads: list[tuple[int, int]]) -> list[Tensor]:

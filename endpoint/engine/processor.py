@@ -72,8 +72,12 @@ class WhisperRules(LogitsProcessor):
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
         n = len(logits)
         lists = self._said[:n]
-        new = np.flatnonzero(np.fromiter(map(len, lists), np.int64, n) > self._seen[:n])
-        if len(new):
+        sizes = np.fromiter(map(len, lists), np.int64, n)
+        new = np.flatnonzero(sizes > self._seen[:n])
+        if len(new) == n:  # nearly always: no row is looked up by its number
+            said = torch.from_numpy(np.fromiter(map(_last, lists), np.int64, n))
+            self._grammar.advance(slice(n), said.to(self._device, non_blocking=True))
+        elif len(new):
             self._advance(new, np.fromiter(map(_last, map(lists.__getitem__, new)), np.int64, len(new)))
-            self._seen[new] += 1
-        return self._grammar.apply(logits)
+        self._seen[new] += 1
+        return self._grammar.apply(logits, opening=not sizes.all())

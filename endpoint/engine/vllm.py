@@ -11,7 +11,7 @@ import itertools
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,10 @@ class VllmEngine:
         self._folder = find_checkpoint(settings.model_path, token)
         self.tokens = WhisperTokens.load(self._folder)
         self._args = engine_args(settings, str(self._folder), self.tokens)
+        if _device_name() == "cpu":
+            _prepare_cpu()
         self._engine: AsyncLLM | None = None
+        self._input = _input_of(settings)
         self._numbers = itertools.count()
         self._aligner = Aligner(self.tokens, alignment_heads(self._folder), self._attend)
         self._info = EngineInfo(
@@ -127,11 +130,8 @@ class VllmEngine:
             raise NotReady("the model is still loading")
         check_options(self.tokens, options)
         params = sampling_params(self.tokens, options, max_tokens)
-        audio: dict[str, Any] = {"prompt": "", "multi_modal_data": {"audio": (_floats(window.samples), SAMPLE_RATE)}}
         number = f"{KEEP if options.words else 'window-'}{next(self._numbers)}"
-        if options.words:
-            audio["multi_modal_uuids"] = {"audio": [number]}
-        request: Any = {"encoder_prompt": audio, "decoder_prompt": {"prompt_token_ids": prompt}}
+        request = self._input(prompt, window.samples, number)
         try:
             async for output in self._engine.generate(request, params, number):
                 if output.finished:
@@ -140,6 +140,21 @@ class VllmEngine:
         except Exception as error:
             raise EngineFailed(f"the engine failed on a window: {error}") from error
         raise EngineFailed("the engine ended a request without an answer")
+
+
+def _input_of(settings: Settings) -> Callable[[list[int], Samples, str], Any]:
+    if settings.audio_input == "stock":
+        return stock_input
+    from endpoint.engine.whisper import samples_input
+
+    return samples_input
+
+
+def stock_input(prompt: list[int], samples: Samples, key: str) -> Any:
+    """A window as vLLM's own processor takes it: log-mel is made in this process, one window at a time."""
+    audio: dict[str, Any] = {"prompt": "", "multi_modal_data": {"audio": (_floats(samples), SAMPLE_RATE)}}
+    audio["multi_modal_uuids"] = {"audio": [key]}
+    return {"encoder_prompt": audio, "decoder_prompt": {"prompt_token_ids": prompt}}
 
 
 def engine_args(settings: Settings, folder: str, tokens: WhisperTokens) -> AsyncEngineArgs:
@@ -165,13 +180,20 @@ def engine_args(settings: Settings, folder: str, tokens: WhisperTokens) -> Async
         "mm_processor_cache_gb": 0,  # the same audio seldom comes twice, and it costs a copy
         "enable_prefix_caching": False,
         "disable_log_stats": True,
-        "distributed_executor_backend": "uni",  # one device: the engine's process is its worker
+        # One device: the engine's process is its worker. By its short name vLLM's CPU build would replace it.
+        "distributed_executor_backend": "vllm.v1.executor.uniproc_executor.UniProcExecutor",
+        "scheduler_cls": "endpoint.engine.scheduler.make",
         "worker_extension_cls": "endpoint.engine.align.AlignExtension",
         "generation_config": "vllm",  # the rules apply Whisper's own settings, see endpoint/engine/rules.py
         "logits_processors": [_rules_class()],
         "logprobs_mode": "processed_logits",  # see the slot in endpoint/engine/rules.py
         "max_logprobs": len(tokens.languages) + 2,
     }
+    if settings.audio_input == "samples":
+        from endpoint.engine.whisper import ARCHITECTURE
+
+        given["hf_overrides"] = {"architectures": [ARCHITECTURE]}
+        given["worker_extension_cls"] = "endpoint.engine.whisper.WorkerExtension"
     unknown = sorted(set(settings.engine_args) - set(AsyncEngineArgs.__dataclass_fields__))
     if unknown:
         raise ConfigError(f"ENGINE_ARGS: vLLM has no argument {', '.join(unknown)}")
@@ -211,17 +233,19 @@ def sampling_params(tokens: WhisperTokens, options: Options, max_tokens: int) ->
 def _read(tokens: WhisperTokens, options: Options, output: CompletionOutput) -> Answer:
     """Ids and scores out of vLLM's output; the scores are logits under the rules, see endpoint/engine/rules.py."""
     from endpoint.engine.rules import OFFSET
+    from endpoint.engine.scheduler import LATER
 
     flat: Any = output.logprobs
-    scale = options.temperature or 1.0
-    table = np.asarray(flat.logprobs, np.float64).reshape(len(flat.start_indices), -1) * scale
-    said, slot = table[:, 0], table[:, 1]
     names = list(tokens.languages) if options.language is None else []
+    scores = np.asarray(flat.logprobs, np.float64) * (options.temperature or 1.0)
+    first, behind = scores[: LATER + len(names)], scores[LATER + len(names) :]
+    table = np.vstack([first[:LATER], behind[: LATER * (len(output.token_ids) - 1)].reshape(-1, LATER)])
+    said, slot = table[:, 0], table[:, 1]
     return Answer(
         ids=output.token_ids,
         logprobs=(said - slot - OFFSET).tolist(),
-        no_speech_prob=min(1.0, math.exp(table[0, 2] - table[0, 1])),
-        language_probabilities=_share(names, table[0, 3:], options.languages or names),
+        no_speech_prob=min(1.0, math.exp(first[2] - first[1])),
+        language_probabilities=_share(names, first[LATER:], options.languages or names),
         complete=output.finish_reason == "stop",
     )
 
@@ -249,6 +273,17 @@ def _device_name() -> str:
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
+def _prepare_cpu() -> None:
+    """OpenMP reads its variables when the engine's process starts; what the operator set stays."""
+    cores = len(os.sched_getaffinity(0))
+    defaults = {
+        "OMP_NUM_THREADS": str(max(1, cores - 1)),  # of a decoding step; encoders have threads of their own
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait take the cores from those they wait for
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
 
 
 def _prepare_environment(settings: Settings) -> None:

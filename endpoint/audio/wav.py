@@ -1,0 +1,63 @@
+"""Wave files without a media library: a header is read, and the samples are where they are. Anything unusual is None.
+
+Format: IBM and Microsoft, Multimedia Programming Interface (1991), chapter 3; WAVEFORMATEXTENSIBLE.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from endpoint.audio.pcm import Block
+
+_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_TYPES: dict[tuple[int, int], npt.DTypeLike] = {
+    (_PCM, 8): "u1", (_PCM, 16): "<i2", (_PCM, 32): "<i4", (_FLOAT, 32): "<f4", (_FLOAT, 64): "<f8",
+}  # fmt: skip
+_MOST_CHUNKS = 64  # before the samples; more is not what anybody writes
+
+
+def read_wave(data: memoryview) -> Block | None:
+    """The sound of a whole wave file, or as much as is there of one cut short.
+
+    None for what is no wave file, or of another sample type than 8, 16 and 32 bits and floats: a media library may
+    know it.
+    """
+    if len(data) < 12 or bytes(data[:4]) != b"RIFF" or bytes(data[8:12]) != b"WAVE":
+        return None
+    at, form = 12, None
+    for _ in range(_MOST_CHUNKS):
+        if at + 8 > len(data):
+            return None
+        name, size = bytes(data[at : at + 4]), struct.unpack_from("<I", data, at + 4)[0]
+        at += 8
+        if name == b"fmt ":
+            form = _form(bytes(data[at : at + min(size, 40)]))
+            if form is None:
+                return None
+        elif name == b"data":
+            return None if form is None else _wave(form, data[at : at + size])
+        at += size + size % 2
+    return None
+
+
+def _form(header: bytes) -> tuple[int, int, np.dtype[Any]] | None:
+    """(rate, channels, sample type)"""
+    if len(header) < 16:
+        return None
+    tag, channels, rate, _, frame_bytes, bits = struct.unpack_from("<HHIIHH", header)
+    if tag == _EXTENSIBLE and len(header) >= 26:
+        tag = struct.unpack_from("<H", header, 24)[0]
+    if (tag, bits) not in _TYPES:
+        return None
+    kind = np.dtype(_TYPES[tag, bits])
+    return (rate, channels, kind) if channels and frame_bytes == channels * kind.itemsize else None
+
+
+def _wave(form: tuple[int, int, np.dtype[Any]], body: memoryview) -> Block:
+    rate, channels, kind = form
+    whole = len(body) // (channels * kind.itemsize)
+    return Block(rate, np.frombuffer(body, kind, whole * channels).reshape(whole, channels))

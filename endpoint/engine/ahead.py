@@ -1,0 +1,51 @@
+"""Encoders beside the decoder, on a CPU: threads of the engine's process.
+
+vLLM encodes inside the step that admits a request: every answer under way waits, and neither the encoder's products nor
+the decoder's keep several cores busy. Here each window is encoded by a thread of its own, on one core while there are
+more windows than cores, and the steps go on meanwhile; endpoint/engine/scheduler.py admits a request when it is done.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import torch
+from torch import Tensor, set_num_threads  # vLLM's CPU worker takes the name in torch away, for its main thread's sake
+
+Encode = Callable[[Tensor], Tensor]  # int16 [n] to the encoder's output [1500, width]
+_encoders: list[Encode] = []  # of this process's model
+
+
+def offer(encode: Encode) -> None:
+    """Called by the model when it is made."""
+    _encoders[:] = [encode]
+
+
+def offered() -> Encode | None:
+    return _encoders[0] if _encoders else None
+
+
+class Ahead:
+    """Threads that encode, one for every core. Used by one thread."""
+
+    def __init__(self, encode: Encode) -> None:
+        self._encode = encode
+        self._cores = len(os.sched_getaffinity(0))
+        self._pool = ThreadPoolExecutor(self._cores, thread_name_prefix="encode")
+        self._asked: set[Future[Tensor]] = set()  # that wait or are being encoded
+
+    def start(self, samples: Tensor) -> Future[Tensor]:
+        future = self._pool.submit(self._run, samples)
+        self._asked.add(future)
+        future.add_done_callback(self._asked.discard)
+        return future
+
+    def _run(self, samples: Tensor) -> Tensor:
+        set_num_threads(max(1, self._cores // max(1, len(self._asked))))  # of this thread
+        with torch.inference_mode():
+            return self._encode(samples)
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)

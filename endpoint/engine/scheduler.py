@@ -1,0 +1,166 @@
+"""vLLM's scheduler, with two differences.
+
+An answer leaves the engine once, when it is complete. vLLM sends every token to the API's process as it comes, with its
+scores: for each of them messages are packed, sent, unpacked and looked up on the API's event loop. Nobody reads a token
+before its window is done.
+
+On a CPU, a request is admitted when its window has been encoded, see endpoint/engine/ahead.py.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from vllm.v1.core.sched.async_scheduler import AsyncScheduler
+from vllm.v1.core.sched.scheduler import Scheduler
+from vllm.v1.outputs import LogprobsLists
+
+from endpoint.engine.ahead import Ahead, offered
+from endpoint.engine.whisper import put_encoded, samples_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from vllm.config import VllmConfig
+    from vllm.v1.core.sched.output import SchedulerOutput
+    from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs
+    from vllm.v1.outputs import ModelRunnerOutput
+    from vllm.v1.request import Request, RequestStatus
+
+PATIENCE = 0.002  # seconds that an engine with nothing else to do waits at once: it has to look for new requests
+LATER = 3  # scores that are read of every step after the first: of the token, and of the first two ids asked for
+
+
+class Answer:
+    """The outputs of one request so far, of which the last is yet to come. asked: ids whose scores vLLM returns."""
+
+    def __init__(self, asked: list[int] | None) -> None:
+        self._asked = [] if asked is None else asked
+        self._width = 1 + len(self._asked)
+        self._parts: list[EngineCoreOutput] = []
+
+    def add(self, part: EngineCoreOutput) -> EngineCoreOutput | None:
+        """The whole, once `part` is the last."""
+        if not self._parts:
+            # vLLM's V1 runner reads this very list at every step, where it is in the same process: only the first has
+            # to tell of all languages.
+            del self._asked[LATER - 1 :]
+        self._parts.append(part)
+        return None if part.finish_reason is None else self._whole()
+
+    def _whole(self) -> EngineCoreOutput:
+        """What the last part says, with the tokens and scores of all.
+
+        Scores are one row after the other of `width`, for vLLM cuts a row there: all of the first step, LATER of each
+        step behind it, and zeros.
+        """
+        whole = self._parts[-1]
+        whole.new_token_ids = [token for part in self._parts for token in part.new_token_ids]
+        whole.prefill_stats = self._parts[0].prefill_stats
+        scores = [part.new_logprobs.logprobs for part in self._parts if part.new_logprobs is not None]
+        if scores:
+            # vLLM pads a step's scores to the longest list asked for in its batch.
+            said = np.concatenate([scores[0][0, : self._width], *(rows[:, :LATER].ravel() for rows in scores[1:])])
+            table = np.zeros((-(-said.size // self._width), self._width), np.float32)
+            table.flat[: said.size] = said
+            whole.new_logprobs = LogprobsLists(np.zeros(table.shape, np.int32), table, np.zeros(len(table), np.int32))
+        return whole
+
+
+class _WholeAnswers:
+    """Goes before one of vLLM's schedulers in the bases of a class."""
+
+    requests: dict[str, Request]
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._answers: dict[str, Answer] = {}
+
+    def add_request(self, request: Request) -> None:
+        super().add_request(request)  # type: ignore[misc]
+        params = request.sampling_params
+        self._answers[request.request_id] = Answer(params.logprob_token_ids if params else None)
+
+    def update_from_output(
+        self, scheduler_output: SchedulerOutput, model_runner_output: ModelRunnerOutput
+    ) -> dict[int, EngineCoreOutputs]:
+        found: dict[int, EngineCoreOutputs] = super().update_from_output(  # type: ignore[misc]
+            scheduler_output, model_runner_output
+        )
+        for message in found.values():
+            wholes = [self._answers[part.request_id].add(part) for part in message.outputs]
+            message.outputs = [whole for whole in wholes if whole is not None]
+        for gone in self._answers.keys() - self.requests.keys():  # done, or given up
+            del self._answers[gone]
+        return {
+            client: message
+            for client, message in found.items()
+            if message.outputs or message.finished_requests or message.scheduler_stats
+        }
+
+
+class _EncodesAhead:
+    """Goes before one of vLLM's schedulers in the bases of a class, in a process that holds the model."""
+
+    requests: dict[str, Any]
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        encode = offered()
+        assert encode is not None
+        self._ahead = Ahead(encode)
+        self._held: dict[str, tuple[Request, Future[Tensor]]] = {}
+
+    def add_request(self, request: Request) -> None:
+        self._held[request.request_id] = request, self._ahead.start(samples_of(request))
+
+    def schedule(self, *given: Any) -> SchedulerOutput:
+        if self._held:
+            if not self.requests:
+                wait([encoded for _, encoded in self._held.values()], PATIENCE, FIRST_COMPLETED)
+            self._admit([name for name, (_, encoded) in self._held.items() if encoded.done()])
+        output: SchedulerOutput = super().schedule(*given)  # type: ignore[misc]
+        return output
+
+    def _admit(self, names: list[str]) -> None:
+        for name in names:
+            request, encoded = self._held.pop(name)
+            if not encoded.cancel() and encoded.done() and encoded.exception() is None:
+                put_encoded(request, encoded.result())
+            super().add_request(request)  # type: ignore[misc]
+
+    def finish_requests(self, request_ids: Any, finished_status: RequestStatus) -> Any:
+        given = {request_ids} if isinstance(request_ids, str) else request_ids
+        self._admit([name for name in self._held if given is None or name in given])
+        return super().finish_requests(request_ids, finished_status)  # type: ignore[misc]
+
+    def shutdown(self) -> None:
+        self._ahead.close()
+        super().shutdown()  # type: ignore[misc]
+
+    def get_request_counts(self) -> tuple[int, int]:
+        running, waiting = super().get_request_counts()  # type: ignore[misc]
+        return running, waiting + len(self._held)
+
+
+class WholeAnswers(_WholeAnswers, Scheduler):
+    pass
+
+
+class WholeAnswersAsync(_WholeAnswers, AsyncScheduler):
+    pass
+
+
+class OnCpu(_EncodesAhead, _WholeAnswers, Scheduler):
+    pass
+
+
+def make(*, vllm_config: VllmConfig, **named: Any) -> Scheduler:
+    """The scheduler for the way the engine was set up; vLLM calls this as it would call a scheduler's class."""
+    kind: type[Scheduler] = WholeAnswers
+    if vllm_config.scheduler_config.async_scheduling:
+        kind = WholeAnswersAsync
+    elif offered() is not None:
+        kind = OnCpu
+    return kind(vllm_config=vllm_config, **named)

@@ -1,0 +1,241 @@
+"""Answers held back until they are complete; under a scheduler that is pretended, as vLLM's needs a whole engine."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("vllm", reason="the base build has no vLLM")
+import torch
+from vllm.v1.core.sched.async_scheduler import AsyncScheduler
+from vllm.v1.core.sched.scheduler import Scheduler
+from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs, FinishReason
+from vllm.v1.outputs import LogprobsLists
+
+from endpoint.engine import scheduler
+from endpoint.engine.scheduler import (
+    LATER,
+    Answer,
+    OnCpu,
+    WholeAnswers,
+    WholeAnswersAsync,
+    _EncodesAhead,
+    _WholeAnswers,
+)
+
+ASKED = 5  # scores that are asked for, that of the token not counted
+
+
+def part(token: int, *, width: int = 1 + ASKED, last: bool = False, name: str = "a") -> EngineCoreOutput:
+    """One step that said `token`, whose scores are token, token + 0.1, ... and vLLM's padding behind ASKED."""
+    scores = (token + np.arange(width) / 10).astype(np.float32)[None]
+    scores[:, 1 + ASKED :] = -np.inf
+    lists = LogprobsLists(np.zeros(scores.shape, np.int32), scores, np.zeros(1, np.int32))
+    return EngineCoreOutput(
+        request_id=name, new_token_ids=[token], new_logprobs=lists, finish_reason=FinishReason.STOP if last else None
+    )
+
+
+@pytest.mark.parametrize("padded", [1 + ASKED, 40])
+@pytest.mark.parametrize("steps", [1, 2, 3, 12])
+def test_the_whole_holds_every_token_and_the_scores_that_are_read(padded: int, steps: int) -> None:
+    answer = Answer(list(range(ASKED)))
+    for token in range(steps - 1):
+        assert answer.add(part(token, width=padded if token % 2 else 1 + ASKED)) is None
+    whole = answer.add(part(steps - 1, width=padded, last=True))
+    assert whole is not None
+    assert whole.new_token_ids == list(range(steps))
+    assert whole.finish_reason is FinishReason.STOP
+    assert whole.new_logprobs is not None
+    ids, scores, ranks, _ = whole.new_logprobs
+    assert ids.shape == scores.shape == (len(ranks), 1 + ASKED)  # vLLM reads no more of a row
+    flat = scores.ravel()
+    np.testing.assert_allclose(flat[: 1 + ASKED], np.arange(1 + ASKED) / 10)
+    behind = flat[1 + ASKED :][: LATER * (steps - 1)].reshape(-1, LATER)
+    np.testing.assert_allclose(behind, np.arange(1, steps)[:, None] + np.arange(LATER) / 10, rtol=1e-6)
+
+
+def test_an_answer_without_scores_and_one_that_failed() -> None:
+    answer = Answer(None)
+    first = EngineCoreOutput(request_id="a", new_token_ids=[4])
+    last = EngineCoreOutput(request_id="a", new_token_ids=[], finish_reason=FinishReason.ERROR)
+    assert answer.add(first) is None
+    whole = answer.add(last)
+    assert whole is not None
+    assert (whole.new_token_ids, whole.new_logprobs, whole.finish_reason) == ([4], None, FinishReason.ERROR)
+
+
+class Pretended:
+    """What vLLM's scheduler would say: the messages of a step, by client."""
+
+    def __init__(self) -> None:
+        self.requests: dict[str, object] = {}
+
+    def add_request(self, request: SimpleNamespace) -> None:
+        self.requests[request.request_id] = request
+
+    def update_from_output(self, scheduled: object, messages: dict[int, EngineCoreOutputs]) -> object:
+        for message in messages.values():
+            for output in message.outputs:
+                if output.finish_reason is not None:
+                    del self.requests[output.request_id]
+        return messages
+
+
+class Tried(_WholeAnswers, Pretended):
+    pass
+
+
+def request(name: str) -> SimpleNamespace:
+    return SimpleNamespace(request_id=name, sampling_params=SimpleNamespace(logprob_token_ids=list(range(ASKED))))
+
+
+def step(tried: Tried, *parts: EngineCoreOutput, client: int = 0) -> dict[int, EngineCoreOutputs]:
+    return tried.update_from_output(None, {client: EngineCoreOutputs(outputs=list(parts))})
+
+
+def test_nothing_is_sent_before_an_answer_is_complete() -> None:
+    tried = Tried()
+    for name in "ab":
+        tried.add_request(request(name))
+    assert step(tried, part(1), part(2, name="b")) == {}
+    found = step(tried, part(3), part(4, name="b", last=True))
+    assert [(output.request_id, output.new_token_ids) for output in found[0].outputs] == [("b", [2, 4])]
+    found = step(tried, part(5, last=True), client=1)
+    assert [(output.request_id, output.new_token_ids) for output in found[1].outputs] == [("a", [1, 3, 5])]
+    assert tried._answers == {}
+
+
+def test_later_steps_are_asked_for_less() -> None:
+    """The list is the one that vLLM's runner reads, in the same process."""
+    tried, asking = Tried(), request("a")
+    tried.add_request(asking)
+    step(tried, part(1))
+    assert asking.sampling_params.logprob_token_ids == [0, 1]
+    found = step(tried, part(2, width=LATER, last=True))
+    scores = found[0].outputs[0].new_logprobs.logprobs
+    assert scores.shape == (2, 1 + ASKED)
+    np.testing.assert_allclose(scores[1], [2, 2.1, 2.2, 0, 0, 0])
+
+
+def test_what_was_given_up_is_forgotten() -> None:
+    tried = Tried()
+    for name in "ab":
+        tried.add_request(request(name))
+    step(tried, part(1), part(2, name="b"))
+    del tried.requests["a"]
+    step(tried, part(3, name="b"))
+    assert list(tried._answers) == ["b"]
+
+
+def test_what_else_the_engine_says_passes() -> None:
+    message = EngineCoreOutputs(finished_requests={"x"})
+    assert Tried().update_from_output(None, {0: message}) == {0: message}
+
+
+@pytest.mark.parametrize(
+    ("asynchronous", "encoder", "kind"),
+    [(False, None, WholeAnswers), (True, None, WholeAnswersAsync), (True, abs, WholeAnswersAsync), (False, abs, OnCpu)],
+)
+def test_the_scheduler_fits_how_the_engine_was_set_up(
+    asynchronous: bool, encoder: object, kind: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {}
+    monkeypatch.setattr(scheduler, "offered", lambda: encoder)
+    monkeypatch.setattr(Scheduler, "__init__", lambda self, **named: given.update(named))
+    monkeypatch.setattr(AsyncScheduler, "__init__", lambda self, **named: given.update(named))
+    config = SimpleNamespace(scheduler_config=SimpleNamespace(async_scheduling=asynchronous))
+    assert type(scheduler.make(vllm_config=config, block_size=16)) is kind
+    assert given == {"vllm_config": config, "block_size": 16}
+
+
+# ---- encoders beside the decoder ------------------------------------------------------------------
+
+
+class Waiting(Pretended):
+    """One that says what it was given to schedule, and aborts."""
+
+    def schedule(self) -> list[str]:
+        return list(self.requests)
+
+    def finish_requests(self, names: object, status: object) -> list[object]:
+        return [
+            self.requests.pop(name) for name in ([names] if isinstance(names, str) else names or list(self.requests))
+        ]
+
+    def get_request_counts(self) -> tuple[int, int]:
+        return 0, len(self.requests)
+
+    def shutdown(self) -> None:
+        self.requests.clear()
+
+
+class Beside(_EncodesAhead, Waiting):
+    pass
+
+
+class ByHand:
+    """Encoders that are done when the test says so."""
+
+    def __init__(self, encode: object) -> None:
+        self.futures: list[Future] = []
+        self.closed = False
+
+    def start(self, samples: torch.Tensor) -> Future:
+        self.futures.append(Future())
+        return self.futures[-1]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def beside(monkeypatch: pytest.MonkeyPatch) -> Beside:
+    monkeypatch.setattr(scheduler, "offered", lambda: abs)
+    monkeypatch.setattr(scheduler, "Ahead", ByHand)
+    return Beside()
+
+
+def sounding(name: str) -> SimpleNamespace:
+    samples = SimpleNamespace(data=torch.ones(5, dtype=torch.int16))
+    return SimpleNamespace(request_id=name, mm_features=[SimpleNamespace(data={"samples": samples})])
+
+
+def test_a_request_is_admitted_when_its_window_is_encoded(beside: Beside) -> None:
+    first, second = sounding("a"), sounding("b")
+    beside.add_request(first)
+    beside.add_request(second)
+    assert beside.get_request_counts() == (0, 2)
+    assert beside.schedule() == []  # after a moment's wait
+    beside._ahead.futures[1].set_result(torch.zeros(1500, 4))
+    assert beside.schedule() == ["b"]
+    assert second.mm_features[0].data["encoded"].data.shape == (1500, 4)
+    assert beside.get_request_counts() == (0, 2)
+    beside._ahead.futures[0].set_result(torch.ones(1500, 4))
+    assert beside.schedule() == ["b", "a"]
+
+
+def test_what_could_not_be_encoded_is_left_to_the_engine(beside: Beside) -> None:
+    request = sounding("a")
+    beside.add_request(request)
+    beside._ahead.futures[0].set_exception(ValueError("no memory"))
+    assert beside.schedule() == ["a"]
+    assert "samples" in request.mm_features[0].data
+
+
+@pytest.mark.parametrize("names", ["a", ["a"], None])
+def test_a_request_may_be_given_up_while_it_is_encoded(beside: Beside, names: object) -> None:
+    request = sounding("a")
+    beside.add_request(request)
+    assert beside.finish_requests(names, "aborted") == [request]
+    assert beside.get_request_counts() == (0, 0)
+    assert beside._ahead.futures[0].cancelled()
+    assert beside.schedule() == []
+
+
+def test_its_threads_end_with_it(beside: Beside) -> None:
+    beside.shutdown()
+    assert beside._ahead.closed
