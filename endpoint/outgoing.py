@@ -19,6 +19,7 @@ import httpcore2
 import httpx2
 
 from endpoint.errors import ConfigError, DeadlineExceeded, InvalidRequest, TooLarge
+from endpoint.memfile import MemoryFile
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -122,7 +123,7 @@ async def outgoing_client(
         yield client
 
 
-async def fetch(url: str, policy: OutgoingPolicy, max_bytes: int) -> bytearray:
+async def fetch(url: str, policy: OutgoingPolicy, max_bytes: int) -> MemoryFile:
     """The bytes at an http or https address.
 
     Raises InvalidRequest (code `url_refused`, `url_unreachable`) with param `url`, TooLarge, DeadlineExceeded.
@@ -146,17 +147,17 @@ async def fetch(url: str, policy: OutgoingPolicy, max_bytes: int) -> bytearray:
         raise InvalidRequest(f"url: cannot be fetched: {error}", code="url_unreachable", param="url") from error
 
 
-async def _read(reply: httpx2.Response, max_bytes: int) -> bytearray:
+async def _read(reply: httpx2.Response, max_bytes: int) -> MemoryFile:
     if reply.status_code != 200:
         raise InvalidRequest(f"url: the other server answered {reply.status_code}", code="url_unreachable", param="url")
     if reply.headers.get("content-encoding", "identity").lower() != "identity":
         raise InvalidRequest("url: the other server sends it compressed", code="url_unreachable", param="url")
     told = reply.headers.get("content-length", "")
-    data = bytearray()
+    data = MemoryFile()
     if told.isdecimal() and int(told) > max_bytes:
         raise TooLarge(f"url: the file is larger than the limit of {max_bytes} bytes", param="url")
     async for piece in reply.aiter_raw():
-        data += piece
+        data.write(piece)
         if len(data) > max_bytes:
             raise TooLarge(f"url: the file is larger than the limit of {max_bytes} bytes", param="url")
     return data

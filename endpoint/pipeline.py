@@ -18,6 +18,7 @@ from endpoint.audio.spans import find_spans, find_sure_spans
 from endpoint.audio.window import cut, pack
 from endpoint.errors import EndpointError, EngineFailed, NotReady
 from endpoint.fanout import Progress, decode_each, ignore
+from endpoint.memfile import MemoryFile
 from endpoint.multilingual import pack_by_language
 from endpoint.repair import settle_language
 from endpoint.tasks import together
@@ -103,7 +104,7 @@ class Pipeline:
 
     async def transcribe(
         self,
-        data: bytes | bytearray,
+        data: bytes | MemoryFile,
         options: Options,
         progress: Progress = ignore,
         heard: Heard | None = None,
@@ -150,7 +151,7 @@ class Pipeline:
         return done
 
     async def _whole(
-        self, data: bytes | bytearray, options: Options, progress: Progress, assembler: Assembler
+        self, data: bytes | MemoryFile, options: Options, progress: Progress, assembler: Assembler
     ) -> _Work:
         audio = await self._decoder.decode(data, options.vad is not None)
         decoded = time.perf_counter()
@@ -162,7 +163,7 @@ class Pipeline:
         return _Work(audio, speech, windows, hypotheses, decoded)
 
     async def _aloud(
-        self, data: bytes | bytearray, options: Options, progress: Progress, assembler: Assembler, heard: Heard
+        self, data: bytes | MemoryFile, options: Options, progress: Progress, assembler: Assembler, heard: Heard
     ) -> _Work:
         """The same, each window settled and told as soon as those before it are.
 
@@ -207,7 +208,7 @@ class Pipeline:
             windows = await pack_by_language(self._engine, audio, speech, self._longest, options)
         return speech, windows
 
-    async def detect(self, data: bytes | bytearray, options: Options) -> tuple[Mapping[str, float], int]:
+    async def detect(self, data: bytes | MemoryFile, options: Options) -> tuple[Mapping[str, float], int]:
         """(probability of each language, length in ms) of a file, heard in up to DETECT_WINDOWS of its windows."""
         await self.check()
         audio = await self._decoder.decode(data, options.vad is not None)

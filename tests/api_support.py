@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from endpoint.api.app import create_app
 from endpoint.config import Settings
 from endpoint.errors import EndpointError, InvalidAudio
+from endpoint.memfile import MemoryFile
 from endpoint.models import Models, Names
 from endpoint.types import EngineInfo, Options, Segment, Task, Transcript, Usage, Word
 
@@ -52,6 +53,10 @@ TRANSCRIPT = Transcript(
 WORDS = (Word(" Hello", 0, 500), Word(" wörld", 500, 1_000))
 
 
+def content(data: bytes | MemoryFile) -> bytes:
+    return data.read() if isinstance(data, MemoryFile) else data
+
+
 class StandIn:
     """Satisfies the interface of endpoint.pipeline.Pipeline."""
 
@@ -81,8 +86,8 @@ class StandIn:
 
     async def transcribe(self, data, options, progress=None, heard=None) -> Transcript:
         """Tells the segments one by one, `pace` seconds apart, before the delay; bytes of REFUSED are no audio."""
-        self.calls.append((bytes(data), options))
-        if bytes(data) == REFUSED:
+        self.calls.append((content(data), options))
+        if content(data) == REFUSED:
             raise InvalidAudio("no audio")
         self.running += 1
         try:
@@ -101,8 +106,8 @@ class StandIn:
             raise self.failure
         return replace(self.transcript, task=options.task)
 
-    async def detect(self, data: bytes | bytearray, options: Options) -> tuple[dict[str, float], int]:
-        self.calls.append((bytes(data), options))
+    async def detect(self, data: bytes | MemoryFile, options: Options) -> tuple[dict[str, float], int]:
+        self.calls.append((content(data), options))
         return {"en": 0.9, "de": 0.1}, self.transcript.duration_ms
 
 

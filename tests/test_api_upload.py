@@ -7,7 +7,7 @@ import pytest
 
 from endpoint.api import upload
 from endpoint.api.errors import ClientGone
-from endpoint.api.upload import File, read_form
+from endpoint.api.upload import read_form
 from endpoint.errors import DeadlineExceeded, EndpointError, InvalidRequest, TooLarge
 from tests.api_support import AUDIO, StandIn, assert_error, client_of
 
@@ -41,17 +41,21 @@ async def read(*chunks, kind=f"multipart/form-data; boundary={B}", limit=MAX, he
     return await read_form(receiver(chunks, **options), {"content-type": kind, **dict(headers)}, limit)
 
 
+def contents(form):
+    return [(file.name, file.data.read()) for file in form.files]
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 10_000])
 async def test_any_chunking_gives_the_same_form(size):
     form = await read(*(FORM[i : i + size] for i in range(0, len(FORM), size)))
     assert form.fields == (("prompt", "né"), ("x", ""))
-    assert form.files == (File("ü.wav", bytearray(b"\0\r\n--\xff" * 100)),)
+    assert contents(form) == [("ü.wav", b"\0\r\n--\xff" * 100)]
     assert not form.several
 
 
 async def test_a_file_without_a_name_or_under_another_name():
     form = await read(part('name="file"', b"x", b"Content-Type: audio/wav\r\n") + END)
-    assert form.files == (File("", bytearray(b"x")),)
+    assert contents(form) == [("", b"x")]
     form = await read(part('name="audio"; filename="a"', b"x" * 100_000) + END, limit=200_000)
     assert (form.files, form.fields) == ((), ())
 
@@ -134,7 +138,7 @@ def named(name, content):
 )
 async def test_several_files_in_the_order_sent(names):
     form = await read(b"".join(named(name, f"{k}") for k, name in enumerate(names)) + END)
-    assert [(file.name, file.data) for file in form.files] == [(f"{k}.wav", f"{k}".encode()) for k in range(len(names))]
+    assert contents(form) == [(f"{k}.wav", f"{k}".encode()) for k in range(len(names))]
     assert form.several
 
 

@@ -31,7 +31,7 @@ async def parsed(body: bytes, content_type: str) -> tuple[dict[str, str], bytes]
         return {"type": "http.request", "body": body, "more_body": False}
 
     found = await read_form(receive, {"content-type": content_type}, 10_000_000)  # type: ignore[arg-type]
-    return dict(found.fields), bytes(found.files[0].data)
+    return dict(found.fields), found.files[0].data.read()
 
 
 async def test_a_form_holds_the_file_and_the_fields() -> None:

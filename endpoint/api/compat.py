@@ -21,6 +21,7 @@ from endpoint.api.receive import received, received_body
 from endpoint.errors import InvalidRequest
 from endpoint.huggingface import Parameters, read_inputs, reply
 from endpoint.languages import NAMES
+from endpoint.memfile import MemoryFile
 from endpoint.types import Transcript, Word
 
 _Model = Annotated[str, Path(description="A name of /v1/models, an alias, or a name of OpenAI's.")]
@@ -93,14 +94,14 @@ def compat_routes(door: Door) -> APIRouter:
     return router
 
 
-def _inputs(content_type: str, data: bytearray) -> tuple[bytes | bytearray, Parameters]:
+def _inputs(content_type: str, data: MemoryFile) -> tuple[bytes | MemoryFile, Parameters]:
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         raise InvalidRequest("Post forms to /v1/audio/transcriptions; here the body is the recording itself.")
     if kind != "application/json":
         return data, Parameters()
     try:
-        given = json.loads(data)
+        given = json.loads(data.read())
     except ValueError as error:
         raise InvalidRequest(f"The body is not JSON: {error}") from error
     parameters = given.get("parameters") if isinstance(given, dict) else None

@@ -14,6 +14,7 @@ from endpoint.api.forms import AudioForm, parse_fields
 from endpoint.api.limits import deadline, while_connected
 from endpoint.api.upload import File, Form, read_body, read_form
 from endpoint.errors import InvalidRequest
+from endpoint.memfile import MemoryFile
 from endpoint.outgoing import fetch
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Received(Generic[F]):
     pipeline: Pipeline
 
     @property
-    def file(self) -> bytearray:
+    def file(self) -> MemoryFile:
         """The one file. Raises InvalidRequest if there are several."""
         if self.several:
             raise InvalidRequest("file: this route takes one file", param="file")
@@ -69,7 +70,7 @@ async def _files_or_url(door: Door, request: Request, upload: Form, url: str) ->
 
 
 @asynccontextmanager
-async def received_body(door: Door, request: Request) -> AsyncIterator[bytearray]:
+async def received_body(door: Door, request: Request) -> AsyncIterator[MemoryFile]:
     """The whole body of a request that holds a place and has a deadline."""
     await door.check_any()
     with door.admission.place():

@@ -1,4 +1,4 @@
-"""A body read in a stream into memory, within limits; nothing touches a disk.
+"""A body read in a stream into memory files, within limits; nothing touches a disk.
 
 Starlette's own form parser spools files to a temporary folder and reads bodies of any length, so python-multipart
 is driven here directly. Format: RFC 7578.
@@ -17,6 +17,7 @@ from starlette.types import Receive
 
 from endpoint.api.errors import ClientGone
 from endpoint.errors import DeadlineExceeded, InvalidRequest, TooLarge
+from endpoint.memfile import MemoryFile
 
 _FILES = ("file", "files[]", "file[]", "files")  # the last three mean a list
 MAX_PARTS = 64
@@ -35,7 +36,7 @@ class File:
     """A file and the name it was sent under, as the client gave it."""
 
     name: str
-    data: bytearray
+    data: MemoryFile
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,10 @@ async def read_form(receive: Receive, headers: Mapping[str, str], max_file_bytes
     return Form(tuple(parts.fields), tuple(parts.files), parts.listed or len(parts.files) > 1)
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int) -> bytearray:
+async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int) -> MemoryFile:
     """Read a body that is the file itself. Raises as `read_form`."""
-    body = bytearray()
-    await _feed(body.extend, receive, headers, max_bytes)
+    body = MemoryFile()
+    await _feed(body.write, receive, headers, max_bytes)
     if len(body) > max_bytes:
         raise _too_large(max_bytes)
     return body
@@ -131,7 +132,7 @@ class _Parts:
         self._name = ""
         self._is_file = self._wanted = False
         self._file_bytes = 0  # of all files
-        self._content = bytearray()  # of the part being read
+        self._content = bytearray()  # of the field being read
 
     def begin(self) -> None:
         self._count += 1
@@ -162,20 +163,22 @@ class _Parts:
             if not self._is_file and b"content-type" not in self._headers:
                 raise InvalidRequest("`file` is text, not a file; with curl, write -F file=@name.wav.", param="file")
             name = options.get(b"filename", b"").decode(errors="replace")
-            self.files.append(File(name, self._content))
+            self.files.append(File(name, MemoryFile()))
             self.listed |= self._name != "file"
 
     def data(self, data: bytes, start: int, end: int) -> None:
-        size = len(self._content) + end - start
+        piece = memoryview(data)[start:end]
         if self._wanted:
-            self._file_bytes += end - start
+            self._file_bytes += len(piece)
             if self._file_bytes > self._max_file_bytes:
                 raise _too_large(self._max_file_bytes)
+            self.files[-1].data.write(piece)
         elif self._is_file:
             return  # a file nobody asked for
-        elif size > MAX_FIELD_BYTES:
+        elif len(self._content) + len(piece) > MAX_FIELD_BYTES:
             raise InvalidRequest(f"`{self._name[:64]}` is longer than {MAX_FIELD_BYTES} bytes.", param=self._name[:64])
-        self._content += memoryview(data)[start:end]
+        else:
+            self._content += piece
 
     def end(self) -> None:
         if not self._wanted and not self._is_file:

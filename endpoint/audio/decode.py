@@ -2,7 +2,7 @@
 
 Media parsers are where hostile files do harm. Each file is decoded by a warm process that holds no secrets and
 serves one file at a time: a crash, a limit or a timeout costs that file only. Bytes go in and samples come out by
-memory files (memfd): no names to leak, nothing of /dev/shm's size, freed by the kernel whoever dies first.
+memory files: no names to leak, nothing of /dev/shm's size, freed by the kernel whoever dies first.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import numpy as np
 from endpoint.audio.worker import BYTES_PER_SAMPLE, DECODE, DECODE_AND_HEAR, TELL_BEGINNING, Limits
 from endpoint.config import Settings
 from endpoint.errors import ConfigError, DeadlineExceeded, InvalidAudio, Overloaded, RequestError, TooLarge, Unavailable
+from endpoint.memfile import MemoryFile
 from endpoint.types import SPEECH_FRAME, Audio
 
 COMMAND = [sys.executable, "-P", "-m", "endpoint.audio.worker"]
@@ -73,7 +74,7 @@ class Child:
             self._receive(START_SECONDS)
             self._ready = True
 
-    def decode(self, data: bytes | bytearray, vad: bool = False, begun: Begun | None = None) -> Audio:
+    def decode(self, data: MemoryFile, vad: bool = False, begun: Begun | None = None) -> Audio:
         """As Decoder.decode; `begun` is called in this thread. Raises InvalidAudio, TooLarge, DeadlineExceeded,
         Unavailable.
         """
@@ -101,16 +102,12 @@ class Child:
             if self._stopped:
                 self._renew()
 
-    def _exchange(self, data: bytes | bytearray, vad: bool, begun: Begun | None) -> Audio:
+    def _exchange(self, data: MemoryFile, vad: bool, begun: Begun | None) -> Audio:
         deadline = time.monotonic() + self._timeout
-        source = os.memfd_create("upload")
         target = os.memfd_create("samples", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(source, rest) :]
             task = TELL_BEGINNING if vad and begun else DECODE_AND_HEAR if vad else DECODE
-            socket.send_fds(self._socket, [task], [source, target])
+            socket.send_fds(self._socket, [task], [data.fileno(), target])
             answer = json.loads(self._receive(max(0.001, deadline - time.monotonic())))
             if begun and "beginning" in answer:
                 begun(_beginning(target, answer["of"], answer["beginning"]))
@@ -123,8 +120,8 @@ class Child:
         except (ValueError, KeyError) as error:
             raise _Crash(f"wrong answer: {error!r}") from error
         finally:
-            os.close(source)
             os.close(target)
+            data.close()
 
     def _receive(self, timeout: float) -> bytes:
         self._socket.settimeout(timeout)
@@ -180,6 +177,10 @@ def _mapped(file: int, count: int, frames: int | None) -> Audio:
     return Audio(np.frombuffer(pages, np.int16, count), speech)
 
 
+def _decode(child: Child, data: bytes | MemoryFile, vad: bool, begun: Begun | None) -> Audio:
+    return child.decode(data if isinstance(data, MemoryFile) else MemoryFile(data), vad, begun)
+
+
 class Decoder:
     """A pool of decoding processes. `start` before, `close` after; one event loop."""
 
@@ -191,7 +192,7 @@ class Decoder:
         self._idle: asyncio.Queue[Child] = asyncio.Queue()
         self._jobs: set[asyncio.Future[Audio]] = set()
         self._closing = False
-        # A thread for each process: it copies the upload and waits, and the event loop does neither.
+        # A thread for each process: it waits for it.
         self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="decode")
 
     async def start(self) -> None:
@@ -209,9 +210,10 @@ class Decoder:
         for child in self._children:
             self._idle.put_nowait(child)
 
-    async def decode(self, data: bytes | bytearray, vad: bool = False, begun: Begun | None = None) -> Audio:
+    async def decode(self, data: bytes | MemoryFile, vad: bool = False, begun: Begun | None = None) -> Audio:
         """Decode the first audio stream of a file of any container: int16 [n], mono, 16 kHz, n >= 1, read-only.
 
+        data: a memory file is used up: its pages are freed on the way, and it is closed.
         vad: also judge where speech is, within the same time and memory.
         begun: with `vad`, given the first minute of a recording of more than two before the rest of it was judged.
         Cancelling it kills the process that decodes. Raises InvalidAudio (codes empty_file, invalid_audio,
@@ -223,7 +225,7 @@ class Decoder:
         child = await self._take()
         loop = asyncio.get_running_loop()
         told = (lambda audio: loop.call_soon_threadsafe(begun, audio)) if begun else None
-        job = loop.run_in_executor(self._threads, child.decode, data, vad, told)
+        job = loop.run_in_executor(self._threads, _decode, child, data, vad, told)
         self._jobs.add(job)
         job.add_done_callback(lambda _: self._give(job, child))
         try:

@@ -1,16 +1,15 @@
 """What runs in a decoding process: bytes of any container to 16 kHz mono samples and where speech is, under limits.
 
 Started as `python -m endpoint.audio.worker <descriptor> <limits>` by endpoint/audio/decode.py. The descriptor is a
-SOCK_SEQPACKET socket. A request is DECODE or DECODE_AND_HEAR with two memory files, the upload and an empty one that
-takes the samples and, behind them, the probabilities of speech; the answer is JSON: {"samples": n, "frames": m}, or the
-error {"type", "code", "message"}. The parent's end closed means: exit.
+SOCK_SEQPACKET socket. A request is DECODE or DECODE_AND_HEAR with two memory files: the upload, which is used up, and
+an empty one that takes the samples and, behind them, the probabilities of speech; the answer is JSON: {"samples": n,
+"frames": m}, or the error {"type", "code", "message"}. The parent's end closed means: exit.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import mmap
 import os
 import resource
 import socket
@@ -19,7 +18,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
-from io import FileIO
 from typing import Any
 
 import av
@@ -33,6 +31,7 @@ from av.stream import Discard
 
 from endpoint.audio import vad
 from endpoint.audio.pcm import Block, converted
+from endpoint.audio.source import Source
 from endpoint.audio.wav import read_wave
 from endpoint.errors import InvalidAudio, RequestError, TooLarge
 from endpoint.types import SAMPLE_RATE, SPEECH_FRAME, Samples
@@ -68,6 +67,9 @@ _CONTAINER_OPTIONS = {
     "protocol_whitelist": "none",  # bytes come from memory; a file that points elsewhere points at nothing
     "max_streams": str(MAX_STREAMS),
 }
+# Of those, what FFmpeg reads from the front to the end once it has opened it.
+FORWARD = frozenset({"aac", "ac3", "aiff", "amr", "au", "eac3", "flac", "mp3", "mpegts", "ogg", "w64", "wav"})
+WAVE_FRAMES = 1 << 18  # converted at once
 # FFmpeg's sample types -> numpy's
 _DTYPES: dict[str, npt.DTypeLike] = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 # What damaged files raise: FFmpeg's own errors, those of seeking in the upload to where their numbers point, and
@@ -92,24 +94,30 @@ class Limits:
         return json.dumps(asdict(self))
 
 
-def decode(data: FileIO, target: int, limits: Limits) -> int:
+def decode(data: Source, target: int, limits: Limits) -> int:
     """Decode the first audio stream of `data` into the file `target`: int16, mono, 16 kHz. Returns the samples written.
 
     What cannot be decoded is skipped, as a player skips it; a file cut short gives what is there.
     Raises InvalidAudio, TooLarge; MemoryError at the limit of the process.
     """
-    wave = read_wave(memoryview(mmap.mmap(data.fileno(), 0, prot=mmap.PROT_READ)))
+    wave = read_wave(memoryview(data.pages))
     if wave is None:
         written = _decode_any(data, target, limits)
     else:
         _check_form(wave.rate, wave.sound.shape[1], limits)
-        written = _write(converted([wave]), target, limits)
+        written = _write(converted(_parts(wave, data)), target, limits)
     if not written:
         raise InvalidAudio("The recording holds no sound: its length is zero. Record it again.", code="no_audio")
     return written
 
 
-def _decode_any(data: FileIO, target: int, limits: Limits) -> int:
+def _parts(wave: Block, data: Source) -> Iterator[Block]:
+    for begin in range(0, len(wave.sound), WAVE_FRAMES):
+        yield Block(wave.rate, wave.sound[begin : begin + WAVE_FRAMES])
+        data.forget(begin * wave.sound.strides[0])  # a header before the samples makes it a little less
+
+
+def _decode_any(data: Source, target: int, limits: Limits) -> int:
     """As decode, of any container; no sound at all is 0."""
     try:
         # Tags come in any encoding; "replace", or one in Latin-1 would fail the file.
@@ -120,6 +128,7 @@ def _decode_any(data: FileIO, target: int, limits: Limits) -> int:
             "The file is not audio in a known format, or its header is damaged. Send wav, flac, mp3, ogg, m4a, mp4, "
             "webm, amr, aiff, wma, caf, avi, mpegts, or convert it: ffmpeg -i INPUT -ac 1 -ar 16000 output.wav"
         ) from error
+    data.forgetful = container.format.name in FORWARD
     with container:
         frames = _frames(container, _audio_stream(container))
         return _write(converted(_blocks(frames, limits)), target, limits)
@@ -277,8 +286,7 @@ def serve(connection: socket.socket, limits: Limits) -> None:
         source, target = descriptors
         _limit_resources(os.fstat(source).st_size, limits)
         try:
-            with FileIO(source) as data:
-                data.seek(0)
+            with Source(source) as data:
                 count = decode(data, target, limits)
                 tell = partial(_tell, connection, count) if message == TELL_BEGINNING else None
                 frames = hear(target, count, tell) if message != DECODE else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 from types import FrameType
 
@@ -56,6 +57,7 @@ def serve(settings: Settings) -> int:
             "the demo model is served: it proves the whole path and understands a small vocabulary; "
             "real speech needs MODEL_ID=openai/whisper-large-v3-turbo, or a folder"
         )
+    _allow_files()
     app = build_app(settings)
     config = uvicorn.Config(
         app,
@@ -69,3 +71,9 @@ def serve(settings: Settings) -> int:
     server = Server(config)
     server.run()
     return 1 if app.state.door.failed.is_set() else 0
+
+
+def _allow_files() -> None:
+    """As many open files as the machine lets us have: a request takes a socket, and a memory file for each upload."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
