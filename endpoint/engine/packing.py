@@ -159,12 +159,17 @@ class PackingEngine:
             return
         task = asyncio.get_running_loop().create_task(self._serve(clips))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+        def done(_: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if task.cancelled():
+                self._fail(clips, EngineFailed("the engine was closed"))
 
         def gone(_: asyncio.Future[Hypothesis]) -> None:
             if all(clip.done.cancelled() for clip in clips):
                 task.cancel()
 
+        task.add_done_callback(done)
         for clip in clips:
             clip.done.add_done_callback(gone)
 
@@ -174,9 +179,6 @@ class PackingEngine:
                 found: list[Hypothesis | None] = [await self._decode(clips[0].window, clips[0].options)]
             else:
                 found = await self._together(clips)
-        except asyncio.CancelledError:
-            self._fail(clips, EngineFailed("the engine was closed"))
-            raise
         except Exception as error:
             self._fail(clips, error)
             return
