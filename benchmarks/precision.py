@@ -2,9 +2,10 @@
 
 One engine after the other, each in a process of its own, on the same windows of 25 to 30 s whose words are known, in
 four languages, none of them named: float32, bfloat16, and bfloat16 with the key-value cache, the weights, and both in
-fp8. Printed for each: word errors; windows whose tokens are float32's; of those, how far log-probabilities and word
-times are off on average; windows a second; bytes of the cache for a full window, and how many such windows the memory
-given to it holds. What cannot run here is a line that says why. Further settings come from the environment.
+fp8. Printed for each: word errors; windows whose text, and whose tokens, timestamps too, are float32's; of the latter,
+how far log-probabilities and word times are off on average; windows a second; what a full window takes of the cache,
+and how many such windows the memory given to it holds. What cannot run here is a line that says why. Further settings
+come from the environment.
 
 Exit status 1 if a word error rate is more than 0.1 points above bfloat16's.
 """
@@ -36,7 +37,7 @@ from endpoint.types import Hypothesis, Options, Task, Window
 
 MOST = 0.1  # points of word error rate above bfloat16's
 AT_ONCE = 16
-POSITIONS = 1500 + 448  # of a full window: the encoder's frames, and text
+POSITIONS = (1500, 448)  # of a full window in the cache: the encoder's frames, and tokens
 SECONDS = 1800  # that one engine may take
 CAUSE = re.compile(r"\b\w*(?:Error|Exception|Failed): (.+)")
 
@@ -83,7 +84,8 @@ async def run(given: dict[str, Any], count: int) -> dict[str, Any]:
         timed = [await engine.align(hypothesis, Task.TRANSCRIBE) for hypothesis in heard]
         assert engine._engine is not None
         cache = engine._engine.vllm_config.cache_config
-        size, room = cache_bytes(engine._folder, engine._engine.vllm_config), cache.kv_cache_size_tokens
+        size = cache_bytes(engine._folder, engine._engine.vllm_config)
+        room = (cache.num_gpu_blocks or 0) // sum(-(-part // cache.block_size) for part in POSITIONS)
     finally:
         await engine.close()
     answers = [
@@ -105,7 +107,7 @@ def cache_bytes(folder: Path, config: Any) -> int:
 
     shape = json.loads((folder / "config.json").read_text())
     kind: torch.dtype = kv_cache_dtype_str_to_dtype(config.cache_config.cache_dtype, config.model_config)
-    return POSITIONS * 2 * int(shape["decoder_layers"]) * int(shape["d_model"]) * kind.itemsize
+    return sum(POSITIONS) * 2 * int(shape["decoder_layers"]) * int(shape["d_model"]) * kind.itemsize
 
 
 # ---- all of them ------------------------------------------------------------------------------------
@@ -150,16 +152,18 @@ def word_error_rate(answers: Sequence[Answer], recordings: Sequence[Recording]) 
 def show(found: dict[str, dict[str, Any] | str], recordings: Sequence[Recording], console: Console) -> bool:
     """Print the table; whether every word error rate is near bfloat16's."""
     table = Table(title=f"{len(recordings)} windows, differences are to float32")
-    for column in ("", "WER %", "same tokens %", "log-prob. off", "words off, ms", "windows/s", "KV a window, KiB",
-                   "tokens in the cache"):  # fmt: skip
+    for column in ("", "WER %", "same text %", "same tokens %", "log-prob. off", "words off, ms", "windows/s",
+                   "KV a window, KiB", "windows in the cache"):  # fmt: skip
         table.add_column(column)
     ran = {name: what for name, what in found.items() if not isinstance(what, str)}
     rates = {name: word_error_rate(what["answers"], recordings) for name, what in ran.items()}
     for name, what in ran.items():
-        row = [f"{rates[name]:.2f}", "", "", ""]
+        row = [f"{rates[name]:.2f}", "", "", "", ""]
         if "float32" in ran:
-            same, odds, times = compared(what["answers"], ran["float32"]["answers"])
-            row[1:] = f"{100 * same:.1f}", f"{odds:.4f}", f"{times:.2f}"
+            truth = ran["float32"]["answers"]
+            text = statistics.fmean(a["text"] == b["text"] for a, b in zip(what["answers"], truth, strict=True))
+            same, odds, times = compared(what["answers"], truth)
+            row[1:] = f"{100 * text:.1f}", f"{100 * same:.1f}", f"{odds:.4f}", f"{times:.2f}"
         table.add_row(name, *row, f"{what['rate']:.1f}", f"{what['bytes'] / 1024:.0f}", f"{what['room']:,}")
     console.print(table)
     for name, why in found.items():

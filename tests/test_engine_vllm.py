@@ -93,7 +93,7 @@ def test_the_device_decides_cache_and_compilation(
 
 
 @pytest.mark.parametrize(
-    ("given", "made"), [("", None), ("fp8", "fp8_per_tensor"), ("fp8_per_channel", "fp8_per_channel"), ("gptq", "gptq")]
+    ("given", "made"), [("", None), ("fp8", "fp8_per_channel"), ("fp8_per_tensor", "fp8_per_tensor"), ("gptq", "gptq")]
 )
 def test_weights_of_8_bits_by_their_short_name(given: str, made: str | None) -> None:
     assert arguments(quantization=given).quantization == made

@@ -209,7 +209,7 @@ def _quantization(name: str) -> str | None:
         known = ", ".join(sorted(QUANTIZATION_METHODS))
         raise ConfigError(f"QUANTIZATION: vLLM has no {name}; leave it out for none, or say one of {known}")
     # vLLM's own `fp8` is a checkpoint that holds such weights; it needs no telling, config.json says so.
-    return "fp8_per_tensor" if name == "fp8" else name or None
+    return "fp8_per_channel" if name == "fp8" else name or None
 
 
 def _rules_class() -> str:
