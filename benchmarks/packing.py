@@ -67,7 +67,7 @@ async def turn(
 
 async def measure(args: argparse.Namespace, recordings: Sequence[Recording]) -> dict[int, dict[str, Turns]]:
     """What each way did, by its name, at each number of requests at once."""
-    settings = load_settings(log_level="error")
+    settings = load_settings(log_level="error", pack_short_clips=False)
     files = [encode(recording.samples, "wav") for recording in recordings]
     engine, decoder = build_engine(settings), Decoder(settings)
     pipeline = Pipeline(engine, decoder, settings.window_seconds)

@@ -125,7 +125,7 @@ def run_apart(given: dict[str, Any], count: int, log: Path) -> dict[str, Any] | 
         return found
     causes = CAUSE.findall(done.stdout + log.read_text(errors="replace"))
     own = [cause for cause in causes if "Engine core initialization failed" not in cause]
-    return (own or causes or [f"exit status {done.returncode}"])[0][:300]
+    return str((own or causes or [f"exit status {done.returncode}"])[0])[:300]
 
 
 def compared(answers: Sequence[Answer], truth: Sequence[Answer]) -> tuple[float, float, float]:
