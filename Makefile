@@ -11,7 +11,7 @@ INSTALL := deploy/install.sh $(BUILD)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test check format install install-dev conformance demo-model demo-model-eval quality compare
-.PHONY: feed profile load lock clean
+.PHONY: feed precision profile load lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ compare: install-dev ## speed beside vLLM's own server, its bare engine, faster-
 
 feed: install-dev ## what everything but the model costs: decoding, voice activity, /health, memory (a quarter of an hour)
 	$(BIN)/python -m benchmarks.feed
+
+precision: install-dev ## what fp8 weights and cache cost in accuracy, on this machine's device; PRECISION_ARGS=--model=NAME
+	$(BIN)/python -m benchmarks.precision $(PRECISION_ARGS)
 
 profile: install-dev ## where a request's processor time goes, stage by stage, with the fake engine and the model
 	$(BIN)/python -m benchmarks.profile --engine fake

@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
 def build_engine(settings: Settings) -> Engine:
     """The engine of the one model the settings name. Raises ConfigError with what to install when it is missing."""
+    engine = _model_engine(settings)
+    if settings.pack_short_clips:
+        from endpoint.engine.packing import PackingEngine
+
+        return PackingEngine(engine, settings.window_seconds)
+    return engine
+
+
+def _model_engine(settings: Settings) -> Engine:
     if settings.engine == "fake":
         from endpoint.engine.fake import FakeEngine
 

@@ -92,6 +92,18 @@ def test_the_device_decides_cache_and_compilation(
     assert (made.kv_cache_dtype, made.enforce_eager) == (cache, eager)
 
 
+@pytest.mark.parametrize(
+    ("given", "made"), [("", None), ("fp8", "fp8_per_channel"), ("fp8_per_tensor", "fp8_per_tensor"), ("gptq", "gptq")]
+)
+def test_weights_of_8_bits_by_their_short_name(given: str, made: str | None) -> None:
+    assert arguments(quantization=given).quantization == made
+
+
+def test_unknown_quantizations_are_refused_with_the_list() -> None:
+    with pytest.raises(ConfigError, match=r"QUANTIZATION: vLLM has no int9; .*\bfp8\b.*\bgptq\b"):
+        arguments(quantization="int9")
+
+
 @pytest.mark.parametrize(("asked", "module"), [(None, "processor"), ("0", "processor"), ("1", "processor_v2")])
 def test_each_model_runner_has_its_rules(asked: str | None, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VLLM_USE_V2_MODEL_RUNNER", raising=False)

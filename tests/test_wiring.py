@@ -11,6 +11,7 @@ import pytest
 from endpoint import __version__
 from endpoint.config import Settings
 from endpoint.engine.fake import FakeEngine
+from endpoint.engine.packing import PackingEngine
 from endpoint.errors import ConfigError
 from endpoint.pipeline import Pipeline
 from endpoint.types import EngineInfo, Options
@@ -26,6 +27,13 @@ def test_the_fake_engine_carries_the_served_name() -> None:
     assert (engine.info.model, engine.info.engine, engine.info.version) == ("mine", "fake", __version__)
     assert engine.info.created > 1_700_000_000
     assert build_engine(Settings(engine="fake")).info.model == "fake"
+
+
+def test_short_clips_are_packed_where_that_is_asked_for() -> None:
+    assert not Settings().pack_short_clips
+    engine = build_engine(Settings(engine="fake", pack_short_clips=True, max_window_seconds=20))
+    assert isinstance(engine, PackingEngine)
+    assert engine.info.model == "fake"
 
 
 async def test_the_pipeline_it_builds_transcribes() -> None:

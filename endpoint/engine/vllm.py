@@ -174,6 +174,7 @@ def engine_args(settings: Settings, folder: str, tokens: WhisperTokens) -> Async
         "max_num_seqs": settings.max_num_seqs,
         "max_num_batched_tokens": settings.max_num_batched_tokens,
         "kv_cache_dtype": ("fp8" if fp8 else "auto") if settings.kv_cache_dtype == "auto" else settings.kv_cache_dtype,
+        "quantization": _quantization(settings.quantization),
         "gpu_memory_utilization": settings.gpu_memory_utilization,
         "enforce_eager": settings.enforce_eager if settings.enforce_eager is not None else not gpu,
         "limit_mm_per_prompt": {"audio": 1},
@@ -198,6 +199,17 @@ def engine_args(settings: Settings, folder: str, tokens: WhisperTokens) -> Async
     if unknown:
         raise ConfigError(f"ENGINE_ARGS: vLLM has no argument {', '.join(unknown)}")
     return AsyncEngineArgs(**{**given, **settings.engine_args})
+
+
+def _quantization(name: str) -> str | None:
+    """vLLM's name for the setting. Raises ConfigError for an unknown one."""
+    from vllm.model_executor.layers.quantization import QUANTIZATION_METHODS
+
+    if name and name not in QUANTIZATION_METHODS:
+        known = ", ".join(sorted(QUANTIZATION_METHODS))
+        raise ConfigError(f"QUANTIZATION: vLLM has no {name}; leave it out for none, or say one of {known}")
+    # vLLM's own `fp8` is a checkpoint that holds such weights; it needs no telling, config.json says so.
+    return "fp8_per_channel" if name == "fp8" else name or None
 
 
 def _rules_class() -> str:
