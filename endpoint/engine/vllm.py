@@ -12,7 +12,8 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from endpoint.config import Settings
 from endpoint.engine.align import KEEP
 from endpoint.engine.aligner import BATCH, Aligner, warm_up
 from endpoint.engine.checkpoint import alignment_heads, find_checkpoint
+from endpoint.engine.place import Link, cpu_threads
 from endpoint.engine.prompt import Answer, build_prompt, check_options, max_new_tokens, read_answer
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.errors import ConfigError, EngineFailed, NotReady
@@ -46,21 +48,21 @@ _FP8_CAPABILITY = (8, 9)  # Ada and newer have fp8 arithmetic
 
 
 class VllmEngine:
-    def __init__(self, settings: Settings) -> None:
-        _prepare_environment(settings)
-        import vllm  # slow, and must see the environment prepared
+    """Starts an engine of its own, or, with `link`, connects to one that others use too."""
 
-        self._settings = settings
-        token = settings.hf_token.get_secret_value() if settings.hf_token else None
-        self._folder = find_checkpoint(settings.model_path, token)
-        self.tokens = WhisperTokens.load(self._folder)
-        self._args = engine_args(settings, str(self._folder), self.tokens)
-        if _device_name() == "cpu":
-            _prepare_cpu()
+    def __init__(self, settings: Settings, link: Link | None = None) -> None:
+        self._settings, self._link = settings, link
+        loaded = load_args(settings)
+        import vllm
+
+        self.tokens, self._args = loaded.tokens, loaded.args
+        if _device_name() == "cpu" and link is None:
+            os.environ.update(cpu_threads())
         self._engine: AsyncLLM | None = None
+        self._gone = asyncio.Event()  # set when the engine's process has ended, where that is not vLLM's to see
         self._input = _input_of(settings)
         self._numbers = itertools.count()
-        self._aligner = Aligner(self.tokens, alignment_heads(self._folder), self._attend)
+        self._aligner = Aligner(self.tokens, alignment_heads(loaded.folder), self._attend)
         self._info = EngineInfo(
             model=settings.model_name,
             engine="vllm",
@@ -77,15 +79,16 @@ class VllmEngine:
         return self._info
 
     async def start(self) -> None:
-        from vllm.v1.engine.async_llm import AsyncLLM
-
         began = time.monotonic()
         try:
             # Seconds to minutes of blocking work: weights, compilation, graphs.
-            engine: AsyncLLM = await asyncio.to_thread(AsyncLLM.from_engine_args, self._args)
+            engine = await asyncio.to_thread(_connect, self._args, self._link)
             self._engine = engine
+            if self._link is not None:
+                asyncio.get_running_loop().add_reader(self._link.alive.fileno(), self._end)
             # All that are being decoded and all that wait for their words; 4 MB each with large-v3.
-            await engine.collective_rpc("whisper_keep", args=(self._settings.max_num_seqs + 2 * BATCH,))
+            clients = 1 if self._link is None else self._link.clients
+            await engine.collective_rpc("whisper_keep", args=(self._settings.max_num_seqs + 2 * BATCH * clients,))
             await self.decode(Window(0, np.zeros(SAMPLE_RATE, np.int16)), Options())
             await asyncio.to_thread(warm_up)
         except EngineFailed:
@@ -97,11 +100,21 @@ class VllmEngine:
     async def check(self) -> None:
         if self._engine is None:
             raise NotReady("the model is still loading")
-        if self._engine.errored:
+        if self._gone.is_set() or self._engine.errored:
             raise EngineFailed("the engine stopped; the server must be restarted")
+
+    def _end(self) -> None:
+        """The engine's process has ended: what waits for it is told."""
+        assert self._link is not None
+        assert self._engine is not None
+        asyncio.get_running_loop().remove_reader(self._link.alive.fileno())
+        self._gone.set()
+        self._engine.engine_core.shutdown()
 
     async def close(self) -> None:
         if self._engine is not None:
+            if self._link is not None:
+                asyncio.get_running_loop().remove_reader(self._link.alive.fileno())
             await asyncio.to_thread(self._engine.shutdown)
             self._engine = None
 
@@ -115,10 +128,18 @@ class VllmEngine:
     async def _attend(self, call: bytes) -> bytes:
         if self._engine is None:
             raise NotReady("the model is still loading")
+        asked = asyncio.ensure_future(self._engine.collective_rpc("whisper_attend", args=(call,)))
+        gone = asyncio.ensure_future(self._gone.wait())
         try:
-            answers: list[bytes] = await self._engine.collective_rpc("whisper_attend", args=(call,))
+            await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not asked.done():
+                raise EngineFailed("the engine stopped")
+            answers: list[bytes] = asked.result()
         except Exception as error:
             raise EngineFailed(f"the engine failed to time words: {error}") from error
+        finally:
+            asked.cancel()
+            gone.cancel()
         return answers[0]
 
     async def detect(self, window: Window, options: Options) -> Hypothesis:
@@ -130,7 +151,8 @@ class VllmEngine:
             raise NotReady("the model is still loading")
         check_options(self.tokens, options)
         params = sampling_params(self.tokens, options, max_tokens)
-        number = f"{KEEP if options.words else 'window-'}{next(self._numbers)}"
+        client = 0 if self._link is None else self._link.client  # each counts its own
+        number = f"{KEEP if options.words else 'window-'}{client}-{next(self._numbers)}"
         request = self._input(prompt, window.samples, number)
         try:
             async for output in self._engine.generate(request, params, number):
@@ -140,6 +162,38 @@ class VllmEngine:
         except Exception as error:
             raise EngineFailed(f"the engine failed on a window: {error}") from error
         raise EngineFailed("the engine ended a request without an answer")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    folder: Path
+    tokens: WhisperTokens
+    args: AsyncEngineArgs
+
+
+def load_args(settings: Settings) -> Loaded:
+    """The checkpoint, and vLLM's arguments for it. Raises ConfigError."""
+    _prepare_environment(settings)  # vllm, which the rest imports, is slow, and must see it prepared
+    token = settings.hf_token.get_secret_value() if settings.hf_token else None
+    folder = find_checkpoint(settings.model_path, token)
+    tokens = WhisperTokens.load(folder)
+    return Loaded(folder, tokens, engine_args(settings, str(folder), tokens))
+
+
+def _connect(args: AsyncEngineArgs, link: Link | None) -> AsyncLLM:
+    from vllm.usage.usage_lib import UsageContext
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    if link is None:
+        return AsyncLLM.from_engine_args(args)
+    sends, gets = link.addresses
+    return AsyncLLM.from_vllm_config(
+        args.create_engine_config(UsageContext.ENGINE_CONTEXT),
+        disable_log_stats=True,
+        client_addresses={"input_address": sends, "output_address": gets},
+        client_count=link.clients,
+        client_index=link.client,
+    )
 
 
 def _input_of(settings: Settings) -> Callable[[list[int], Samples, str], Any]:
@@ -273,17 +327,6 @@ def _device_name() -> str:
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-
-
-def _prepare_cpu() -> None:
-    """OpenMP reads its variables when the engine's process starts; what the operator set stays."""
-    cores = len(os.sched_getaffinity(0))
-    defaults = {
-        "OMP_NUM_THREADS": str(max(1, cores - 1)),  # of a decoding step; encoders have threads of their own
-        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait take the cores from those they wait for
-    }
-    for name, value in defaults.items():
-        os.environ.setdefault(name, value)
 
 
 def _prepare_environment(settings: Settings) -> None:
