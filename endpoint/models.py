@@ -93,10 +93,19 @@ def _these(names: Mapping[str, str] | list[str] | tuple[str, ...]) -> str:
 
 @dataclass(frozen=True)
 class Peers:
-    """The API processes that serve the models together. ready: of each, 1 once it can answer; shared by all."""
+    """The API processes that serve the models together, by what they share: numbers, one of each process.
+
+    ready: 1 once it can answer. taken: requests it works on. number: which of them this one is.
+    """
 
     ready: MutableSequence[int]
-    number: int
+    taken: MutableSequence[int]
+    number: int = 0
+
+    @classmethod
+    def none(cls) -> Peers:
+        """Of a process that serves alone."""
+        return cls([0], [0])
 
 
 class Models:
@@ -106,7 +115,7 @@ class Models:
         """pipelines: by the name that is served; these share one decoder."""
         self.names = names
         self._pipelines = dict(pipelines)
-        self._peers = peers
+        self.peers = peers or Peers.none()
 
     def find(self, name: str) -> Pipeline:
         """The model that `name` means. Raises ModelNotFound."""
@@ -116,8 +125,7 @@ class Models:
         """Load the models, one after the other: vLLM measures what memory is left. Raises EngineFailed."""
         for pipeline in self._pipelines.values():
             await pipeline.start()
-        if self._peers is not None:
-            self._peers.ready[self._peers.number] = 1
+        self.peers.ready[self.peers.number] = 1
 
     async def close(self) -> None:
         async with AsyncExitStack() as stack:  # closes the rest where one fails
@@ -131,7 +139,7 @@ class Models:
                 await pipeline.check()
             except EngineFailed as error:
                 raise EngineFailed(f"{name}: {error.message}") from error
-        if self._peers is not None and not all(self._peers.ready):  # the next request may be another's
+        if not all(self.peers.ready):  # the next request may be another's
             raise NotReady("another process is still loading")
 
     async def check_any(self) -> None:

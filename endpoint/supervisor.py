@@ -119,26 +119,26 @@ def _look(report: Connection, settings: Settings) -> int:
 
 
 def share(settings: Settings, processes: int, number: int) -> Settings:
-    """Settings of API process `number`: its part of the places for requests and of the decoding processes."""
-    places = -(-settings.max_concurrent_requests // processes)
+    """Settings of API process `number`: it has its part of the decoding processes, one at least."""
     whole, rest = divmod(settings.decode_processes, processes)
-    workers = max(1, whole + (number < rest))
-    return settings.model_copy(update={"max_concurrent_requests": places, "decode_workers": workers})
+    return settings.model_copy(update={"decode_workers": max(1, whole + (number < rest))})
 
 
-def supervise(settings: Settings, engines: Sequence[Environment], listening: socket.socket, answer: Answer) -> int:
+def supervise(
+    settings: Settings, engines: Sequence[Environment], sockets: Sequence[socket.socket], answer: Answer
+) -> int:
     """Serve until a signal comes (0) or a process ends (its status; 1 where that is before all are ready).
 
-    engines: the environment of each. listening: bound; every API process accepts from it. In the main thread only.
+    engines: the environment of each. sockets: bound, one for each API process. In the main thread only.
     """
     with tempfile.TemporaryDirectory(
         prefix="endpoint-", ignore_cleanup_errors=True
     ) as folder:  # nobody else's to enter
-        supervisor = _Supervisor(settings, engines, folder)
+        supervisor = _Supervisor(settings, engines, len(sockets), folder)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, supervisor.on_signal)
         try:
-            supervisor.start(listening, answer)
+            supervisor.start(sockets, answer)
             while True:
                 supervisor.wait()
         except _Ended as ended:
@@ -148,10 +148,11 @@ def supervise(settings: Settings, engines: Sequence[Environment], listening: soc
 
 
 class _Supervisor:
-    def __init__(self, settings: Settings, engines: Sequence[Environment], folder: str) -> None:
+    def __init__(self, settings: Settings, engines: Sequence[Environment], count: int, folder: str) -> None:
         self._settings, self._environments, self._folder = settings, engines, folder
-        self._count = settings.front_processes(len(engines))
-        self._ready: MutableSequence[int] = RawArray("b", self._count)
+        self._count = count  # of API processes
+        self._ready: MutableSequence[int] = RawArray("b", count)
+        self._taken: MutableSequence[int] = RawArray("i", count)
         self._front: list[_Child] = []  # API processes
         self._engines: list[_Child] = []
         self._signal, self._tell = multiprocessing.Pipe(duplex=False)
@@ -159,11 +160,11 @@ class _Supervisor:
     def on_signal(self, number: int, _: object) -> None:
         self._tell.send(number)
 
-    def start(self, listening: socket.socket, answer: Answer) -> None:
+    def start(self, sockets: Sequence[socket.socket], answer: Answer) -> None:
         """Start everything, and wait for the engines. Raises _Ended."""
         served = each_served(self._settings) if self._settings.engine == "vllm" else []
         alive = [[multiprocessing.Pipe(duplex=False) for _ in self._environments] for _ in served]
-        for client in range(self._count):
+        for client, listening in enumerate(sockets):
             links = {
                 one.model_name: [
                     Link(self._base(model, k), client, self._count, reader)
@@ -172,9 +173,9 @@ class _Supervisor:
                 for model, one in enumerate(served)
             }
             own = share(self._settings, self._count, client)
-            given = (answer, own, listening, links, Peers(self._ready, client))
+            given = (answer, own, listening, links, Peers(self._ready, self._taken, client))
             self._front.append(_Child.start(f"api-{client}", self._folder, _answer, *given))
-        listening.close()  # here it would go on taking connections after all others have closed it
+            listening.close()  # connections would go on to wait at it after the process has closed it
         for model, one in enumerate(served):  # one after the other: vLLM measures what memory is left
             self._load(model, one, alive[model])
 

@@ -63,11 +63,23 @@ def serve(settings: Settings) -> int:
 
 def serve_with(settings: Settings, engines: Sequence[Environment]) -> int:
     """Serve with an engine for each of `engines`; alone, if one process is all there is to be."""
-    if len(engines) == 1 and settings.front_processes(1) == 1:
+    count = settings.front_processes(len(engines))
+    if len(engines) == count == 1:
         os.environ.update(engines[0])
         return _answer(settings)
-    listening = uvicorn.Config("", host=settings.host, port=settings.port, log_config=None).bind_socket()
-    return supervise(settings, engines, listening, answer_beside)
+    return supervise(settings, engines, _bind(settings, count), answer_beside)
+
+
+def _bind(settings: Settings, count: int) -> list[socket.socket]:
+    """Sockets on one port, among which the kernel shares out connections; they do not listen yet."""
+    with uvicorn.Config("", host=settings.host, port=settings.port, log_config=None).bind_socket() as first:
+        address = first.getsockname()  # free: two servers on one port would share it without a word
+    sockets = [socket.socket(first.family) for _ in range(count)]
+    for one in sockets:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        one.bind(address)
+    return sockets
 
 
 def answer_beside(settings: Settings, listening: socket.socket, links: Links, peers: Peers) -> int:
