@@ -26,7 +26,7 @@ def run(report: Connection, settings: Settings, environment: Environment, base: 
     base: of its ZeroMQ addresses, as its clients' links have it.
     """
     os.environ.update(environment)  # before torch is loaded
-    from endpoint.engine.vllm import load_args
+    from endpoint.engine.arguments import load_args
 
     try:
         args = load_args(settings).args

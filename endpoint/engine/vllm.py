@@ -12,8 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,11 +21,12 @@ import structlog
 from endpoint.config import Settings
 from endpoint.engine.align import KEEP
 from endpoint.engine.aligner import BATCH, Aligner, warm_up
-from endpoint.engine.checkpoint import alignment_heads, find_checkpoint
+from endpoint.engine.arguments import load_args
+from endpoint.engine.checkpoint import alignment_heads
 from endpoint.engine.place import Link, cpu_threads
 from endpoint.engine.prompt import Answer, build_prompt, check_options, max_new_tokens, read_answer
 from endpoint.engine.tokens import WhisperTokens
-from endpoint.errors import ConfigError, EngineFailed, NotReady
+from endpoint.errors import EngineFailed, NotReady
 from endpoint.types import (
     PCM_FULL_SCALE,
     SAMPLE_RATE,
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
 
 log = structlog.get_logger()
-_FP8_CAPABILITY = (8, 9)  # Ada and newer have fp8 arithmetic
 
 
 class VllmEngine:
@@ -164,22 +163,6 @@ class VllmEngine:
         raise EngineFailed("the engine ended a request without an answer")
 
 
-@dataclass(frozen=True)
-class Loaded:
-    folder: Path
-    tokens: WhisperTokens
-    args: AsyncEngineArgs
-
-
-def load_args(settings: Settings) -> Loaded:
-    """The checkpoint, and vLLM's arguments for it. Raises ConfigError."""
-    _prepare_environment(settings)  # vllm, which the rest imports, is slow, and must see it prepared
-    token = settings.hf_token.get_secret_value() if settings.hf_token else None
-    folder = find_checkpoint(settings.model_path, token)
-    tokens = WhisperTokens.load(folder)
-    return Loaded(folder, tokens, engine_args(settings, str(folder), tokens))
-
-
 def _connect(args: AsyncEngineArgs, link: Link | None) -> AsyncLLM:
     from vllm.usage.usage_lib import UsageContext
     from vllm.v1.engine.async_llm import AsyncLLM
@@ -209,55 +192,6 @@ def stock_input(prompt: list[int], samples: Samples, key: str) -> Any:
     audio: dict[str, Any] = {"prompt": "", "multi_modal_data": {"audio": (_floats(samples), SAMPLE_RATE)}}
     audio["multi_modal_uuids"] = {"audio": [key]}
     return {"encoder_prompt": audio, "decoder_prompt": {"prompt_token_ids": prompt}}
-
-
-def engine_args(settings: Settings, folder: str, tokens: WhisperTokens) -> AsyncEngineArgs:
-    """vLLM's arguments for these settings. Raises ConfigError for an unknown one in ENGINE_ARGS."""
-    import torch
-    from vllm import AsyncEngineArgs
-
-    gpu = torch.cuda.is_available()
-    fp8 = gpu and torch.cuda.get_device_capability() >= _FP8_CAPABILITY
-    given: dict[str, Any] = {
-        "model": folder,
-        "served_model_name": settings.model_name,
-        "dtype": settings.dtype,
-        "load_format": "safetensors",
-        "trust_remote_code": False,
-        "max_model_len": 448,
-        "max_num_seqs": settings.max_num_seqs,
-        "max_num_batched_tokens": settings.max_num_batched_tokens,
-        "kv_cache_dtype": ("fp8" if fp8 else "auto") if settings.kv_cache_dtype == "auto" else settings.kv_cache_dtype,
-        "gpu_memory_utilization": settings.gpu_memory_utilization,
-        "enforce_eager": settings.enforce_eager if settings.enforce_eager is not None else not gpu,
-        "limit_mm_per_prompt": {"audio": 1},
-        "mm_processor_cache_gb": 0,  # the same audio seldom comes twice, and it costs a copy
-        "enable_prefix_caching": False,
-        "disable_log_stats": True,
-        # One device: the engine's process is its worker. By its short name vLLM's CPU build would replace it.
-        "distributed_executor_backend": "vllm.v1.executor.uniproc_executor.UniProcExecutor",
-        "scheduler_cls": "endpoint.engine.scheduler.make",
-        "worker_extension_cls": "endpoint.engine.align.AlignExtension",
-        "generation_config": "vllm",  # the rules apply Whisper's own settings, see endpoint/engine/rules.py
-        "logits_processors": [_rules_class()],
-        "logprobs_mode": "processed_logits",  # see the slot in endpoint/engine/rules.py
-        "max_logprobs": len(tokens.languages) + 2,
-    }
-    if settings.audio_input == "samples":
-        from endpoint.engine.whisper import ARCHITECTURE
-
-        given["hf_overrides"] = {"architectures": [ARCHITECTURE]}
-        given["worker_extension_cls"] = "endpoint.engine.whisper.WorkerExtension"
-    unknown = sorted(set(settings.engine_args) - set(AsyncEngineArgs.__dataclass_fields__))
-    if unknown:
-        raise ConfigError(f"ENGINE_ARGS: vLLM has no argument {', '.join(unknown)}")
-    return AsyncEngineArgs(**{**given, **settings.engine_args})
-
-
-def _rules_class() -> str:
-    """vLLM's two model runners have interfaces of their own for the rules; V1 unless the operator asks for V2."""
-    newer = os.environ.get("VLLM_USE_V2_MODEL_RUNNER") == "1"
-    return f"endpoint.engine.{'processor_v2' if newer else 'processor'}:WhisperRules"
 
 
 def sampling_params(tokens: WhisperTokens, options: Options, max_tokens: int) -> SamplingParams:
@@ -327,17 +261,3 @@ def _device_name() -> str:
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-
-
-def _prepare_environment(settings: Settings) -> None:
-    """vLLM reads its own variables when imported; what the operator set stays."""
-    defaults = {
-        "VLLM_NO_USAGE_STATS": "1",  # nothing is reported to anybody
-        "DO_NOT_TRACK": "1",
-        "VLLM_CPU_KVCACHE_SPACE": str(settings.cpu_kv_cache_gib),
-        "VLLM_LOGGING_LEVEL": "DEBUG" if settings.log_level == "debug" else "ERROR",
-        "VLLM_USE_V2_MODEL_RUNNER": "0",  # "1" works too: see _rules_class
-        "TOKENIZERS_PARALLELISM": "false",
-    }
-    for name, value in defaults.items():
-        os.environ.setdefault(name, value)
