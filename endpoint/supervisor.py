@@ -33,7 +33,7 @@ from endpoint.models import Peers
 from endpoint.wiring import Links, each_served
 
 DRAIN_SECONDS = 60  # requests in flight get this long after SIGTERM
-LAST_SECONDS = 10  # for a process that has nothing more to do
+LAST_SECONDS = 10  # and to end after them
 
 Answer = Callable[[Settings, socket.socket, Links, Peers], int]  # be an API process; its exit status
 Work = Callable[..., int]
@@ -84,7 +84,9 @@ def _be(folder: str, work: Work, report: Connection, *given: Any) -> NoReturn:
     except EndpointError as error:
         report.send(error.message)
         status = 1
-    sys.exit(status)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # all is closed; Python would take torch apart for seconds
 
 
 def _end_with_parent(folder: str) -> None:
@@ -221,25 +223,24 @@ class _Supervisor:
         answering = all(self._ready)
         for child in self._front:
             child.process.terminate() if answering else child.process.kill()
-        self._finish(self._front, DRAIN_SECONDS + LAST_SECONDS)
-        for child in self._engines:
-            child.process.terminate()
-        self._finish(self._engines, LAST_SECONDS)
+        self._finish()
+        for child in self._engines:  # nobody waits for them any more, and vLLM would clean up for seconds
+            child.process.kill()
+            child.process.join()
 
-    def _finish(self, children: Sequence[_Child], seconds: float) -> None:
-        """Wait until all have ended; another signal hurries them, and what is left after `seconds` is killed."""
-        end = time.monotonic() + seconds
-        while left := [child for child in children if child.process.is_alive()]:
+    def _finish(self) -> None:
+        """Wait for the API processes; another signal hurries them."""
+        end = time.monotonic() + DRAIN_SECONDS + LAST_SECONDS
+        while left := [child.process for child in self._front if child.process.is_alive()]:
             if (rest := end - time.monotonic()) <= 0:
-                for child in left:
-                    log.warning("killed", ended=child.name)
-                    child.process.kill()
-                    child.process.join()
-                return
-            if self._signal in wait([self._signal, *(child.process.sentinel for child in left)], rest):
+                log.warning("killed, as they do not end", pids=[process.pid for process in left])
+                for process in left:
+                    process.kill()
+                    process.join()
+            elif self._signal in wait([self._signal, *(process.sentinel for process in left)], rest):
                 self._signal.recv()
-                for child in left:
-                    child.process.terminate()
+                for process in left:
+                    process.terminate()
 
 
 def _answer(
