@@ -71,7 +71,7 @@ def test_an_engine_for_each_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert find_engines(Settings(gpus="all")) == [{VISIBLE: "0"}, {VISIBLE: "1"}]
     assert find_engines(Settings()) == [{}]
-    with pytest.raises(ConfigError, match="no such folder"):
+    with pytest.raises(ConfigError, match="there is no folder"):
         find_engines(Settings(model_id="/no/such/model"))
 
 

@@ -138,7 +138,7 @@ def test_a_port_that_is_taken_is_not_shared(tmp_path: Path) -> None:
         first.wait()
         with supervised(tmp_path / "two", **FAKE | {"PORT": first.base.rpartition(":")[2]}) as second:
             assert second.process.wait(60) != 0
-            assert "address already in use" in second.said()
+            assert "Address already in use" in second.said()
 
 
 def test_places_are_counted_together(tmp_path: Path) -> None:
