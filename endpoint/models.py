@@ -105,7 +105,7 @@ class Peers:
     @classmethod
     def none(cls) -> Peers:
         """Of a process that serves alone."""
-        return cls([0], [0])
+        return cls([1], [0])
 
 
 class Models:
