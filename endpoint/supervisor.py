@@ -78,6 +78,8 @@ class _Child:
 def _be(folder: str, work: Work, report: Connection, *given: Any) -> NoReturn:
     """In the child."""
     os.setsid()  # Ctrl-C is for the supervisor, which ends the others in order
+    # As it is where nothing was set. Locks of spawned processes are names, left behind by one that is killed.
+    multiprocessing.set_start_method("fork", force=True)
     Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
     try:
         status = work(report, *given)
