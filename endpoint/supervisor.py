@@ -177,7 +177,7 @@ class _Supervisor:
                 for model, one in enumerate(served)
             }
             own = share(self._settings, self._count, client)
-            given = (answer, own, listening, links, Peers(self._ready, self._taken, client))
+            given = (self._environments[0], answer, own, listening, links, Peers(self._ready, self._taken, client))
             self._front.append(_Child.start(f"api-{client}", self._folder, _answer, *given))
             listening.close()  # connections would go on to wait at it after the process has closed it
         for model, one in enumerate(served):  # one after the other: vLLM measures what memory is left
@@ -245,10 +245,9 @@ class _Supervisor:
                     process.terminate()
 
 
-def _answer(
-    _: Connection, answer: Answer, settings: Settings, listening: socket.socket, links: Links, us: Peers
-) -> int:
-    return answer(settings, listening, links, us)
+def _answer(_: Connection, place: Environment, answer: Answer, *given: Any) -> int:
+    os.environ.update(place)  # it asks the first engine's GPU what it can do
+    return answer(*given)
 
 
 def _engine(report: Connection, _: Connection, settings: Settings, place: Environment, base: str, clients: int) -> int:

