@@ -135,9 +135,8 @@ def supervise(
 
     engines: the environment of each. sockets: bound, one for each API process. In the main thread only.
     """
-    with tempfile.TemporaryDirectory(
-        prefix="endpoint-", ignore_cleanup_errors=True
-    ) as folder:  # nobody else's to enter
+    # Of the engines' sockets, and nobody else's to enter.
+    with tempfile.TemporaryDirectory(prefix="endpoint-", ignore_cleanup_errors=True) as folder:
         supervisor = _Supervisor(settings, engines, len(sockets), folder)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, supervisor.on_signal)
