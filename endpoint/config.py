@@ -77,6 +77,15 @@ class Settings(BaseSettings):
     beam_size: int = _field(1, "Only 1: there is no beam search.", "beam_size", "whisper_beam_size", ge=1)
     engine: Literal["vllm", "fake"] = _field("vllm", "`fake` answers fixed text without a model, for load tests.")
 
+    # Processes
+    gpus: str = _field(
+        "", "GPUs to use, an engine on each: `all`, or indices such as `0,1`; empty: the first one seen."
+    )
+    api_processes: int = _field(
+        0, "Processes that answer HTTP; 0: one for every 8 cores, at least one, at most two for each engine.",
+        ge=0, le=64,
+    )  # fmt: skip
+
     # The door
     host: str = _field("0.0.0.0", "Address to listen on.", "host", "interface")  # noqa: S104 - it is a server
     port: int = _field(8000, "Port to listen on.", ge=0, le=65535)
@@ -154,6 +163,16 @@ class Settings(BaseSettings):
             raise PydanticCustomError("adapters", NO_ADAPTERS)
         return value
 
+    @field_validator("gpus")
+    @classmethod
+    def _listed_gpus(cls, value: str) -> str:
+        indices = split(value)
+        if value.strip() in ("", "all"):
+            return value.strip()
+        if not all(re.fullmatch(r"\d{1,3}", index) for index in indices) or len(set(indices)) < len(indices):
+            raise PydanticCustomError("gpus", "say `all`, or different indices separated by commas, such as `0,1`")
+        return ",".join(indices)
+
     @field_validator("api_key")
     @classmethod
     def _can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
@@ -212,6 +231,10 @@ class Settings(BaseSettings):
     def vad(self) -> VadOptions | None:
         """Voice activity of requests that do not say."""
         return VadOptions() if self.vad_filter else None
+
+    def front_processes(self, engines: int) -> int:
+        """How many processes answer HTTP before so many engines."""
+        return self.api_processes or max(1, min(2 * engines, len(os.sched_getaffinity(0)) // 8))
 
     @property
     def decode_processes(self) -> int:

@@ -8,8 +8,11 @@ import sys
 import structlog
 
 
-def configure_logging(level: str) -> None:
-    """Send structlog's and the standard library's records to stderr at `level` (debug, info, warning, error)."""
+def configure_logging(level: str, process: str = "") -> None:
+    """Send structlog's and the standard library's records to stderr at `level` (debug, info, warning, error).
+
+    process: who speaks, where several do; in every line.
+    """
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -17,6 +20,8 @@ def configure_logging(level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
+    if process:
+        shared.append(lambda _, __, event: {**event, "process": process})
     renderer: structlog.types.Processor = structlog.processors.JSONRenderer()
     if sys.stderr.isatty():
         renderer = structlog.dev.ConsoleRenderer()

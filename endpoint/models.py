@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableSequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from endpoint.config import Settings, split
-from endpoint.errors import ConfigError, EndpointError, EngineFailed, ModelNotFound
+from endpoint.errors import ConfigError, EndpointError, EngineFailed, ModelNotFound, NotReady
 
 if TYPE_CHECKING:
     from endpoint.pipeline import Pipeline
@@ -91,13 +91,31 @@ def _these(names: Mapping[str, str] | list[str] | tuple[str, ...]) -> str:
     return f"served: {', '.join(names)}"
 
 
+@dataclass(frozen=True)
+class Peers:
+    """The API processes that serve the models together, by what they share: numbers, one of each process.
+
+    ready: 1 once it can answer. taken: requests it works on. number: which of them this one is.
+    """
+
+    ready: MutableSequence[int]
+    taken: MutableSequence[int]
+    number: int = 0
+
+    @classmethod
+    def none(cls) -> Peers:
+        """Of a process that serves alone."""
+        return cls([1], [0])
+
+
 class Models:
     """Every model of one server. They start and stop together."""
 
-    def __init__(self, names: Names, pipelines: Mapping[str, Pipeline]) -> None:
+    def __init__(self, names: Names, pipelines: Mapping[str, Pipeline], peers: Peers | None = None) -> None:
         """pipelines: by the name that is served; these share one decoder."""
         self.names = names
         self._pipelines = dict(pipelines)
+        self.peers = peers or Peers.none()
 
     def find(self, name: str) -> Pipeline:
         """The model that `name` means. Raises ModelNotFound."""
@@ -107,6 +125,7 @@ class Models:
         """Load the models, one after the other: vLLM measures what memory is left. Raises EngineFailed."""
         for pipeline in self._pipelines.values():
             await pipeline.start()
+        self.peers.ready[self.peers.number] = 1
 
     async def close(self) -> None:
         async with AsyncExitStack() as stack:  # closes the rest where one fails
@@ -120,6 +139,8 @@ class Models:
                 await pipeline.check()
             except EngineFailed as error:
                 raise EngineFailed(f"{name}: {error.message}") from error
+        if not all(self.peers.ready):  # the next request may be another's
+            raise NotReady("another process is still loading")
 
     async def check_any(self) -> None:
         """Raises as the default model's check, if no model can answer."""

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from endpoint import __version__
 from endpoint.audio.decode import Decoder
 from endpoint.config import Settings
 from endpoint.errors import ConfigError
-from endpoint.models import Models, Names
+from endpoint.models import Models, Names, Peers
 from endpoint.pipeline import Pipeline
 from endpoint.types import Engine, EngineInfo
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from endpoint.engine.place import Link
 
-def build_engine(settings: Settings) -> Engine:
-    """The engine of the one model the settings name. Raises ConfigError with what to install when it is missing."""
-    engine = _model_engine(settings)
+Links = Mapping[str, "Sequence[Link]"]  # to the engines of each served model
+
+
+def build_engine(settings: Settings, links: Sequence[Link] = ()) -> Engine:
+    """The engine of the one model the settings name, or what `links` lead to.
+
+    Raises ConfigError with what to install when it is missing.
+    """
+    engine = _model_engine(settings, links)
     if settings.pack_short_clips:
         from endpoint.engine.packing import PackingEngine
 
@@ -27,7 +35,7 @@ def build_engine(settings: Settings) -> Engine:
     return engine
 
 
-def _model_engine(settings: Settings) -> Engine:
+def _model_engine(settings: Settings, links: Sequence[Link]) -> Engine:
     if settings.engine == "fake":
         from endpoint.engine.fake import FakeEngine
 
@@ -43,12 +51,17 @@ def _model_engine(settings: Settings) -> Engine:
     try:
         from endpoint.engine.vllm import VllmEngine
 
-        return VllmEngine(settings)
+        engines = [VllmEngine(settings, link) for link in links or (None,)]
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"the engine is not installed ({error.name} is missing). Install the extra `gpu` or `cpu`, or set "
             "ENGINE=fake to try everything but the model"
         ) from error
+    if len(engines) == 1:
+        return engines[0]
+    from endpoint.engine.several import SeveralEngines
+
+    return SeveralEngines(engines)
 
 
 def build_pipeline(settings: Settings) -> Pipeline:
@@ -58,18 +71,30 @@ def build_pipeline(settings: Settings) -> Pipeline:
     return _pipeline(own, Decoder(settings))
 
 
-def build_models(settings: Settings) -> Models:
-    """All models; they share the decoding processes, and the GPU's memory evenly."""
-    names, each, decoder = Names.of(settings), settings.each(), Decoder(settings)
+def each_served(settings: Settings) -> list[Settings]:
+    """The settings of every model beside the others: they share the GPU's memory evenly."""
+    each = settings.each()
     share = {"gpu_memory_utilization": settings.gpu_memory_utilization / len(each)}
-    return Models(names, {one.model_name: _pipeline(one.model_copy(update=share), decoder) for one in each})
+    return [one.model_copy(update=share) for one in each]
 
 
-def _pipeline(settings: Settings, decoder: Decoder) -> Pipeline:
-    return Pipeline(build_engine(settings), decoder, settings.window_seconds, settings.default_language)
+def build_models(settings: Settings, links: Links | None = None, peers: Peers | None = None) -> Models:
+    """All models; they share the decoding processes.
+
+    links: to engines that run already, of every model; without them each model starts its own.
+    """
+    names, decoder, known = Names.of(settings), Decoder(settings), links or {}
+    pipelines = {
+        one.model_name: _pipeline(one, decoder, known.get(one.model_name, ())) for one in each_served(settings)
+    }
+    return Models(names, pipelines, peers)
 
 
-def build_app(settings: Settings) -> FastAPI:
+def _pipeline(settings: Settings, decoder: Decoder, links: Sequence[Link] = ()) -> Pipeline:
+    return Pipeline(build_engine(settings, links), decoder, settings.window_seconds, settings.default_language)
+
+
+def build_app(settings: Settings, links: Links | None = None, peers: Peers | None = None) -> FastAPI:
     from endpoint.api.app import create_app
 
-    return create_app(settings, build_models(settings))
+    return create_app(settings, build_models(settings, links, peers))

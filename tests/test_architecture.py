@@ -55,6 +55,7 @@ MAY_IMPORT = {
         "types",
     },
     "wiring": {"api", "audio", "config", "engine", "errors", "models", "pipeline", "types"},
+    "supervisor": {"config", "engine", "errors", "models", "wiring"},
     "commands": {
         "audio",
         "bench",
@@ -65,6 +66,7 @@ MAY_IMPORT = {
         "local",
         "log",
         "models",
+        "supervisor",
         "text",
         "types",
         "wiring",
@@ -75,9 +77,19 @@ MAY_IMPORT = {
 
 # Packages that few modules may import, and those modules.
 KEPT_TO = {
-    "vllm": {"engine/vllm", "engine/processor", "engine/processor_v2", "engine/scheduler", "engine/whisper"},
+    "vllm": {
+        "engine/vllm",
+        "engine/arguments",
+        "engine/core",
+        "engine/processor",
+        "engine/processor_v2",
+        "engine/scheduler",
+        "engine/whisper",
+    },
     "torch": {
         "engine/vllm",
+        "engine/arguments",
+        "engine/place",  # counts the GPUs
         "engine/processor",
         "engine/processor_v2",
         "engine/rules",
@@ -107,7 +119,12 @@ KEPT_TO = {
 # Who reads or writes the environment, and why.
 ENVIRONMENT = {
     "config": "the reader of settings",
-    "engine/vllm": "vLLM is configured by variables of its own, read when it is imported",
+    "engine/arguments": "vLLM is configured by variables of its own, read when it is imported",
+    "engine/vllm": "OpenMP is, too, for the engine that it starts",
+    "engine/place": "what the operator set for OpenMP and CUDA stays",
+    "engine/core": "each engine's process sees its own GPU",
+    "supervisor": "and each API process that of the first engine",
+    "commands/serve": "the one engine of this process sees the GPU that was asked for",
     "audio/vad": "onnxruntime's telemetry is turned off by a variable, in the decoding process",
     "local": "hands its environment on to the server it starts",
 }
@@ -142,6 +159,8 @@ TESTED_BY = {
     "commands/serve": "test_commands",
     "commands/transcribe": "test_commands",
     "demo/__main__": "test_demo",
+    "engine/arguments": "test_engine_vllm",
+    "engine/core": "test_live_several",
     "fanout": "test_pipeline",
     "huggingface": "test_handler",
 }

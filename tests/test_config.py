@@ -213,5 +213,24 @@ def test_decoding_processes() -> None:
     assert 1 <= load_settings().decode_processes <= 16
 
 
+@pytest.mark.parametrize(
+    ("cores", "engines", "processes"),
+    [(1, 1, 1), (8, 8, 1), (15, 1, 1), (16, 1, 2), (64, 1, 2), (64, 8, 8), (16, 8, 2)],
+)
+def test_a_process_that_answers_for_every_8_cores(
+    cores: int, engines: int, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    assert load_settings().front_processes(engines) == processes
+    assert load_settings(api_processes=5).front_processes(engines) == 5
+
+
+def test_gpus_are_all_or_different_indices() -> None:
+    assert [load_settings(gpus=given).gpus for given in ("", " all", "0", "2, 0")] == ["", "all", "0", "2,0"]
+    for wrong in ("some", "0,0", "-1", "0;1"):
+        with pytest.raises(ConfigError, match="GPUS: say `all`"):
+            load_settings(gpus=wrong)
+
+
 def test_every_setting_is_described() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []

@@ -179,6 +179,14 @@ def worker(whisper) -> AlignExtension:
     return extension
 
 
+def test_what_is_kept_stays_when_another_process_says_the_same(worker: AlignExtension) -> None:
+    cache = worker.model_runner.encoder_cache
+    cache["words-0-1"] = torch.zeros(1)
+    worker.whisper_keep(2)
+    assert worker.model_runner.encoder_cache is cache
+    assert "words-0-1" in cache.kept
+
+
 def sound(seed: int, seconds: float = 4.0) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, 2_000, int(seconds * 16_000)).astype(np.int16)
 

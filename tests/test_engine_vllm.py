@@ -22,10 +22,11 @@ import torch
 from vllm import AsyncEngineArgs, SamplingParams
 from vllm.sampling_params import RequestOutputKind
 
+from endpoint.engine.arguments import _prepare_environment, engine_args
 from endpoint.engine.prompt import Answer
 from endpoint.engine.rules import Grammar, RowRules
 from endpoint.engine.tokens import WhisperTokens
-from endpoint.engine.vllm import VllmEngine, _floats, _prepare_environment, _read, engine_args, sampling_params
+from endpoint.engine.vllm import VllmEngine, _floats, _read, sampling_params
 from endpoint.types import Options, Task, Window
 
 TOKENS = WhisperTokens.load(DEMO_MODEL)

@@ -11,7 +11,7 @@ import pytest
 PROGRAM = """
 import logging, sys, structlog
 from endpoint.log import configure_logging
-configure_logging(sys.argv[1])
+configure_logging(*sys.argv[1:])
 log = structlog.get_logger("ours")
 log.debug("d1"); log.info("i1", number=3); log.warning("w1"); log.error("e1")
 structlog.contextvars.bind_contextvars(request="r7")
@@ -29,9 +29,9 @@ print("text")
 """
 
 
-def lines(level: str) -> list[dict[str, object]]:
+def lines(level: str, *process: str) -> list[dict[str, object]]:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, level], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", PROGRAM, level, *process], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout == "text\n"
     return [json.loads(line) for line in done.stderr.splitlines()]
@@ -64,3 +64,8 @@ def test_levels(level: str, shown: set[str], hidden: set[str]) -> None:
     made = set(events(level))
     assert made >= shown
     assert not made & hidden
+
+
+def test_every_line_says_which_process_speaks() -> None:
+    assert {line["process"] for line in lines("info", "api-1")} == {"api-1"}
+    assert "process" not in lines("info")[0]

@@ -6,7 +6,7 @@ import pytest
 
 from endpoint.config import DEMO_MODEL, Settings
 from endpoint.errors import ConfigError, EngineFailed, ModelNotFound, NotReady
-from endpoint.models import OPENAI_MODELS, Models, Names
+from endpoint.models import OPENAI_MODELS, Models, Names, Peers
 from tests.api_support import StandIn
 
 TWO = {"engine": "fake", "models": "large=openai/whisper-large-v3, small=demo"}
@@ -176,3 +176,17 @@ async def test_when_none_can_answer_the_defaults_reason_is_given(models: Models,
     cores["small"].state = EngineFailed("small died")
     with pytest.raises(NotReady, match="large loads"):
         await models.check_any()
+
+
+async def test_nobody_is_well_before_all_processes_are_ready(cores: dict[str, Core]) -> None:
+    """A health check is answered by any of them, and the next request by another."""
+    ready, taken = [0, 0], [0, 0]
+    first, second = (Models(names(), cores, Peers(ready, taken, number)) for number in range(2))
+    await first.start()
+    assert ready == [1, 0]
+    with pytest.raises(NotReady, match="another process"):
+        await first.check()
+    await first.check_any()
+    await second.start()
+    await first.check()
+    await second.check()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import httpx
 import pytest
@@ -77,7 +78,7 @@ async def test_several_models_share_the_decoding_processes() -> None:
 def test_several_models_have_equal_parts_of_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Settings] = []
 
-    def build(settings: Settings) -> FakeEngine:
+    def build(settings: Settings, links: object) -> FakeEngine:
         given.append(settings)
         return FakeEngine(EngineInfo(settings.model_name, "fake", "1", "none", "none"))
 
@@ -86,6 +87,18 @@ def test_several_models_have_equal_parts_of_the_gpu(monkeypatch: pytest.MonkeyPa
     assert [(one.model_name, one.model_path, one.gpu_memory_utilization) for one in given[1:]] == [("b", "x/y", 0.45)]
     build_pipeline(SEVERAL)
     assert (given[-1].model_name, given[-1].gpu_memory_utilization) == ("b", 0.9)
+
+
+def test_engines_that_run_already_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Linked(FakeEngine):
+        def __init__(self, settings: Settings, link: object) -> None:
+            super().__init__(EngineInfo(settings.model_name, "fake", "1", f"gpu {link}", "none"))
+
+    monkeypatch.setattr("endpoint.engine.vllm.VllmEngine", Linked)
+    links: Any = ["x", "y"]
+    assert build_engine(Settings(), links).info.device == "2 x gpu x"
+    assert build_engine(Settings(), links[:1]).info.device == "gpu x"
+    assert build_engine(Settings()).info.device == "gpu None"
 
 
 def test_names_are_refused_before_any_model_is_looked_at() -> None:

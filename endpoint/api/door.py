@@ -26,7 +26,7 @@ class Door:
         self.settings = settings
         self.failed = asyncio.Event()  # set when a model could not be loaded: the server must end
         self.models = models
-        self.admission = Admission(settings.max_concurrent_requests)
+        self.admission = Admission(settings.max_concurrent_requests, models.peers.taken, models.peers.number)
         self.outgoing = OutgoingPolicy.parse(settings.url_hosts, settings.url_networks)
         self.draining = False  # set it when the server is told to stop: /ready fails at once, requests go on
         self._loading: asyncio.Task[None] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, MutableSequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
@@ -18,20 +18,23 @@ T = TypeVar("T")
 class Admission:
     """Places for requests being worked on, taken before a body is read; nobody queues for one."""
 
-    def __init__(self, places: int) -> None:
-        self.places = places
-        self.taken = 0
+    def __init__(self, places: int, taken: MutableSequence[int], number: int) -> None:
+        """taken: how many each API process has taken, shared by all of them. number: this one's, which alone it writes.
+
+        Two that look at the same moment can both take the last place.
+        """
+        self._places, self._taken, self._number = places, taken, number
 
     @contextmanager
     def place(self) -> Iterator[None]:
         """Hold a place. Raises Overloaded when there is none."""
-        if self.taken >= self.places:
-            raise Overloaded(f"All {self.places} places are taken; try again in a few seconds.")
-        self.taken += 1
+        if sum(self._taken) >= self._places:
+            raise Overloaded(f"All {self._places} places are taken; try again in a few seconds.")
+        self._taken[self._number] += 1
         try:
             yield
         finally:
-            self.taken -= 1
+            self._taken[self._number] -= 1
 
 
 @asynccontextmanager

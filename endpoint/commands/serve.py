@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import socket
+from collections.abc import Sequence
 from types import FrameType
 
 import structlog
 import uvicorn
 
 from endpoint.config import Settings, load_settings
+from endpoint.engine.place import Environment
 from endpoint.log import configure_logging
-from endpoint.models import Names
-from endpoint.wiring import build_app
-
-DRAIN_SECONDS = 60  # requests in flight get this long after SIGTERM
+from endpoint.models import Names, Peers
+from endpoint.supervisor import DRAIN_SECONDS, engines_of, supervise
+from endpoint.wiring import Links, build_app
 
 
 class Server(uvicorn.Server):
@@ -57,8 +59,44 @@ def serve(settings: Settings) -> int:
             "the demo model is served: it proves the whole path and understands a small vocabulary; "
             "real speech needs MODEL_ID=openai/whisper-large-v3-turbo, or a folder"
         )
+    return serve_with(settings, engines_of(settings))
+
+
+def serve_with(settings: Settings, engines: Sequence[Environment]) -> int:
+    """Serve with an engine for each of `engines`; alone, if one process is all there is to be."""
+    count = settings.front_processes(len(engines))
+    if len(engines) == count == 1:
+        os.environ.update(engines[0])
+        return _answer(settings)
+    return supervise(settings, engines, _bind(settings, count), answer_beside)
+
+
+def _bind(settings: Settings, count: int) -> list[socket.socket]:
+    """Sockets on one port, among which the kernel shares out connections; they do not listen yet."""
+    with uvicorn.Config("", host=settings.host, port=settings.port, log_config=None).bind_socket() as first:
+        address = first.getsockname()  # free: two servers on one port would share it without a word
+    sockets = [socket.socket(first.family) for _ in range(count)]
+    for one in sockets:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        one.bind(address)
+    return sockets
+
+
+def answer_beside(settings: Settings, listening: socket.socket, links: Links, peers: Peers) -> int:
+    """Be one of several API processes."""
+    configure_logging(settings.log_level, f"api-{peers.number}")
+    return _answer(settings, [listening], links, peers)
+
+
+def _answer(
+    settings: Settings,
+    sockets: list[socket.socket] | None = None,
+    links: Links | None = None,
+    peers: Peers | None = None,
+) -> int:
     _allow_files()
-    app = build_app(settings)
+    app = build_app(settings, links, peers)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -69,7 +107,7 @@ def serve(settings: Settings) -> int:
         h11_max_incomplete_event_size=64 * 1024,
     )
     server = Server(config)
-    server.run()
+    server.run(sockets)
     return 1 if app.state.door.failed.is_set() else 0
 
 

@@ -77,9 +77,12 @@ class AlignExtension:
 
     model_runner: Any
     _whisper_log_mel: LogMel | None = None
+    _whisper_kept: _Kept | None = None
 
     def whisper_keep(self, most: int) -> None:
-        """Keep up to `most` encoder outputs from now on."""
+        """Keep up to `most` encoder outputs from now on. Every API process says so; the first is heard."""
+        if self._whisper_kept is not None:
+            return
         cache = self.model_runner.encoder_cache
         self._whisper_kept = _Kept(most)
         if isinstance(cache, dict):  # the V1 runner
@@ -111,6 +114,7 @@ class AlignExtension:
 
     def _source(self, model: Any, request: Request) -> Tensor | None:
         """The encoder's output [frames, width]: what was kept, or computed again from samples."""
+        assert self._whisper_kept is not None
         kept = self._whisper_kept.kept.pop(request.key, None)
         if kept is not None or request.samples is None:
             return kept

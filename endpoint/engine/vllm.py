@@ -21,10 +21,12 @@ import structlog
 from endpoint.config import Settings
 from endpoint.engine.align import KEEP
 from endpoint.engine.aligner import BATCH, Aligner, warm_up
-from endpoint.engine.checkpoint import alignment_heads, find_checkpoint
+from endpoint.engine.arguments import load_args
+from endpoint.engine.checkpoint import alignment_heads
+from endpoint.engine.place import Link, cpu_threads
 from endpoint.engine.prompt import Answer, build_prompt, check_options, max_new_tokens, read_answer
 from endpoint.engine.tokens import WhisperTokens
-from endpoint.errors import ConfigError, EngineFailed, NotReady
+from endpoint.errors import EngineFailed, NotReady
 from endpoint.types import (
     PCM_FULL_SCALE,
     SAMPLE_RATE,
@@ -42,25 +44,24 @@ if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
 
 log = structlog.get_logger()
-_FP8_CAPABILITY = (8, 9)  # Ada and newer have fp8 arithmetic
 
 
 class VllmEngine:
-    def __init__(self, settings: Settings) -> None:
-        _prepare_environment(settings)
-        import vllm  # slow, and must see the environment prepared
+    """Starts an engine of its own, or, with `link`, connects to one that others use too."""
 
-        self._settings = settings
-        token = settings.hf_token.get_secret_value() if settings.hf_token else None
-        self._folder = find_checkpoint(settings.model_path, token)
-        self.tokens = WhisperTokens.load(self._folder)
-        self._args = engine_args(settings, str(self._folder), self.tokens)
-        if _device_name() == "cpu":
-            _prepare_cpu()
+    def __init__(self, settings: Settings, link: Link | None = None) -> None:
+        self._settings, self._link = settings, link
+        loaded = load_args(settings)
+        import vllm
+
+        self.tokens, self._args = loaded.tokens, loaded.args
+        if _device_name() == "cpu" and link is None:
+            os.environ.update(cpu_threads())
         self._engine: AsyncLLM | None = None
+        self._gone = asyncio.Event()  # set when the engine's process has ended, where that is not vLLM's to see
         self._input = _input_of(settings)
         self._numbers = itertools.count()
-        self._aligner = Aligner(self.tokens, alignment_heads(self._folder), self._attend)
+        self._aligner = Aligner(self.tokens, alignment_heads(loaded.folder), self._attend)
         self._info = EngineInfo(
             model=settings.model_name,
             engine="vllm",
@@ -77,15 +78,16 @@ class VllmEngine:
         return self._info
 
     async def start(self) -> None:
-        from vllm.v1.engine.async_llm import AsyncLLM
-
         began = time.monotonic()
         try:
             # Seconds to minutes of blocking work: weights, compilation, graphs.
-            engine: AsyncLLM = await asyncio.to_thread(AsyncLLM.from_engine_args, self._args)
+            engine = await asyncio.to_thread(_connect, self._args, self._link)
             self._engine = engine
+            if self._link is not None:
+                asyncio.get_running_loop().add_reader(self._link.alive.fileno(), self._end)
             # All that are being decoded and all that wait for their words; 4 MB each with large-v3.
-            await engine.collective_rpc("whisper_keep", args=(self._settings.max_num_seqs + 2 * BATCH,))
+            clients = 1 if self._link is None else self._link.clients
+            await engine.collective_rpc("whisper_keep", args=(self._settings.max_num_seqs + 2 * BATCH * clients,))
             await self.decode(Window(0, np.zeros(SAMPLE_RATE, np.int16)), Options())
             await asyncio.to_thread(warm_up)
         except EngineFailed:
@@ -97,11 +99,21 @@ class VllmEngine:
     async def check(self) -> None:
         if self._engine is None:
             raise NotReady("the model is still loading")
-        if self._engine.errored:
+        if self._gone.is_set() or self._engine.errored:
             raise EngineFailed("the engine stopped; the server must be restarted")
+
+    def _end(self) -> None:
+        """The engine's process has ended: what waits for it is told."""
+        assert self._link is not None
+        assert self._engine is not None
+        asyncio.get_running_loop().remove_reader(self._link.alive.fileno())
+        self._gone.set()
+        self._engine.engine_core.shutdown()
 
     async def close(self) -> None:
         if self._engine is not None:
+            if self._link is not None:
+                asyncio.get_running_loop().remove_reader(self._link.alive.fileno())
             await asyncio.to_thread(self._engine.shutdown)
             self._engine = None
 
@@ -115,10 +127,18 @@ class VllmEngine:
     async def _attend(self, call: bytes) -> bytes:
         if self._engine is None:
             raise NotReady("the model is still loading")
+        asked = asyncio.ensure_future(self._engine.collective_rpc("whisper_attend", args=(call,)))
+        gone = asyncio.ensure_future(self._gone.wait())
         try:
-            answers: list[bytes] = await self._engine.collective_rpc("whisper_attend", args=(call,))
+            await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not asked.done():
+                raise EngineFailed("the engine stopped")
+            answers: list[bytes] = asked.result()
         except Exception as error:
             raise EngineFailed(f"the engine failed to time words: {error}") from error
+        finally:
+            asked.cancel()
+            gone.cancel()
         return answers[0]
 
     async def detect(self, window: Window, options: Options) -> Hypothesis:
@@ -130,7 +150,8 @@ class VllmEngine:
             raise NotReady("the model is still loading")
         check_options(self.tokens, options)
         params = sampling_params(self.tokens, options, max_tokens)
-        number = f"{KEEP if options.words else 'window-'}{next(self._numbers)}"
+        client = 0 if self._link is None else self._link.client  # each counts its own
+        number = f"{KEEP if options.words else 'window-'}{client}-{next(self._numbers)}"
         request = self._input(prompt, window.samples, number)
         try:
             async for output in self._engine.generate(request, params, number):
@@ -140,6 +161,22 @@ class VllmEngine:
         except Exception as error:
             raise EngineFailed(f"the engine failed on a window: {error}") from error
         raise EngineFailed("the engine ended a request without an answer")
+
+
+def _connect(args: AsyncEngineArgs, link: Link | None) -> AsyncLLM:
+    from vllm.usage.usage_lib import UsageContext
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    if link is None:
+        return AsyncLLM.from_engine_args(args)
+    sends, gets = link.addresses
+    return AsyncLLM.from_vllm_config(
+        args.create_engine_config(UsageContext.ENGINE_CONTEXT),
+        disable_log_stats=True,
+        client_addresses={"input_address": sends, "output_address": gets},
+        client_count=link.clients,
+        client_index=link.client,
+    )
 
 
 def _input_of(settings: Settings) -> Callable[[list[int], Samples, str], Any]:
@@ -155,67 +192,6 @@ def stock_input(prompt: list[int], samples: Samples, key: str) -> Any:
     audio: dict[str, Any] = {"prompt": "", "multi_modal_data": {"audio": (_floats(samples), SAMPLE_RATE)}}
     audio["multi_modal_uuids"] = {"audio": [key]}
     return {"encoder_prompt": audio, "decoder_prompt": {"prompt_token_ids": prompt}}
-
-
-def engine_args(settings: Settings, folder: str, tokens: WhisperTokens) -> AsyncEngineArgs:
-    """vLLM's arguments for these settings. Raises ConfigError for an unknown one in ENGINE_ARGS."""
-    import torch
-    from vllm import AsyncEngineArgs
-
-    gpu = torch.cuda.is_available()
-    fp8 = gpu and torch.cuda.get_device_capability() >= _FP8_CAPABILITY
-    given: dict[str, Any] = {
-        "model": folder,
-        "served_model_name": settings.model_name,
-        "dtype": settings.dtype,
-        "load_format": "safetensors",
-        "trust_remote_code": False,
-        "max_model_len": 448,
-        "max_num_seqs": settings.max_num_seqs,
-        "max_num_batched_tokens": settings.max_num_batched_tokens,
-        "kv_cache_dtype": ("fp8" if fp8 else "auto") if settings.kv_cache_dtype == "auto" else settings.kv_cache_dtype,
-        "quantization": _quantization(settings.quantization),
-        "gpu_memory_utilization": settings.gpu_memory_utilization,
-        "enforce_eager": settings.enforce_eager if settings.enforce_eager is not None else not gpu,
-        "limit_mm_per_prompt": {"audio": 1},
-        "mm_processor_cache_gb": 0,  # the same audio seldom comes twice, and it costs a copy
-        "enable_prefix_caching": False,
-        "disable_log_stats": True,
-        # One device: the engine's process is its worker. By its short name vLLM's CPU build would replace it.
-        "distributed_executor_backend": "vllm.v1.executor.uniproc_executor.UniProcExecutor",
-        "scheduler_cls": "endpoint.engine.scheduler.make",
-        "worker_extension_cls": "endpoint.engine.align.AlignExtension",
-        "generation_config": "vllm",  # the rules apply Whisper's own settings, see endpoint/engine/rules.py
-        "logits_processors": [_rules_class()],
-        "logprobs_mode": "processed_logits",  # see the slot in endpoint/engine/rules.py
-        "max_logprobs": len(tokens.languages) + 2,
-    }
-    if settings.audio_input == "samples":
-        from endpoint.engine.whisper import ARCHITECTURE
-
-        given["hf_overrides"] = {"architectures": [ARCHITECTURE]}
-        given["worker_extension_cls"] = "endpoint.engine.whisper.WorkerExtension"
-    unknown = sorted(set(settings.engine_args) - set(AsyncEngineArgs.__dataclass_fields__))
-    if unknown:
-        raise ConfigError(f"ENGINE_ARGS: vLLM has no argument {', '.join(unknown)}")
-    return AsyncEngineArgs(**{**given, **settings.engine_args})
-
-
-def _quantization(name: str) -> str | None:
-    """vLLM's name for the setting. Raises ConfigError for an unknown one."""
-    from vllm.model_executor.layers.quantization import QUANTIZATION_METHODS
-
-    if name and name not in QUANTIZATION_METHODS:
-        known = ", ".join(sorted(QUANTIZATION_METHODS))
-        raise ConfigError(f"QUANTIZATION: vLLM has no {name}; leave it out for none, or say one of {known}")
-    # vLLM's own `fp8` is a checkpoint that holds such weights; it needs no telling, config.json says so.
-    return "fp8_per_channel" if name == "fp8" else name or None
-
-
-def _rules_class() -> str:
-    """vLLM's two model runners have interfaces of their own for the rules; V1 unless the operator asks for V2."""
-    newer = os.environ.get("VLLM_USE_V2_MODEL_RUNNER") == "1"
-    return f"endpoint.engine.{'processor_v2' if newer else 'processor'}:WhisperRules"
 
 
 def sampling_params(tokens: WhisperTokens, options: Options, max_tokens: int) -> SamplingParams:
@@ -285,28 +261,3 @@ def _device_name() -> str:
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-
-
-def _prepare_cpu() -> None:
-    """OpenMP reads its variables when the engine's process starts; what the operator set stays."""
-    cores = len(os.sched_getaffinity(0))
-    defaults = {
-        "OMP_NUM_THREADS": str(max(1, cores - 1)),  # of a decoding step; encoders have threads of their own
-        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait take the cores from those they wait for
-    }
-    for name, value in defaults.items():
-        os.environ.setdefault(name, value)
-
-
-def _prepare_environment(settings: Settings) -> None:
-    """vLLM reads its own variables when imported; what the operator set stays."""
-    defaults = {
-        "VLLM_NO_USAGE_STATS": "1",  # nothing is reported to anybody
-        "DO_NOT_TRACK": "1",
-        "VLLM_CPU_KVCACHE_SPACE": str(settings.cpu_kv_cache_gib),
-        "VLLM_LOGGING_LEVEL": "DEBUG" if settings.log_level == "debug" else "ERROR",
-        "VLLM_USE_V2_MODEL_RUNNER": "0",  # "1" works too: see _rules_class
-        "TOKENIZERS_PARALLELISM": "false",
-    }
-    for name, value in defaults.items():
-        os.environ.setdefault(name, value)
