@@ -121,6 +121,10 @@ class Settings(BaseSettings):
     max_num_batched_tokens: int = _field(
         24_000, "Encoder frames and tokens a step; 1,500 frames a window, so 24,000 encode 16 at once.", ge=1_500
     )
+    admission_milliseconds: int = _field(
+        8, "On a GPU, how long a window may wait for others to be encoded with, while some are decoded; 0: not at all.",
+        ge=0, le=1000,
+    )  # fmt: skip
     enforce_eager: bool | None = _field(None, "No torch.compile and CUDA graphs; unset: on GPUs compile.")
     engine_args: dict[str, Any] = _field({}, "More arguments for vLLM's engine, as JSON; unknown ones are refused.")
     hf_token: SecretStr | None = _field(None, "Token for gated models of the hub.")

@@ -62,7 +62,14 @@ MAY_IMPORT = {
 
 # Packages that few modules may import, and those modules.
 KEPT_TO = {
-    "vllm": {"engine/vllm", "engine/processor", "engine/processor_v2", "engine/scheduler", "engine/whisper"},
+    "vllm": {
+        "engine/admission",
+        "engine/vllm",
+        "engine/processor",
+        "engine/processor_v2",
+        "engine/scheduler",
+        "engine/whisper",
+    },
     "torch": {
         "engine/vllm",
         "engine/processor",

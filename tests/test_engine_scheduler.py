@@ -144,10 +144,16 @@ def test_the_scheduler_fits_how_the_engine_was_set_up(
     asynchronous: bool, encoder: object, kind: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {}
+
+    def pretended(self: Scheduler, **named: object) -> None:
+        given.update(named)
+        self.vllm_config, self.max_num_running_reqs = named["vllm_config"], 4
+
     monkeypatch.setattr(scheduler, "offered", lambda: encoder)
-    monkeypatch.setattr(Scheduler, "__init__", lambda self, **named: given.update(named))
-    monkeypatch.setattr(AsyncScheduler, "__init__", lambda self, **named: given.update(named))
-    config = SimpleNamespace(scheduler_config=SimpleNamespace(async_scheduling=asynchronous))
+    monkeypatch.setattr(Scheduler, "__init__", pretended)
+    monkeypatch.setattr(AsyncScheduler, "__init__", pretended)
+    steps = SimpleNamespace(async_scheduling=asynchronous, max_num_batched_tokens=3000)
+    config = SimpleNamespace(scheduler_config=steps, additional_config={})
     assert type(scheduler.make(vllm_config=config, block_size=16)) is kind
     assert given == {"vllm_config": config, "block_size": 16}
 
