@@ -1,7 +1,7 @@
 """Requests admitted together: several in one step, rather than one in each of several.
 
-A step that admits a request encodes its window and runs the whole decoder outside of CUDA graphs, for all that are being
-decoded; at a steady load nearly every step would. Why and for how long: docs/decisions/0012-on-a-gpu.md.
+A step that admits a request encodes its window and runs the whole decoder outside of CUDA graphs, for all that are
+being decoded; at a steady load nearly every step would. Why and for how long: docs/decisions/0012-on-a-gpu.md.
 """
 
 from __future__ import annotations
