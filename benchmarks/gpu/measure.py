@@ -152,7 +152,7 @@ async def engine(run: Run, size: Size, put: Put) -> None:
 def command(run: Run, port: int) -> list[str]:
     where = ["--host", "127.0.0.1", "--port", str(port)]
     if run.who == HTTP:
-        return [sys.executable, "-m", "benchmarks.gpu.steady", "serve", *where]
+        return [sys.executable, "-m", "benchmarks.gpu.serve", *where]
     flags = ["--model", os.environ["MODEL_ID"], "--served-model-name", run.model]
     for name, value in stock(run).items():
         flag = name.replace("_", "-")

@@ -22,6 +22,9 @@ from benchmarks.gpu.lines import WANTED, Row, Run, reached
 
 NO_FIGURE = "No figure from a GPU exists yet"
 REASON = re.compile(r"\w*(?:Error|Exception|Failed)\b.*")
+CONSEQUENCE = re.compile(
+    r"root cause above|the server ended|could not load|did not start|startup failed", re.IGNORECASE
+)
 CARD = "H200"  # what WANTED was set for
 
 
@@ -111,7 +114,7 @@ def why(log: Path, status: int | None, limit: float) -> str:
     if status is None:
         return f"not done within {limit:.0f} s"
     said = [match[0].strip() for line in log.read_text(errors="replace").splitlines() if (match := REASON.search(line))]
-    told = [line for line in said if "see root cause above" not in line.lower()]
+    told = [line for line in said if not CONSEQUENCE.search(line)]
     return (told or said or [f"status {status}"])[-1][:200]
 
 

@@ -1,4 +1,4 @@
-"""Our engine on random weights, made to do the work of real ones; `python -m benchmarks.gpu.steady serve` serves it.
+"""Our engine on random weights, made to do the work of real ones.
 
 Random weights say nothing, and would say it for as long as chance has it. So here every window takes the same number of
 decoder steps: <|endoftext|> stops nothing, max_tokens does. All else is ours and runs as ever: log-mel, encoder, the
@@ -11,7 +11,6 @@ Set in the environment: GPU_TOKENS, output tokens a window; GPU_COUNT, a file th
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,14 +53,3 @@ class SteadyEngine(vllm.VllmEngine):
         self.windows += 1
         if (path := os.environ.get("GPU_COUNT")) and self.windows > 1:
             Path(path).write_text(str(self.windows - 1))
-
-
-def main() -> int:
-    from endpoint.__main__ import main as command
-
-    vllm.VllmEngine = SteadyEngine  # type: ignore[misc]
-    return command(sys.argv[1:])
-
-
-if __name__ == "__main__":
-    sys.exit(main())
