@@ -11,7 +11,7 @@ INSTALL := deploy/install.sh $(BUILD)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test check format install install-dev conformance demo-model demo-model-eval quality compare
-.PHONY: feed profile load lock clean
+.PHONY: feed profile gpu load lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ feed: install-dev ## what everything but the model costs: decoding, voice activi
 profile: install-dev ## where a request's processor time goes, stage by stage, with the fake engine and the model
 	$(BIN)/python -m benchmarks.profile --engine fake
 	$(BIN)/python -m benchmarks.profile --engine vllm
+
+gpu: install-dev ## engine and HTTP windows/s of large-v3 and turbo with random weights; needs an NVIDIA GPU; GPU_ARGS=--list
+	$(BIN)/python -m benchmarks.gpu $(GPU_ARGS)
 
 load: install-dev ## a minute of many different clients against a server of its own; LOAD_ARGS=--shape=soak --seconds=3600
 	$(BIN)/python -m loadtests $(LOAD_ARGS)

@@ -107,6 +107,7 @@ def stock(run: Run) -> dict[str, Any]:
         "limit_mm_per_prompt": {"audio": 1},
         "enable_prefix_caching": False,
         "disable_log_stats": True,
+        "distributed_executor_backend": "uni",
     }
 
 

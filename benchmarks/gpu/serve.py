@@ -1,7 +1,7 @@
 """`endpoint serve` with the engine of benchmarks/gpu/steady.py: python -m benchmarks.gpu.serve [FLAGS]
 
-Nothing is imported before it runs: vLLM's engine process imports this file again, and its CPU build fails where it finds
-numba among the modules.
+Nothing is imported before it runs: vLLM's engine process imports this file again, and its CPU build fails where it
+finds numba among the modules.
 """
 
 from __future__ import annotations
