@@ -21,7 +21,7 @@ from rich.table import Table
 from benchmarks.gpu.lines import WANTED, Row, Run, reached
 
 NO_FIGURE = "No figure from a GPU exists yet"
-REASON = re.compile(r"\w*(?:Error|Exception|Failed)\b.*")
+REASON = re.compile(r"\w*(?:Error|Exception|Failed): .*")
 CONSEQUENCE = re.compile(
     r"root cause above|the server ended|could not load|did not start|startup failed", re.IGNORECASE
 )
@@ -95,7 +95,7 @@ def verdicts(about: dict[str, Any], rows: Sequence[Row]) -> list[str]:
     if judged and CARD not in str(about["card"]):
         lines.append(f"This is no {CARD}: what was wanted was not set for it.")
     if not judged:
-        lines.append(f"{NO_FIGURE} of this run's: a tiny model ran, to show that every line does.")
+        lines.append(f"{NO_FIGURE}: a tiny model ran, to show that every line does.")
     return lines
 
 

@@ -141,6 +141,9 @@ class _EncodesAhead:
         self._ahead.close()
         super().shutdown()  # type: ignore[misc]
 
+    def has_unfinished_requests(self) -> bool:
+        return bool(self._held) or bool(super().has_unfinished_requests())  # type: ignore[misc]
+
     def get_request_counts(self) -> tuple[int, int]:
         running, waiting = super().get_request_counts()  # type: ignore[misc]
         return running, waiting + len(self._held)
