@@ -141,7 +141,7 @@ async def engine(run: Run, size: Size, put: Put) -> None:
                 seconds=seconds,
                 windows_per_second=count / seconds,
                 tokens_per_window=tokens / count,
-                front_cores=(time.process_time() - spent) / seconds,
+                client_cores=(time.process_time() - spent) / seconds,
             )
     finally:
         await close()

@@ -52,7 +52,7 @@ class Report:
 
     def show(self, console: Console) -> None:
         table = Table(title=", ".join(f"{name} {value}" for name, value in self._about.items() if value is not None))
-        right = ("places", "encoder", "wait ms", "at once", "windows/s", "p95 s", "front cores", "windows/request")
+        right = ("places", "encoder", "wait ms", "at once", "windows/s", "p95 s", "client cores", "windows/request")
         for head in ("model", "who", "kv", *right, ""):
             table.add_column(head, justify="right" if head in right else "left")
         for row in self.rows():
@@ -68,20 +68,12 @@ def cells(row: Row) -> list[str]:
 
     who = f"{row['who']} {row.get('container') or ''}".strip()
     what = [str(row[name]) for name in ("kv", "places", "encoder", "admission")]
-    front = number("front_cores", ".2f") or number("client_cores", ".2f")
     last = str(row.get("failure", "")) if "windows_per_second" not in row else ""
     if row.get("failed"):
         last = f"{row['failed']} requests failed"
-    measured = [number("windows_per_second", ".1f"), number("p95_seconds", ".2f"), front]
-    return [
-        str(row["model"]),
-        who,
-        *what,
-        number("at_once", "d"),
-        *measured,
-        number("windows_per_request", ".3f"),
-        last,
-    ]
+    forms = {"at_once": "d", "windows_per_second": ".1f", "p95_seconds": ".2f", "client_cores": ".2f"}
+    measured = [number(name, form) for name, form in {**forms, "windows_per_request": ".3f"}.items()]
+    return [str(row["model"]), who, *what, *measured, last]
 
 
 def verdicts(about: dict[str, Any], rows: Sequence[Row]) -> list[str]:
