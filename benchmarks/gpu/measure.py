@@ -96,6 +96,7 @@ def stock(run: Run) -> dict[str, Any]:
     """Arguments of vLLM's engine beside the model: what ours is given, where it is vLLM's own."""
     import torch
 
+    gpu = torch.cuda.is_available()
     return {
         "dtype": "bfloat16",
         "load_format": "dummy",
@@ -103,7 +104,8 @@ def stock(run: Run) -> dict[str, Any]:
         "max_model_len": 448,
         "max_num_seqs": run.places,
         "max_num_batched_tokens": run.encoder * FRAMES,
-        "enforce_eager": not torch.cuda.is_available(),
+        "enforce_eager": not gpu,
+        "gpu_memory_utilization": 0.9 if gpu else 0.2,  # on a CPU it has to be free when vLLM starts
         "limit_mm_per_prompt": {"audio": 1},
         "enable_prefix_caching": False,
         "disable_log_stats": True,

@@ -23,7 +23,7 @@ from benchmarks.gpu.lines import WANTED, Row, Run, reached
 NO_FIGURE = "No figure from a GPU exists yet"
 REASON = re.compile(r"\w*(?:Error|Exception|Failed): .*")
 CONSEQUENCE = re.compile(
-    r"root cause above|the server ended|could not load|did not start|startup failed", re.IGNORECASE
+    r"root cause|the server ended|could not load|did not start|startup failed", re.IGNORECASE
 )
 CARD = "H200"  # what WANTED was set for
 
