@@ -18,13 +18,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.gpu.lines import WANTED, Row, Run, reached
+from benchmarks.gpu.lines import ENGINE, HTTP, WANTED, Row, Run, reached
 
 NO_FIGURE = "No figure from a GPU exists yet"
 REASON = re.compile(r"\w*(?:Error|Exception|Failed): .*")
-CONSEQUENCE = re.compile(
-    r"root cause|the server ended|could not load|did not start|startup failed", re.IGNORECASE
-)
+CONSEQUENCE = re.compile(r"root cause|the server ended|could not load|did not start|startup failed", re.IGNORECASE)
 CARD = "H200"  # what WANTED was set for
 
 
@@ -67,7 +65,8 @@ def cells(row: Row) -> list[str]:
         return format(value, form) if isinstance(value := row.get(name), int | float) else ""
 
     who = f"{row['who']} {row.get('container') or ''}".strip()
-    what = [str(row[name]) for name in ("kv", "places", "encoder", "admission")]
+    what = [str(row[name]) for name in ("kv", "places", "encoder")]
+    what.append(str(row["admission"]) if row["who"] in (ENGINE, HTTP) else "")
     last = str(row.get("failure", "")) if "windows_per_second" not in row else ""
     if row.get("failed"):
         last = f"{row['failed']} requests failed"
