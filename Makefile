@@ -11,7 +11,7 @@ INSTALL := deploy/install.sh $(BUILD)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test check format install install-dev conformance demo-model demo-model-eval quality compare
-.PHONY: feed precision profile load lock clean
+.PHONY: feed precision profile gpu load lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ precision: install-dev ## what fp8 weights and cache cost in accuracy, on this m
 profile: install-dev ## where a request's processor time goes, stage by stage, with the fake engine and the model
 	$(BIN)/python -m benchmarks.profile --engine fake
 	$(BIN)/python -m benchmarks.profile --engine vllm
+
+gpu: install-dev ## engine and HTTP windows/s of large-v3 and turbo with random weights; needs an NVIDIA GPU; GPU_ARGS=--list
+	$(BIN)/python -m benchmarks.gpu $(GPU_ARGS)
 
 load: install-dev ## a minute of many different clients against a server of its own; LOAD_ARGS=--shape=soak --seconds=3600
 	$(BIN)/python -m loadtests $(LOAD_ARGS)

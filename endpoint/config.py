@@ -136,6 +136,10 @@ class Settings(BaseSettings):
     pack_short_clips: bool = _field(
         False, "Decode clips of at most 10 s with a named language together: faster, 0.1 points more word errors."
     )
+    admission_milliseconds: int = _field(
+        8, "On a GPU, how long a window may wait for others to be encoded with, while some are decoded; 0: not at all.",
+        ge=0, le=1000,
+    )  # fmt: skip
     enforce_eager: bool | None = _field(None, "No torch.compile and CUDA graphs; unset: on GPUs compile.")
     engine_args: dict[str, Any] = _field({}, "More arguments for vLLM's engine, as JSON; unknown ones are refused.")
     hf_token: SecretStr | None = _field(None, "Token for gated models of the hub.")

@@ -78,6 +78,7 @@ MAY_IMPORT = {
 # Packages that few modules may import, and those modules.
 KEPT_TO = {
     "vllm": {
+        "engine/admission",
         "engine/vllm",
         "engine/arguments",
         "engine/core",

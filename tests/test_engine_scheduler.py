@@ -144,10 +144,16 @@ def test_the_scheduler_fits_how_the_engine_was_set_up(
     asynchronous: bool, encoder: object, kind: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {}
+
+    def pretended(self: Scheduler, **named: object) -> None:
+        given.update(named)
+        self.vllm_config, self.max_num_running_reqs = named["vllm_config"], 4
+
     monkeypatch.setattr(scheduler, "offered", lambda: encoder)
-    monkeypatch.setattr(Scheduler, "__init__", lambda self, **named: given.update(named))
-    monkeypatch.setattr(AsyncScheduler, "__init__", lambda self, **named: given.update(named))
-    config = SimpleNamespace(scheduler_config=SimpleNamespace(async_scheduling=asynchronous))
+    monkeypatch.setattr(Scheduler, "__init__", pretended)
+    monkeypatch.setattr(AsyncScheduler, "__init__", pretended)
+    steps = SimpleNamespace(async_scheduling=asynchronous, max_num_batched_tokens=3000)
+    config = SimpleNamespace(scheduler_config=steps, additional_config={})
     assert type(scheduler.make(vllm_config=config, block_size=16)) is kind
     assert given == {"vllm_config": config, "block_size": 16}
 
@@ -168,6 +174,10 @@ class Waiting(Pretended):
 
     def get_request_counts(self) -> tuple[int, int]:
         return 0, len(self.requests)
+
+    def has_unfinished_requests(self) -> bool:
+        """As vLLM 0.26 has it: 0.32 asks get_request_counts."""
+        return bool(self.requests)
 
     def shutdown(self) -> None:
         self.requests.clear()
@@ -209,6 +219,7 @@ def test_a_request_is_admitted_when_its_window_is_encoded(beside: Beside) -> Non
     beside.add_request(first)
     beside.add_request(second)
     assert beside.get_request_counts() == (0, 2)
+    assert beside.has_unfinished_requests()  # else the engine's loop would stop here
     assert beside.schedule() == []  # after a moment's wait
     beside._ahead.futures[1].set_result(torch.zeros(1500, 4))
     assert beside.schedule() == ["b"]
@@ -234,6 +245,7 @@ def test_a_request_may_be_given_up_while_it_is_encoded(beside: Beside, names: ob
     assert beside.get_request_counts() == (0, 0)
     assert beside._ahead.futures[0].cancelled()
     assert beside.schedule() == []
+    assert not beside.has_unfinished_requests()
 
 
 def test_its_threads_end_with_it(beside: Beside) -> None:

@@ -57,7 +57,11 @@ def test_vllms_prompts_come_to_the_same() -> None:
     samples = np.array([-PCM_FULL_SCALE, -1, 0, 1, PCM_FULL_SCALE - 1], np.int16)
     loud = np.array([-1.5, 1.5], np.float32)
     items = MultiModalDataParser().parse_mm_data({"audio": [samples.astype(np.float32) / PCM_FULL_SCALE, loud]})
-    made = SamplesProcessor._apply_hf_processor_main(SimpleNamespace(), items, {})
+    made = SamplesProcessor._apply_hf_processor_main(SimpleNamespace(), mm_items=items, hf_kwargs={})
+    older = SamplesProcessor._apply_hf_processor_main(
+        SimpleNamespace(), prompt=[0], mm_items=items, enable_hf_prompt_update=True
+    )
+    assert (older[0], older[1].keys(), older[2]) == ([0], made.keys(), False)
     assert [sound.tolist() for sound in made["samples"]] == [samples.tolist(), [-PCM_FULL_SCALE, PCM_FULL_SCALE - 1]]
     fields = SamplesProcessor._get_mm_fields_config(SimpleNamespace(), made, {})
     assert len(MultiModalKwargsItems.from_hf_inputs(made, fields)["audio"]) == 2

@@ -65,6 +65,7 @@ def engine_args(settings: Settings, folder: str, tokens: WhisperTokens) -> Async
         # One device: the engine's process is its worker. By its short name vLLM's CPU build would replace it.
         "distributed_executor_backend": "vllm.v1.executor.uniproc_executor.UniProcExecutor",
         "scheduler_cls": "endpoint.engine.scheduler.make",
+        "additional_config": {"admission_milliseconds": settings.admission_milliseconds},  # for the scheduler
         "worker_extension_cls": "endpoint.engine.align.AlignExtension",
         "generation_config": "vllm",  # the rules apply Whisper's own settings, see endpoint/engine/rules.py
         "logits_processors": [_rules_class()],

@@ -1,10 +1,11 @@
-"""vLLM's scheduler, with two differences.
+"""vLLM's scheduler, with three differences.
 
 An answer leaves the engine once, when it is complete. vLLM sends every token to the API's process as it comes, with its
 scores: for each of them messages are packed, sent, unpacked and looked up on the API's event loop. Nobody reads a token
 before its window is done.
 
-On a CPU, a request is admitted when its window has been encoded, see endpoint/engine/ahead.py.
+On a CPU, a request is admitted when its window has been encoded, see endpoint/engine/ahead.py. Elsewhere several are
+admitted in one step rather than one in each of several, see endpoint/engine/admission.py.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.outputs import LogprobsLists
 
+from endpoint.engine.admission import Together
 from endpoint.engine.ahead import Ahead, offered
 from endpoint.engine.whisper import put_encoded, samples_of
 
@@ -139,16 +141,19 @@ class _EncodesAhead:
         self._ahead.close()
         super().shutdown()  # type: ignore[misc]
 
+    def has_unfinished_requests(self) -> bool:
+        return bool(self._held) or bool(super().has_unfinished_requests())  # type: ignore[misc]
+
     def get_request_counts(self) -> tuple[int, int]:
         running, waiting = super().get_request_counts()  # type: ignore[misc]
         return running, waiting + len(self._held)
 
 
-class WholeAnswers(_WholeAnswers, Scheduler):
+class WholeAnswers(Together, _WholeAnswers, Scheduler):
     pass
 
 
-class WholeAnswersAsync(_WholeAnswers, AsyncScheduler):
+class WholeAnswersAsync(Together, _WholeAnswers, AsyncScheduler):
     pass
 
 

@@ -83,8 +83,12 @@ def _item(name: str, value: Tensor) -> MultiModalKwargsItem:
 class SamplesProcessor(WhisperMultiModalProcessor):
     """Audio to the model's arguments, for vLLM's own start-up and for requests that come as vLLM's prompts."""
 
-    def _apply_hf_processor_main(self, mm_items: MultiModalDataItems, hf_kwargs: Mapping[str, object]) -> BatchFeature:
-        return BatchFeature({"samples": [_integers(sound) for sound in mm_items["audio"].get_all()]})
+    def _apply_hf_processor_main(
+        self, *, mm_items: MultiModalDataItems, prompt: list[int] | None = None, **_: object
+    ) -> BatchFeature | tuple[list[int], BatchFeature, bool]:
+        """vLLM 0.26 also hands the prompt over, and wants it back with whether it was changed."""
+        features = BatchFeature({"samples": [_integers(sound) for sound in mm_items["audio"].get_all()]})
+        return features if prompt is None else (prompt, features, False)
 
     def _get_mm_fields_config(
         self, hf_inputs: BatchFeature, hf_processor_mm_kwargs: Mapping[str, object]

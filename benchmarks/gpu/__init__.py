@@ -1,0 +1,1 @@
+"""`make gpu`; see __main__.py."""

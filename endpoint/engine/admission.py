@@ -1,0 +1,66 @@
+"""Requests admitted together: several in one step, rather than one in each of several.
+
+A step that admits a request encodes its window and runs the whole decoder outside of CUDA graphs, for all that are
+being decoded; at a steady load nearly every step would. Why and for how long: docs/decisions/0012-on-a-gpu.md.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from vllm.v1.core.sched.interface import PauseState
+
+from endpoint.engine.whisper import ENCODER_TOKENS
+
+if TYPE_CHECKING:
+    from vllm.config import VllmConfig
+    from vllm.v1.core.sched.output import SchedulerOutput
+
+PATIENCE = "admission_milliseconds"  # in vLLM's additional_config: how long a request is held at most; 0: never
+
+
+class Together:
+    """Goes before one of vLLM's schedulers in the bases of a class: requests are admitted together.
+
+    Held are those that could be admitted, while others run, until they fill the encoder's batch or the first place and
+    the first of them have been there for as long as the operator allows. They stay in vLLM's own queue, so it counts,
+    aborts and ends them as ever: for the length of one step it is told that nobody new is admitted. Nothing waits
+    here; the engine goes on with the steps of those that run.
+    """
+
+    vllm_config: VllmConfig
+    max_num_running_reqs: int
+    pause_state: PauseState
+    set_pause_state: Callable[[PauseState], None]
+    get_request_counts: Callable[[], tuple[int, int]]
+
+    def __init__(self, *given: Any, clock: Callable[[], float] = time.monotonic, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._clock = clock
+        self._patience = self.vllm_config.additional_config.get(PATIENCE, 0) / 1000
+        windows = self.vllm_config.scheduler_config.max_num_batched_tokens // ENCODER_TOKENS
+        self._enough = min(windows, self.max_num_running_reqs)
+        self._since: float | None = None  # when somebody could have been admitted and was not
+
+    def schedule(self, *given: Any) -> SchedulerOutput:
+        before = self.pause_state
+        if before is PauseState.UNPAUSED and self._holds():
+            self.set_pause_state(PauseState.PAUSED_NEW)
+        try:
+            output: SchedulerOutput = super().schedule(*given)  # type: ignore[misc]
+            return output
+        finally:
+            self.set_pause_state(before)
+
+    def _holds(self) -> bool:
+        running, waiting = self.get_request_counts()
+        ready = min(waiting, self.max_num_running_reqs - running)
+        if running and ready > 0:
+            now = self._clock()
+            self._since = now if self._since is None else self._since
+            if ready < self._enough and now - self._since < self._patience:
+                return True
+        self._since = None
+        return False
