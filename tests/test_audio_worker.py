@@ -20,6 +20,7 @@ from endpoint.audio.vad import VoiceActivity, quantised
 from endpoint.audio.worker import Limits
 from endpoint.config import Settings
 from endpoint.errors import EndpointError, InvalidAudio, TooLarge
+from endpoint.memfile import MemoryFile
 from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, SPEECH_CERTAIN, SPEECH_FRAME
 from tests.recordings import encode, png, silent_opus, silent_video, tone, wav
 
@@ -171,8 +172,7 @@ async def test_tags_may_be_in_any_encoding(decoder: Decoder) -> None:
 
 async def test_opposite_channels_cancel(decoder: Decoder) -> None:
     left = tone(SAMPLE_RATE, 0.5)
-    audio = await decoder.decode(wav(np.stack([left, -left], axis=1), SAMPLE_RATE))
-    assert np.abs(audio.samples).max() <= 1
+    assert np.abs((await decoder.decode(wav(np.stack([left, -left], axis=1), SAMPLE_RATE))).samples).max() <= 1
 
 
 async def test_only_the_first_audio_stream_is_taken(decoder: Decoder) -> None:
@@ -363,7 +363,7 @@ async def test_processor_time_and_memory_are_limited(long_silence: bytes, limits
     child = await asyncio.to_thread(Child, limits, 30.0)
     try:
         with pytest.raises(InvalidAudio) as caught:
-            await asyncio.to_thread(child.decode, long_silence, vad)
+            await asyncio.to_thread(child.decode, MemoryFile(long_silence), vad)
         assert caught.value.code == "audio_decode_failed"
     finally:
         child.close()

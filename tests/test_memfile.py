@@ -48,7 +48,7 @@ def test_no_child_inherits_it() -> None:
 
 def test_where_no_more_files_can_be_opened_it_says_so() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (open_files() - 1, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
     try:
         with pytest.raises(OSError, match="Too many open files"):
             MemoryFile(b"x")

@@ -90,7 +90,10 @@ def test_every_import_is_a_dependency() -> None:
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
         tops |= {name.partition(".")[0] for name in names}
-    imported = {canonicalize_name(top) for top in tops - sys.stdlib_module_names - {"endpoint", "handler"}}
+    named = {"zmq": "pyzmq"}
+    imported = {
+        canonicalize_name(called.get(top, top)) for top in tops - sys.stdlib_module_names - {"endpoint", "handler"}
+    }
     faces = {"starlette", "pydantic-core"}  # fastapi and pydantic show them
     engine = names_of(PROJECT["optional-dependencies"]["gpu"])
     assert imported - names_of(PROJECT["dependencies"]) - engine - faces == set()
