@@ -191,7 +191,7 @@ def main() -> None:
         recordings = sent(workload, size)
         recordings = recordings[: -(-len(recordings) // FEWER.get(name, 1))]
         works[workload] = (recordings, ready(workload, recordings))
-    warm = sent("packed", size)[:4]
+    warm = sent("packed", size)[:CONCURRENCY]
     ready("packed", warm)()
     answers.write(json.dumps({"ready": name}) + "\n")
     for line in sys.stdin:

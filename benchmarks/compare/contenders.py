@@ -122,7 +122,7 @@ class Server(Contender):
             command += ["--concurrency", str(CONCURRENCY), "--requests", str(size.requests[case.workload])]
         else:
             command += ["--rate", str(case.rate), "--seconds", str(size.seconds[case.workload])]
-        command += ["--warm-up", "1" if case.workload == "long" else "4"]
+        command += ["--warm-up", "1" if case.workload == "long" else str(CONCURRENCY)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=2 * CASE_SECONDS, check=False)
         if done.returncode:
             raise self._fail(done.stderr.strip())
