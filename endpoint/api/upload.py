@@ -7,7 +7,7 @@ is driven here directly. Format: RFC 7578.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,9 @@ MAX_HEADERS = 8  # of one part
 MAX_HEADER_BYTES = 4096  # of one header; leaves room for long file names
 MAX_FIELD_BYTES = 64 * 1024
 MAX_FORM_BYTES = 256 * 1024  # everything but the file: fields, headers, boundaries
+
+AT_ONCE = 1 << 20  # bytes of a file that are written at once, in a thread
+FEW = 64 * 1024  # bytes that are written where they are
 
 # A client that stops, or trickles, would hold a place for nothing.
 STALL_SECONDS = 20.0  # longest silence within a body
@@ -58,7 +61,8 @@ async def read_form(receive: Receive, headers: Mapping[str, str], max_file_bytes
     Raises InvalidRequest for a body that is no form, TooLarge (at once when Content-Length tells), DeadlineExceeded
     for a client too slow, ClientGone.
     """
-    parts = _Parts(max_file_bytes)
+    spill = _Spill()
+    parts = _Parts(max_file_bytes, spill)
     parser = MultipartParser(
         _boundary(headers),
         {
@@ -75,7 +79,7 @@ async def read_form(receive: Receive, headers: Mapping[str, str], max_file_bytes
         max_header_size=MAX_HEADER_BYTES,
     )
     try:
-        await _feed(parser.write, receive, headers, max_file_bytes)
+        await _feed(parser.write, receive, headers, max_file_bytes, spill)
     except FormParserError as error:
         raise InvalidRequest(f"The form cannot be parsed: {error}", code="invalid_form") from error
     if not parts.finished:
@@ -85,15 +89,15 @@ async def read_form(receive: Receive, headers: Mapping[str, str], max_file_bytes
 
 async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int) -> MemoryFile:
     """Read a body that is the file itself. Raises as `read_form`."""
-    body = MemoryFile()
-    await _feed(body.write, receive, headers, max_bytes)
+    body, spill = MemoryFile(), _Spill()
+    await _feed(lambda piece: spill.add(body, piece), receive, headers, max_bytes, spill)
     if len(body) > max_bytes:
         raise _too_large(max_bytes)
     return body
 
 
 async def _feed(
-    take: Callable[[bytes], Any], receive: Receive, headers: Mapping[str, str], max_file_bytes: int
+    take: Callable[[bytes], Any], receive: Receive, headers: Mapping[str, str], max_file_bytes: int, spill: _Spill
 ) -> None:
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) > max_file_bytes + MAX_FORM_BYTES:
@@ -112,15 +116,42 @@ async def _feed(
                 if received > max_file_bytes + MAX_FORM_BYTES:
                     raise _too_large(max_file_bytes)
                 take(body)
+                if spill.size >= AT_ONCE or not more:
+                    await spill.write()
                 limit.reschedule(STALL_SECONDS + min(clock(), began + received / MIN_BYTES_PER_SECOND))
     except TimeoutError as error:
         raise DeadlineExceeded("The upload stopped, or was too slow.", code="upload_timeout") from error
 
 
+class _Spill:
+    """Pieces of files, on their way into them. The kernel may take its time to find so many pages; others go on."""
+
+    def __init__(self) -> None:
+        self._pieces: list[tuple[MemoryFile, bytes | memoryview]] = []
+        self.size = 0
+
+    def add(self, file: MemoryFile, piece: bytes | memoryview) -> None:
+        self._pieces.append((file, piece))
+        self.size += len(piece)
+
+    async def write(self) -> None:
+        pieces, size, self._pieces, self.size = self._pieces, self.size, [], 0
+        if size <= FEW:
+            _write(pieces)
+        else:
+            await asyncio.to_thread(_write, pieces)
+
+
+def _write(pieces: Sequence[tuple[MemoryFile, bytes | memoryview]]) -> None:
+    for file, piece in pieces:
+        file.write(piece)
+
+
 class _Parts:
     """What the parser has found so far; the parser calls the methods, with slices of its input."""
 
-    def __init__(self, max_file_bytes: int) -> None:
+    def __init__(self, max_file_bytes: int, spill: _Spill) -> None:
+        self._spill = spill
         self.fields: list[tuple[str, str]] = []
         self.files: list[File] = []
         self.listed = False  # a file came under a list's name
@@ -172,7 +203,7 @@ class _Parts:
             self._file_bytes += len(piece)
             if self._file_bytes > self._max_file_bytes:
                 raise _too_large(self._max_file_bytes)
-            self.files[-1].data.write(piece)
+            self._spill.add(self.files[-1].data, piece)
         elif self._is_file:
             return  # a file nobody asked for
         elif len(self._content) + len(piece) > MAX_FIELD_BYTES:
