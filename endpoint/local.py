@@ -45,12 +45,17 @@ def running_server(waiting: Callable[[float], None] = lambda _: None) -> Iterato
             base = f"http://127.0.0.1:{port}"
             yield LocalServer(base, server.pid, _wait(server, base, output, waiting))
         finally:
-            server.terminate()
-            try:
-                server.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+            stop(server)
+
+
+def stop(server: subprocess.Popen[bytes]) -> None:
+    """End it, and wait until it has ended: killed after STOP_SECONDS."""
+    server.terminate()
+    try:
+        server.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def _wait(server: subprocess.Popen[bytes], base: str, output: IO[str], waiting: Callable[[float], None]) -> float:

@@ -23,6 +23,7 @@ SEEK_MS = 10  # unit of `seek` in OpenAI's segments: one log-mel frame
 PCM_FULL_SCALE = 32_768  # int16 samples are in [-PCM_FULL_SCALE, PCM_FULL_SCALE - 1]
 SPEECH_FRAME = 512  # samples, 32 ms, that voice activity judges at once
 SPEECH_CERTAIN = 255  # a probability of 1, as Audio.speech has it
+BEST_OF = 5  # openai/whisper transcribe.py: candidates at a temperature above 0
 
 Samples = npt.NDArray[np.int16]
 
@@ -51,8 +52,61 @@ class VadOptions:
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen. Defaults change nothing.
+
+    seed: of the random numbers at a temperature above 0; None: made from the window's samples.
+    best_of: candidates decoded at a temperature above 0, of which the best is kept; None: BEST_OF in a fallback, 1 at
+        a temperature that the caller gave.
+    temperature_increment: between the attempts of a fallback; 0: no fallback.
+    top_p, top_k, min_p: of the tokens that may be sampled, as vLLM defines them; 1, 0 and 0 mean all.
+    repetition_penalty, frequency_penalty, presence_penalty: on tokens generated before, as vLLM defines them.
+    suppress_tokens: ids that are not generated, beside those of the checkpoint.
+    max_new_tokens: most tokens generated for a window; None: what the model has room for.
+    """
+
+    seed: int | None = None
+    best_of: int | None = None
+    temperature_increment: float = 0.2
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    suppress_tokens: tuple[int, ...] = ()
+    max_new_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """When a result is bad, as openai/whisper's transcribe.py defines them; None switches a test off.
+
+    no_speech: probability of no speech above which a window with a low average log-probability is silence.
+    logprob: average log-probability, natural, below which a window is decoded again.
+    compression_ratio: how repetitive a text may be before its window is decoded again.
+    """
+
+    no_speech: float | None = 0.6
+    logprob: float | None = -1.0
+    compression_ratio: float | None = 2.4
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that the caller should know although there is a result: a field ignored, sound that is missing.
+
+    code: stable, for programs. message: for people. param: the field it is about, if it is one.
+    """
+
+    code: str
+    message: str
+    param: str | None = None
+
+
+@dataclass(frozen=True)
 class Options:
-    """What a caller asks of the core; parsed and cross-checked once, at the door.
+    """What a caller asks of the core; parsed and cross-checked once, at the edge.
 
     language: code of `endpoint.languages`, or None to detect it.
     prompt: text the recording continues, or words to expect; its last 223 tokens are used.
@@ -64,6 +118,7 @@ class Options:
     multilingual: every window keeps the language heard in it; else the file has one.
     condition_on_previous_text: each window is given the text before it, so windows are decoded one by one.
     logprobs: keep how likely each token of the text was.
+    audio_track: which audio stream of the file, counted from 0; None: the one a player would play.
     """
 
     task: Task = Task.TRANSCRIBE
@@ -77,6 +132,9 @@ class Options:
     words: bool = False
     logprobs: bool = False
     vad: VadOptions | None = VadOptions()
+    sampling: Sampling = Sampling()
+    thresholds: Thresholds = Thresholds()
+    audio_track: int | None = None
 
     def spoken_in(self, language: str | None) -> Options:
         """The same in `language`, unless they say anything of languages themselves."""
@@ -92,10 +150,15 @@ class Audio:
     samples: int16 [n], mono, 16 kHz.
     speech: uint8 [ceil(n / SPEECH_FRAME)], probability of speech in each frame, SPEECH_CERTAIN meaning 1; None
         where nobody asked for it.
+    unreadable: stretches in milliseconds, in order, whose sound the file should hold and that could not be decoded;
+        `samples` are silent there, and the last stretch may lie behind their end.
+    notices: what the caller should know of the file.
     """
 
     samples: Samples
     speech: npt.NDArray[np.uint8] | None = None
+    unreadable: tuple[tuple[int, int], ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     @property
     def duration_ms(self) -> int:
@@ -222,6 +285,7 @@ class Segment:
     no_speech_prob: float
     language: str
     scores: tuple[TokenScore, ...] = ()
+    words: tuple[Word, ...] | None = None  # those its text is made of; None where nobody asked for them
 
 
 @dataclass(frozen=True)
@@ -246,6 +310,7 @@ class Transcript:
     usage: Usage = Usage()
     coverage: float | None = None  # share of the speech heard that segments cover, 0 to 1; None without voice activity
     uncovered: tuple[tuple[int, int], ...] = ()  # stretches of speech without text, in milliseconds
+    notices: tuple[Notice, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
 
     @property

@@ -24,12 +24,12 @@ from benchmarks.gpu import model
 from benchmarks.gpu.lines import BARE, ENGINE, FRAMES, FULL, HTTP, SMALL, STOCK, Run, Size, runs
 from endpoint.bench.recordings import WORKLOADS, make
 from endpoint.config import load_settings
+from endpoint.local import stop
 from endpoint.net import free_port
 from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, Options, Samples, Window
 
 Decode = Callable[[Samples], Awaitable[int]]  # a window, to the number of tokens said
 Put = Callable[..., None]  # a row
-STOP_SECONDS = 30
 
 
 def at_once(run: Run, size: Size) -> list[int]:
@@ -209,12 +209,7 @@ def served(run: Run, size: Size, put: Put, folder: Path) -> None:
                 ),
             )
     finally:
-        server.terminate()
-        try:
-            server.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        stop(server)
 
 
 def count_file(folder: Path, run: Run) -> Path:

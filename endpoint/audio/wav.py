@@ -39,7 +39,8 @@ def read_wave(data: memoryview) -> Block | None:
             if form is None:
                 return None
         elif name == b"data":
-            return None if form is None else _wave(form, data[at : at + size])
+            # Written as it was recorded, it may say 0 and hold sound.
+            return _wave(form, data[at : at + size]) if form and size else None
         at += size + size % 2
     return None
 
