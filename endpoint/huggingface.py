@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from endpoint.errors import InvalidRequest
 from endpoint.languages import find_language
-from endpoint.types import Options, Segment, Task, Transcript, Word
+from endpoint.options import Options, Task
+from endpoint.types import Segment, Transcript, Word
 
 
 class Parameters(BaseModel):

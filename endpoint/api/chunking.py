@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic_core import PydanticCustomError
 
 from endpoint.errors import InvalidRequest
-from endpoint.types import VadOptions
+from endpoint.options import VadOptions
 
 STRATEGY = "chunking_strategy"
 _DEFAULT = VadOptions()

@@ -109,29 +109,22 @@ def _inputs(content_type: str, data: MemoryFile) -> tuple[bytes | MemoryFile, Pa
 
 
 def _old_style(transcript: Transcript) -> dict[str, Any]:
-    words = list(transcript.words) if transcript.words is not None else None
-    segments = []
-    for segment in transcript.segments:
-        row: dict[str, Any] = {
+    segments = [
+        {
             "id": segment.id,
             "start": segment.start_ms / 1000,
             "end": segment.end_ms / 1000,
             "text": segment.text.strip(),
+            "words": None if segment.words is None else [_word(word) for word in segment.words],
         }
-        if words is not None:
-            row["words"] = [_word(word) for word in words if _inside(word, segment.start_ms, segment.end_ms)]
-        segments.append(row)
+        for segment in transcript.segments
+    ]
     return {
         "text": transcript.text,
         "language": transcript.language,
         "duration": transcript.duration_ms / 1000,
         "segments": segments,
     }
-
-
-def _inside(word: Word, start_ms: int, end_ms: int) -> bool:
-    """A word belongs to the segment that holds its middle; segments do not overlap."""
-    return start_ms <= (word.start_ms + word.end_ms) / 2 < end_ms
 
 
 def _word(word: Word) -> dict[str, Any]:

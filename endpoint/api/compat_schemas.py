@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from endpoint.api.forms import AudioForm, known_language
 from endpoint.api.schemas import Reply, TranscriptionWord
-from endpoint.types import Options, Task, VadOptions
+from endpoint.options import Options, Task, VadOptions
 
 
 class CompatForm(AudioForm):

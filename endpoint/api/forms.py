@@ -13,8 +13,8 @@ from endpoint.api.chunking import STRATEGY, Chunking, put_nested
 from endpoint.config import NO_BEAMS
 from endpoint.errors import InvalidRequest
 from endpoint.languages import find_language
+from endpoint.options import Options, Task, VadOptions
 from endpoint.text.format import ResponseFormat
-from endpoint.types import Options, Task, VadOptions
 
 F = TypeVar("F", bound=BaseModel)
 
