@@ -145,6 +145,10 @@ class Settings(BaseSettings):
     )  # fmt: skip
     enforce_eager: bool | None = _field(None, "No torch.compile and CUDA graphs; unset: on GPUs compile.")
     engine_args: dict[str, Any] = _field({}, "More arguments for vLLM's engine, as JSON; unknown ones are refused.")
+    model_cache: str = _field(
+        "", "Folder of models that were converted or came as packages; empty: whisper-endpoint/models in "
+        "`XDG_CACHE_HOME`, or in ~/.cache.",
+    )  # fmt: skip
     hf_token: SecretStr | None = _field(None, "Token for gated models of the hub.")
 
     @field_validator("default_language")
@@ -211,6 +215,13 @@ class Settings(BaseSettings):
         if self.model_id:
             return SHORT_NAMES.get(self.model_id, self.model_id)
         return str(MOUNTED_MODEL if MOUNTED_MODEL.exists() else DEMO_MODEL)
+
+    @property
+    def model_folder(self) -> Path:
+        """Where fetched and converted models are kept."""
+        if self.model_cache:
+            return Path(self.model_cache)
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "whisper-endpoint" / "models"
 
     @property
     def is_demo(self) -> bool:

@@ -35,7 +35,8 @@ MAY_IMPORT = {
     "config": {"errors", "languages", "options", "types"},
     "text": {"languages", "options", "types"},
     "audio": {"config", "errors", "memfile", "options", "types"},
-    "engine": {"config", "errors", "languages", "text", "options", "types"},
+    "weights": {"errors", "types"},
+    "engine": {"config", "errors", "languages", "text", "options", "types", "weights"},
     "multilingual": {"audio", "tasks", "options", "types"},
     "fallback": {"options", "tasks", "text", "types"},
     "repair": {"audio", "fallback", "options", "tasks", "text", "types"},
@@ -73,6 +74,7 @@ MAY_IMPORT = {
         "text",
         "options",
         "types",
+        "weights",
         "wiring",
     },
     "demo": {"errors", "local"},
@@ -105,11 +107,13 @@ KEPT_TO = {
         "engine/logmel",
         "engine/scheduler",
         "engine/whisper",
+        "weights/openai",
         "commands/doctor",  # says which device is here
     },
     "transformers": {"engine/logmel", "engine/whisper"},
     "tokenizers": {"engine/tokens"},
-    "huggingface_hub": {"engine/checkpoint"},
+    "huggingface_hub": {"weights/hub"},
+    "safetensors": {"weights/folder"},
     # Media parsers run in the decoding processes; doctor asks the version, bench reads its user's own files.
     "av": {"audio/worker", "commands/doctor", "bench/containers"},
     "psutil": {"bench/usage"},
@@ -131,6 +135,7 @@ ENVIRONMENT = {
     "engine/core": "each engine's process sees its own GPU",
     "supervisor": "and each API process that of the first engine",
     "commands/serve": "the one engine of this process sees the GPU that was asked for",
+    "weights/packages": "pip, which it runs, gets it with a temporary folder of its own",
     "audio/vad": "onnxruntime's telemetry is turned off by a variable, in the decoding process",
     "local": "hands its environment on to the server it starts",
 }
@@ -332,7 +337,7 @@ TEXTS = {".py", ".md", ".toml", ".txt", ".yml", ".yaml", ".sh", ".html", ".js", 
 def texts() -> list[Path]:
     """What is written by hand: no lists of licences, no recordings, no model."""
     tops = [path for path in ROOT.iterdir() if path.name not in {".venv", ".git", "build", "dist"}]
-    files = [file for top in tops for file in ([top] if top.is_file() else top.rglob("*")) if file.is_file()]
+    files = [file for top in tops for file in (top, *top.rglob("*")) if file.is_file()]
     skipped = {"__pycache__", "model", ".hypothesis", ".ruff_cache", ".mypy_cache", ".pytest_cache", "node_modules"}
     return [file for file in files if file.suffix in TEXTS and not skipped & set(file.relative_to(ROOT).parts)]
 
@@ -340,9 +345,9 @@ def texts() -> list[Path]:
 def test_the_repository_speaks_of_itself_only() -> None:
     """No package host is prescribed, and nothing outside of the repository is pointed to."""
     pattern = re.compile("|".join([*map(re.escape, HOSTS), *OUTSIDE]), re.IGNORECASE)
-    found = []
-    for file in texts():
-        for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-            if match := pattern.search(line):
-                found.append(f"{file.relative_to(ROOT)}:{number}: {match[0]}")
-    assert found == []
+    assert [
+        f"{file.relative_to(ROOT)}:{number}: {line}"
+        for file in texts()
+        for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1)
+        if pattern.search(line)
+    ] == []

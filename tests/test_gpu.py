@@ -20,8 +20,9 @@ from endpoint.text.judge import compression_ratio
 
 pytest.importorskip("transformers", reason="the base build has no engine")
 from benchmarks.gpu import model
-from endpoint.engine.checkpoint import alignment_heads, check_folder
+from endpoint.engine.checkpoint import alignment_heads
 from endpoint.engine.tokens import WhisperTokens
+from endpoint.weights.find import check_folder
 
 RUN = Run(HTTP, LARGE, "fp8", 128, 16)
 ON_H200 = {"card": "NVIDIA H200", "driver": "580.1", "small": False}

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import platform
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,11 @@ from endpoint.audio.worker import FORMATS
 from endpoint.config import Settings, load_settings
 from endpoint.errors import EndpointError
 from endpoint.models import Names
+from endpoint.weights import hub, packages
+from endpoint.weights.cache import entries
+from endpoint.weights.ctranslate2 import is_ctranslate2
+from endpoint.weights.find import check_folder
+from endpoint.weights.openai import is_openai
 
 _HARMFUL = ("torchvision", "torchaudio", "torchcodec")  # as CUDA builds beside a CPU torch they break transformers
 
@@ -34,7 +40,16 @@ def run(argv: list[str]) -> int:
     settings = load_settings(argv, prog="endpoint doctor")
     Names.of(settings)  # refuses names that do not fit together
     models = map(_model, settings.each())
-    findings = [_python(), _engine(settings), *_device(), *models, _codecs(), _memory(), *_harmful()]
+    findings = [
+        _python(),
+        _engine(settings),
+        *_device(),
+        *models,
+        _sources(settings),
+        _codecs(),
+        _memory(),
+        *_harmful(),
+    ]
     table = Table("", "here", "to do", show_edge=False)
     for finding in findings:
         mark = "[red]✗[/red]" if finding.advice else "[green]✓[/green]"
@@ -79,10 +94,12 @@ def _device() -> list[Finding]:
 
 
 def _model(settings: Settings) -> Finding:
-    from endpoint.engine.checkpoint import check_folder
-
     path = Path(settings.model_path)
     what = f"model {settings.served_model_name}" if settings.served_model_name else "model"
+    if is_openai(path):
+        return Finding(what, f"{path} (OpenAI's format, converted at the first start)")
+    if is_ctranslate2(path):
+        return Finding(what, f"{path} (CTranslate2's format, converted at the first start)")
     if not path.is_dir():
         local = str(path).startswith(("/", "."))
         return Finding(what, str(path), "there is no such folder" if local else "")
@@ -93,6 +110,18 @@ def _model(settings: Settings) -> Finding:
     size = sum(file.stat().st_size for file in path.glob("*.safetensors")) / 1e6
     note = ", a demo with a small vocabulary" if settings.is_demo else ""
     return Finding(what, f"{path} ({size:.0f} MB{note})")
+
+
+def _sources(settings: Settings) -> Finding:
+    """Where models can be had."""
+    with ThreadPoolExecutor() as pool:
+        online = pool.submit(hub.answers) if importlib.util.find_spec("huggingface_hub") else None
+        registry = pool.submit(packages.answers)
+        names = [entry.folder.name for entry in entries(settings.model_folder)]
+        there = "answers" if online and online.result() else "does not answer"
+        base = "answer" if registry.result() else "do not answer"
+    kept = ", ".join(names) or "empty"
+    return Finding("models from", f"hub {there}; packages of whisper-base {base}; cache {kept}")
 
 
 def _codecs() -> Finding:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from endpoint.config import Settings
-from endpoint.engine.checkpoint import find_checkpoint
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.errors import ConfigError
+from endpoint.weights.find import find_checkpoint
 
 if TYPE_CHECKING:
     from vllm import AsyncEngineArgs
@@ -34,7 +34,7 @@ def load_args(settings: Settings) -> Loaded:
     """The checkpoint, and vLLM's arguments for it. Raises ConfigError."""
     _prepare_environment(settings)  # vllm, which the rest imports, is slow, and must see it prepared
     token = settings.hf_token.get_secret_value() if settings.hf_token else None
-    folder = find_checkpoint(settings.model_path, token)
+    folder = find_checkpoint(settings.model_path, settings.model_folder, token)
     tokens = WhisperTokens.load(folder)
     return Loaded(folder, tokens, engine_args(settings, str(folder), tokens))
 

@@ -45,11 +45,11 @@ def find_engines(settings: Settings) -> list[Environment]:
     """
     import torch
 
-    from endpoint.engine.checkpoint import find_checkpoint
+    from endpoint.weights.find import find_checkpoint
 
     token = settings.hf_token.get_secret_value() if settings.hf_token else None
     for one in settings.each():
-        find_checkpoint(one.model_path, token)
+        find_checkpoint(one.model_path, one.model_folder, token)
     count = torch.cuda.device_count()
     visible = [name.strip() for name in os.environ.get(VISIBLE, "").split(",") if name.strip()]
     found: list[Environment] = [{VISIBLE: name} for name in choose_gpus(settings.gpus, count, visible)]

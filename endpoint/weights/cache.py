@@ -1,0 +1,88 @@
+"""Models that were fetched or converted, each in a folder of the cache: written beside, then renamed, under a lock.
+
+A folder is there whole or not at all, whoever was killed meanwhile; two processes that want the same make it once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+MANIFEST = "whisper-endpoint.json"  # in every folder of the cache: what it was made of
+_VERSION = 1  # of the conversions; another number makes every folder anew
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A folder of the cache. source: what it was made of, for people. bytes: of all its files."""
+
+    folder: Path
+    source: str
+    bytes: int
+
+
+def digest(files: Sequence[Path]) -> str:
+    """Of names and contents: sha256 in hex."""
+    total = hashlib.sha256(str(_VERSION).encode())
+    for path in files:
+        with path.open("rb") as file:
+            total.update(f"{path.name}:{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def made_once(cache: Path, name: str, key: str, source: str, write: Callable[[Path], None]) -> Path:
+    """The folder `name`-`key` of the cache; where it is missing, `write` fills an empty one that takes its place.
+
+    Raises what `write` raises; nothing of it is left then.
+    """
+    target = cache / f"{name}-{key[:16]}"
+    if (target / MANIFEST).exists():
+        return target
+    cache.mkdir(parents=True, exist_ok=True)
+    with locked(cache / f".{target.name}.lock"):
+        if (target / MANIFEST).exists():
+            return target
+        for left in cache.glob(f".{target.name}.*.part"):  # of one that was killed: the lock was let go with it
+            shutil.rmtree(left)
+        part = cache / f".{target.name}.{uuid.uuid4().hex[:8]}.part"
+        part.mkdir()
+        try:
+            write(part)
+            manifest = {"source": source, "sha256": key, "files": {p.name: p.stat().st_size for p in part.iterdir()}}
+            (part / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+            part.rename(target)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+    return target
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Held by one process at a time, and let go with it."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def entries(cache: Path) -> list[Entry]:
+    """What is in the cache, by name."""
+    found = []
+    for manifest in sorted(cache.glob(f"*/{MANIFEST}")):
+        source = json.loads(manifest.read_text(encoding="utf-8"))["source"]
+        size = sum(path.stat().st_size for path in manifest.parent.iterdir())
+        found.append(Entry(manifest.parent, source, size))
+    return found
+
+
+def remove(entry: Entry) -> None:
+    with locked(entry.folder.parent / f".{entry.folder.name}.lock"):
+        (entry.folder / MANIFEST).unlink(missing_ok=True)  # first: what is half removed does not count
+        shutil.rmtree(entry.folder)

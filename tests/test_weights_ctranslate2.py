@@ -1,0 +1,66 @@
+"""CTranslate2's folders of every weight type become the same weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("safetensors", reason="the base build has no engine")
+from safetensors.numpy import load_file
+
+from endpoint.config import DEMO_MODEL
+from endpoint.engine.checkpoint import alignment_heads
+from endpoint.engine.tokens import WhisperTokens
+from endpoint.errors import ConfigError
+from endpoint.weights.ctranslate2 import convert
+from endpoint.weights.find import check_folder
+from tests import foreign
+
+# How far a weight may be off, as a share of its matrix's largest.
+FAR = {"float32": 0.0, "float16": 1e-3, "bfloat16": 8e-3, "int8": 5e-3, "int16": 3e-3}
+
+
+@pytest.mark.parametrize("kind", FAR)
+def test_every_weight_type_gives_the_weights_back(kind: str, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    convert(foreign.ctranslate2(tmp_path / "in", kind), target)
+    check_folder(target)
+    wanted, found = foreign.weights(), load_file(target / "model.safetensors")
+    assert wanted.keys() == found.keys()
+    for name, value in wanted.items():
+        off = np.abs(found[name].astype(np.float32) - value).max()
+        assert off <= FAR[kind] * np.abs(value).max(), name
+    before, after = WhisperTokens.load(DEMO_MODEL), WhisperTokens.load(target)
+    assert (after.languages, after.suppressed, after.suppressed_first) == (
+        before.languages,
+        before.suppressed,
+        before.suppressed_first,
+    )
+    assert alignment_heads(target) == alignment_heads(DEMO_MODEL)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda data: data[: len(data) // 2], "cut off"),
+        (lambda data: data[:10], "not a whole"),
+        (lambda data: b"\7" + data[1:], "version is 7"),
+        (lambda data: data.replace(b"WhisperSpec", b"OtherrrSpec", 1), "OtherrrSpec"),
+    ],
+)
+def test_what_is_no_whole_model_is_refused(spoil, said: str, tmp_path: Path) -> None:
+    source, target = foreign.ctranslate2(tmp_path / "in", "float16"), tmp_path / "out"
+    target.mkdir()
+    (source / "model.bin").write_bytes(spoil((source / "model.bin").read_bytes()))
+    with pytest.raises(ConfigError, match=said):
+        convert(source, target)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    source = foreign.ctranslate2(tmp_path / "in", "float16")
+    (source / "tokenizer.json").unlink()
+    with pytest.raises(ConfigError, match=r"without tokenizer\.json"):
+        convert(source, tmp_path)
