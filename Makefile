@@ -20,7 +20,7 @@ help: ## list the targets
 	@echo "  PYTHON=python3.12     the interpreter to use, 3.11 to 3.13"
 	@echo "  TORCH_INDEX=address   PyTorch's own CPU index, where the default registry has no CPU build of torch"
 
-demo: install ## install, then transcribe the two sample recordings with the bundled model
+demo: install ## install, then transcribe human recordings with whisper-base (without a network: the test model)
 	$(BIN)/python -m endpoint.demo
 
 serve: install ## serve the API; MODEL, HOST, PORT and every other setting come from the environment

@@ -3,8 +3,8 @@
 import asyncio
 import socket
 import threading
-import time
 import tracemalloc
+from collections.abc import Iterator
 
 import httpx
 import pysubs2
@@ -44,7 +44,7 @@ def client(url):
 
 def connect(url):
     host, port = url.removeprefix("http://").split(":")
-    return socket.create_connection((host, int(port)), timeout=5)
+    return socket.create_connection((host, int(port)), timeout=120)
 
 
 @pytest.mark.parametrize("base", ["/v1", "/api/v1"])
@@ -124,7 +124,7 @@ def test_a_client_that_leaves_while_it_waits_stops_the_work(core, url):
         with connect(url) as client:
             client.sendall(request(WHOLE, len(WHOLE)))
             wait_for(lambda: core.running == 1)
-        wait_for(lambda: core.running == 0, 1.0)
+        wait_for(lambda: core.running == 0)
     assert core.cancelled == 20
     core.delay = 0
     assert httpx.post(url + PATH, files={"file": AUDIO}).status_code == 200
@@ -136,7 +136,7 @@ def test_a_client_that_leaves_while_it_uploads_gives_its_place_back():
         with connect(url) as client:
             client.sendall(request(START, 1000))
             wait_for(lambda: httpx.post(url + PATH, files={"file": AUDIO}).status_code == 503)
-        wait_for(lambda: httpx.post(url + PATH, files={"file": AUDIO}).status_code == 200, 2.0)
+        wait_for(lambda: httpx.post(url + PATH, files={"file": AUDIO}).status_code == 200)
     assert len(core.calls) == 1
 
 
@@ -160,15 +160,13 @@ def test_overload_is_answered_before_the_body():
         assert reply.startswith(b"HTTP/1.1 503 ")
         assert b"retry-after: 5" in reply
         first.close()
-        wait_for(lambda: core.running == 0, 1.0)
+        wait_for(lambda: core.running == 0)
 
 
 def test_too_large_by_its_length_is_answered_before_the_body(core, url):
     with connect(url) as client:
-        began = time.monotonic()
         client.sendall(request(b"", 5_000_000, "Expect: 100-continue\r\n"))
         assert client.recv(4096).startswith(b"HTTP/1.1 413 ")
-        assert time.monotonic() - began < 2
 
 
 def test_too_large_without_a_length_is_cut(core, url):
@@ -188,26 +186,35 @@ def test_too_large_without_a_length_is_cut(core, url):
 
 
 def test_health_answers_while_large_files_arrive():
+    """How fast, `make feed` measures."""
     core = StandIn()
-    slowest = 0.0
+    go, halfway = threading.Event(), [threading.Event(), threading.Event()]
+
+    def body(reached: threading.Event) -> Iterator[bytes]:
+        yield START
+        for part in range(40):
+            yield b"\r\n--b" * 100_000
+            if part == 20:
+                reached.set()
+                assert go.wait(120)
+        yield b"\r\n--b--\r\n"
+
+    def send(reached: threading.Event, replies: list[int]) -> None:
+        headers = {"content-type": "multipart/form-data; boundary=b"}
+        replies.append(httpx.post(url + PATH, content=body(reached), headers=headers, timeout=120).status_code)
+
     with serve(core, max_upload_mb=64) as url:
-        body = b"\r\n--b" * 10_000_000
-
-        def send():
-            assert httpx.post(url + PATH, files={"file": body}, timeout=60).status_code == 200
-
-        threads = [threading.Thread(target=send) for _ in range(2)]
+        replies: list[int] = []
+        threads = [threading.Thread(target=send, args=(reached, replies)) for reached in halfway]
         for thread in threads:
             thread.start()
-        with httpx.Client() as client:
-            while any(thread.is_alive() for thread in threads):
-                began = time.monotonic()
-                assert client.get(url + "/health").status_code == 200
-                slowest = max(slowest, time.monotonic() - began)
+        assert all(reached.wait(120) for reached in halfway)
+        assert httpx.get(url + "/health", timeout=120).status_code == 200
+        go.set()
         for thread in threads:
-            thread.join()
+            thread.join(120)
+    assert replies == [200, 200]
     assert len(core.calls) == 2
-    assert slowest < 2  # a blocked loop would hold it for the whole upload
 
 
 def test_the_core_is_closed_at_shutdown(core):

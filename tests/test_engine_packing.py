@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -164,11 +165,17 @@ async def test_who_leaves_while_waiting_is_not_decoded() -> None:
     assert inner.seen[0][0] == pytest.approx(3.4)
 
 
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
+            await asyncio.sleep(0.001)
+
+
 async def test_who_leaves_while_decoding_does_not_hurt_the_others() -> None:
-    inner = Reader(delay=0.1)
+    inner = Reader(delay=1.0)
     engine = PackingEngine(inner, 30)
     asked = [asyncio.create_task(engine.decode(window, ENGLISH)) for window in CLIPS]
-    await asyncio.sleep(0.05)
+    await until(lambda: inner.seen)
     asked[1].cancel()
     made = await asyncio.gather(*asked, return_exceptions=True)
     assert [type(each) for each in made] == [Hypothesis, asyncio.CancelledError, Hypothesis]
@@ -180,7 +187,7 @@ async def test_when_all_have_left_the_work_ends(count: int) -> None:
     inner = Reader(delay=10)
     engine = PackingEngine(inner, 30)
     asked = [asyncio.create_task(engine.decode(window, ENGLISH)) for window in CLIPS[:count]]
-    await asyncio.sleep(0.05)
+    await until(lambda: inner.seen)
     for task in asked:
         task.cancel()
     await asyncio.gather(*asked, return_exceptions=True)
@@ -222,7 +229,7 @@ async def test_closing_answers_those_who_wait() -> None:
     engine = PackingEngine(inner, 30)
     await engine.start()
     decoding = [asyncio.create_task(engine.decode(window, ENGLISH)) for window in CLIPS]
-    await asyncio.sleep(0.05)
+    await until(lambda: inner.seen)
     waiting = asyncio.create_task(engine.decode(clip(9), ENGLISH))
     await asyncio.sleep(0)
     await engine.close()
