@@ -40,10 +40,12 @@ MAY_IMPORT = {
     "fanout": {"repair", "tasks", "text", "types"},
     "pipeline": {"audio", "errors", "fanout", "memfile", "multilingual", "repair", "tasks", "text", "types"},
     "models": {"config", "errors", "pipeline"},
-    "huggingface": {"errors", "languages", "types"},
+    "fields": {"errors", "types"},
+    "huggingface": {"errors", "fields", "languages", "types"},
     "api": {
         "config",
         "errors",
+        "fields",
         "huggingface",
         "languages",
         "memfile",
