@@ -50,7 +50,7 @@ cze cs|ron ro|rum ro|mol ro|dan da|hun hu|tam ta|nor no|nob no|tha th|urd ur|hrv
 mal ml|cym cy|wel cy|slk sk|slo sk|tel te|fas fa|per fa|pes fa|lav lv|lvs lv|ben bn|srp sr|aze az|azj az|slv sl|kan kn
 est et|ekk et|mkd mk|mac mk|bre br|eus eu|baq eu|isl is|ice is|hye hy|arm hy|nep ne|npi ne|mon mn|khk mn|bos bs|kaz kk
 sqi sq|alb sq|als sq|swa sw|swh sw|glg gl|mar mr|pan pa|sin si|khm km|sna sn|yor yo|som so|afr af|oci oc|kat ka|geo ka
-bel be|tgk tg|snd sd|guj gu|amh am|yid yi|ydd yi|lao lo|uzb uz|uzn uz|fao fo|hat ht|pus ps|pbt ps|tuk tk|nno nn|mlt mt
+bel be|tgk tg|snd sd|guj gu|amh am|yid yi|ydd yi|uzb uz|uzn uz|fao fo|hat ht|pus ps|pbt ps|tuk tk|nno nn|mlt mt
 san sa|ltz lb|mya my|bur my|bod bo|tib bo|tgl tl|mlg mg|plt mg|asm as|tat tt|lin ln|hau ha|bak ba|jav jw|sun su
 """
 _ALIASES |= dict(entry.split(" ") for line in _LONGER.strip().split("\n") for entry in line.split("|"))
