@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 from endpoint.config import load_settings
 from endpoint.errors import DeadlineExceeded, TooLarge
 from endpoint.huggingface import Parameters, read_inputs, reply
-from endpoint.types import Options, Transcript
+from endpoint.options import Options
+from endpoint.types import Transcript
 from endpoint.wiring import build_pipeline
 
 T = TypeVar("T")

@@ -23,8 +23,9 @@ from benchmarks.quality import scores
 from benchmarks.quality.recordings import Recording, Studio
 from endpoint import pipeline as core
 from endpoint.config import DEMO_MODEL, load_settings
+from endpoint.options import Options
 from endpoint.text.coverage import account
-from endpoint.types import SAMPLE_RATE, Hypothesis, Options, Span, Transcript
+from endpoint.types import SAMPLE_RATE, Hypothesis, Span, Transcript
 from endpoint.wiring import build_pipeline
 
 FOLDER = Path("build/coverage")

@@ -30,7 +30,8 @@ import numpy as np
 
 from endpoint.audio.window import cut
 from endpoint.config import Settings, load_settings
-from endpoint.types import SAMPLE_RATE, WINDOW_SAMPLES, Audio, Options, Window
+from endpoint.options import Options
+from endpoint.types import SAMPLE_RATE, WINDOW_SAMPLES, Audio, Window
 from tests.talk import make_talk
 
 WAYS = ("ours", "ours-en", "bare-en")

@@ -19,7 +19,8 @@ from rich.table import Table
 from benchmarks.quality import scores
 from benchmarks.quality.recordings import Recording, Studio
 from endpoint.config import DEMO_MODEL, load_settings
-from endpoint.types import Hypothesis, Options, Window
+from endpoint.options import Options
+from endpoint.types import Hypothesis, Window
 from endpoint.wiring import build_pipeline
 
 FOLDER = Path("build/languages")

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from endpoint.config import DEMO_MODEL, load_settings
+from endpoint.options import Options
 from endpoint.pipeline import Pipeline
-from endpoint.types import Options
 from endpoint.wiring import build_pipeline
 
 FOLDER = Path("build/lora").resolve()

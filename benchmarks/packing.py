@@ -28,8 +28,8 @@ from endpoint.bench.recordings import LANGUAGES, WORKLOADS, Recording, make
 from endpoint.bench.words import errors
 from endpoint.config import load_settings
 from endpoint.engine.packing import CLIP_SECONDS, GAP_SECONDS, PackingEngine
+from endpoint.options import Options
 from endpoint.pipeline import Pipeline
-from endpoint.types import Options
 from endpoint.wiring import build_engine
 
 

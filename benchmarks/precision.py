@@ -33,7 +33,8 @@ from rich.table import Table
 from endpoint.bench.recordings import WORKLOADS, Recording, make
 from endpoint.bench.words import errors
 from endpoint.config import load_settings
-from endpoint.types import Hypothesis, Options, Task, Window
+from endpoint.options import Options, Task
+from endpoint.types import Hypothesis, Window
 
 MOST = 0.1  # points of word error rate above bfloat16's
 AT_ONCE = 16

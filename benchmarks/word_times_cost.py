@@ -18,7 +18,7 @@ from typing import Any
 from unittest.mock import patch
 
 from endpoint.config import DEMO_MODEL, load_settings
-from endpoint.types import Options
+from endpoint.options import Options
 from endpoint.wiring import build_pipeline
 
 FOLDER = Path("build/word_times_cost")

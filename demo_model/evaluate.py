@@ -33,7 +33,8 @@ from demo_model.vocabulary import (
     translate,
 )
 from endpoint.config import DEMO_MODEL, load_settings
-from endpoint.types import Hypothesis, Options, Samples, Task, Window
+from endpoint.options import Options, Task
+from endpoint.types import Hypothesis, Samples, Window
 
 SEED = 7_777_777
 LONG_SECONDS = (10, 15, 20, 28)

@@ -17,7 +17,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from endpoint.errors import ConfigError
 from endpoint.languages import AUTO, find_language
-from endpoint.types import WINDOW_SECONDS, VadOptions
+from endpoint.options import VadOptions
+from endpoint.types import WINDOW_SECONDS
 
 DEMO_MODEL = Path(__file__).parent / "demo" / "model"
 MOUNTED_MODEL = Path("/repository")  # where Hugging Face Inference Endpoints mount the chosen model
@@ -122,7 +123,9 @@ class Settings(BaseSettings):
         "samples",
         "What the engine is given: `samples`, log-mel is part of the model; `stock`, features by vLLM's processor.",
     )
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = _field("bfloat16", "Compute type of the model.")
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = _field(
+        "auto", "Compute type of the model; `auto`: bfloat16 where the device multiplies it, else what is fastest."
+    )
     kv_cache_dtype: str = _field(
         "auto", "`auto`: fp8 on GPUs of compute capability 8.9 or better, else the compute type; or a vLLM name."
     )

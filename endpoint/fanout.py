@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from endpoint.options import Options
 from endpoint.repair import decode_fully
 from endpoint.tasks import Places, in_order
 from endpoint.text.judge import is_silence
-from endpoint.types import Engine, Hypothesis, Options, Window
+from endpoint.types import Engine, Hypothesis, Window
 
 PROMPT_RESET_TEMPERATURE = 0.5  # openai/whisper transcribe.py
 PROMPT_CHARACTERS = 2_000  # more than 223 tokens of any language hold
@@ -67,7 +68,9 @@ async def _in_turn(
     for number, window in enumerate(windows, 1):
         found = await decode_fully(engine, window, given)
         # Text that took a high temperature is no good guide to what follows, nor is what was heard in silence.
-        texts += [h.text for h in found if h.temperature <= PROMPT_RESET_TEMPERATURE and not is_silence(h)]
+        texts += [
+            h.text for h in found if h.temperature <= PROMPT_RESET_TEMPERATURE and not is_silence(h, options.thresholds)
+        ]
         given = replace(options, prompt="".join([options.prompt or "", *texts])[-PROMPT_CHARACTERS:])
         progress(number, len(windows))
         await taken(found)

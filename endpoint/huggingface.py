@@ -14,7 +14,8 @@ from endpoint.errors import InvalidRequest
 from endpoint.fields.decoding import Decoding
 from endpoint.fields.read import flattened, read
 from endpoint.languages import AUTO, find_language
-from endpoint.types import Notice, Options, Segment, Task, Transcript, Word
+from endpoint.options import Options, Task
+from endpoint.types import Notice, Segment, Transcript, Word
 
 
 class Parameters(Decoding):

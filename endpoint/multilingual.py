@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from endpoint.audio.window import pack
+from endpoint.options import Options
 from endpoint.tasks import together
-from endpoint.types import SAMPLE_RATE, Audio, Engine, Hypothesis, Options, Span, Window
+from endpoint.types import SAMPLE_RATE, Audio, Engine, Hypothesis, Span, Window
 
 LOOK = 5 * SAMPLE_RATE  # samples of speech judged at once: a sentence or two
 CLOSER = 2 * SAMPLE_RATE  # of the parts that doubtful looks are taken again in: a phrase

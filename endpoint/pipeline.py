@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -20,22 +20,13 @@ from endpoint.errors import EndpointError, EngineFailed, NotReady
 from endpoint.fanout import Progress, decode_each, ignore
 from endpoint.memfile import MemoryFile
 from endpoint.multilingual import pack_by_language
+from endpoint.options import Options, VadOptions
 from endpoint.repair import settle_language
 from endpoint.tasks import together
 from endpoint.text.assemble import Assembler, language_shares
 from endpoint.text.coverage import account
-from endpoint.types import (
-    SAMPLE_RATE,
-    Audio,
-    Engine,
-    EngineInfo,
-    Hypothesis,
-    Options,
-    Segment,
-    Span,
-    Transcript,
-    Window,
-)
+from endpoint.text.format import timestamp
+from endpoint.types import SAMPLE_RATE, Audio, Engine, EngineInfo, Hypothesis, Notice, Segment, Span, Transcript, Window
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +41,7 @@ class _Work:
     """What was decoded of a file. decoded: when its sound was there, a time.perf_counter()."""
 
     audio: Audio
-    speech: tuple[Span, ...] | None
+    speech: tuple[Span, ...]
     windows: Sequence[Window]
     hypotheses: Sequence[Hypothesis]
     decoded: float
@@ -119,6 +110,7 @@ class Pipeline:
         """
         await self.check()
         options = options.spoken_in(self._language).known_to(self._engine.info.languages)
+        notices = self._engine.check_options(options)
         began = time.perf_counter()
         assembler = Assembler(options)
         if heard is None:
@@ -127,8 +119,8 @@ class Pipeline:
             work = await self._aloud(data, options, progress, assembler, heard)
         timings = {"decode": work.decoded - began, "engine": time.perf_counter() - work.decoded}
         transcript = assembler.finish(work.audio.duration_ms, timings)
-        if work.speech is not None:
-            transcript = account(transcript, work.speech, _sure(work.audio, options), work.hypotheses)
+        transcript = account(transcript, work.speech, _sure(work.audio, options), work.hypotheses)
+        transcript = replace(transcript, notices=(*notices, *_cut_off(work.hypotheses)))
         self._count(work.windows, work.hypotheses, transcript)
         return transcript
 
@@ -153,7 +145,7 @@ class Pipeline:
     async def _whole(
         self, data: bytes | MemoryFile, options: Options, progress: Progress, assembler: Assembler
     ) -> _Work:
-        audio = await self._decoder.decode(data, options.vad is not None)
+        audio = await self._decoder.decode(data, vad=True)
         decoded = time.perf_counter()
         speech, windows = await self._plan(audio, options)
         progress(0, len(windows))
@@ -178,10 +170,11 @@ class Pipeline:
                 heard(segments)
 
         beginning = asyncio.get_running_loop().create_future()
-        decoding = asyncio.ensure_future(self._decoder.decode(data, options.vad is not None, beginning.set_result))
+        decoding = asyncio.ensure_future(self._decoder.decode(data, True, beginning.set_result))
         try:
             await asyncio.wait({decoding, beginning}, return_when=asyncio.FIRST_COMPLETED)
-            if beginning.done() and not (options.multilingual or options.condition_on_previous_text):
+            in_order = options.vad is None or options.multilingual or options.condition_on_previous_text
+            if beginning.done() and not in_order:
                 windows = _first_windows(beginning.result(), options, self._longest)
                 progress(0, len(windows))
                 await decode_each(self._engine, windows, options, ignore, tell, first=1)
@@ -198,10 +191,8 @@ class Pipeline:
             decoding.cancel()
             await asyncio.gather(decoding, return_exceptions=True)
 
-    async def _plan(
-        self, audio: Audio, options: Options, start: int = 0
-    ) -> tuple[tuple[Span, ...] | None, list[Window]]:
-        """Where there is speech, None if nobody wants to know; and the windows to decode, from sample `start` on."""
+    async def _plan(self, audio: Audio, options: Options, start: int = 0) -> tuple[tuple[Span, ...], list[Window]]:
+        """Where there is speech, and the windows to decode, from sample `start` on."""
         # In a thread: 0.1 s for four hours, in which the event loop serves others.
         speech, windows = await asyncio.to_thread(_windows, audio, options, self._longest, start)
         if speech and options.multilingual:
@@ -211,7 +202,7 @@ class Pipeline:
     async def detect(self, data: bytes | MemoryFile, options: Options) -> tuple[Mapping[str, float], int]:
         """(probability of each language, length in ms) of a file, heard in up to DETECT_WINDOWS of its windows."""
         await self.check()
-        audio = await self._decoder.decode(data, options.vad is not None)
+        audio = await self._decoder.decode(data, vad=True)
         _, windows = await asyncio.to_thread(_windows, audio, options, self._longest, 0)
         windows = windows or cut(audio, self._longest)  # no speech found: the model's guess is better than none
         some = windows[:: -(-len(windows) // DETECT_WINDOWS)]
@@ -219,10 +210,12 @@ class Pipeline:
         return language_shares(heard), audio.duration_ms
 
 
-def _windows(audio: Audio, options: Options, longest: int, start: int) -> tuple[tuple[Span, ...] | None, list[Window]]:
-    if options.vad is None or audio.speech is None:
-        return None, cut(audio, longest)
-    speech = find_spans(audio.speech, len(audio.samples), options.vad)
+def _windows(audio: Audio, options: Options, longest: int, start: int) -> tuple[tuple[Span, ...], list[Window]]:
+    """Without voice activity the windows cover everything; where speech is counts all the same."""
+    assert audio.speech is not None
+    speech = find_spans(audio.speech, len(audio.samples), options.vad or VadOptions())
+    if options.vad is None:
+        return speech, cut(audio, longest, speech)
     return speech, pack(audio, [span for span in speech if span.start >= start], longest)
 
 
@@ -234,6 +227,12 @@ def _first_windows(beginning: Audio, options: Options, longest: int) -> list[Win
 
 
 def _sure(audio: Audio, options: Options) -> tuple[Span, ...]:
-    assert options.vad is not None
     assert audio.speech is not None
-    return find_sure_spans(audio.speech, len(audio.samples), options.vad)
+    return find_sure_spans(audio.speech, len(audio.samples), options.vad or VadOptions())
+
+
+def _cut_off(hypotheses: Sequence[Hypothesis]) -> Iterator[Notice]:
+    for hypothesis in hypotheses:
+        if not hypothesis.complete and hypothesis.pieces and hypothesis.pieces[-1].end_ms is None:
+            where = timestamp(hypothesis.window.start_ms)
+            yield Notice("text_cut", f"the text from {where} on is cut off: it has as many tokens as are allowed")

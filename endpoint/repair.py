@@ -1,5 +1,5 @@
-"""Decode a window well: again at higher temperatures where the first answer is bad, again in the file's language
-where it disagrees with the rest. Both are bounded, and clean windows cost nothing more.
+"""Decode a window fully: on from where its text ends before its speech does, and again in the file's language where it
+disagrees with the rest. Both are bounded, and clean windows cost nothing more.
 """
 
 from __future__ import annotations
@@ -7,46 +7,55 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from endpoint.audio.window import halves
+from endpoint.fallback import decode_well
+from endpoint.options import Options
 from endpoint.tasks import together
 from endpoint.text.assemble import decide_language
 from endpoint.text.coverage import unfinished_from
-from endpoint.text.judge import believable, best, is_silence, needs_fallback
-from endpoint.types import Engine, Hypothesis, Options, Window
+from endpoint.text.judge import is_silence
+from endpoint.types import SAMPLE_RATE, Engine, Hypothesis, Window
 
-TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)  # the reference's ladder, after 0
 CONTINUATIONS = 3  # of one window
 SURE = 0.8  # a window this sure of its own language keeps it, whatever the file's is
-
-
-async def decode_well(engine: Engine, window: Window, options: Options) -> Hypothesis:
-    """Decode once; at temperature 0 and with a bad result, up the ladder until one is good. Only believable text."""
-    options = options if window.language is None else replace(options, language=window.language)
-    attempts = [believable(await engine.decode(window, options))]
-    if options.temperature == 0:
-        for temperature in TEMPERATURES:
-            if not needs_fallback(attempts[-1]):
-                break
-            attempts.append(believable(await engine.decode(window, replace(options, temperature=temperature))))
-    return best(attempts) if needs_fallback(attempts[-1]) else attempts[-1]
+SHORTEST_HALVED = 5 * SAMPLE_RATE  # samples: more text than the token limit holds fits in no shorter window
 
 
 async def decode_fully(engine: Engine, window: Window, options: Options) -> list[Hypothesis]:
     """Decode well; and where the text ends clearly before the speech does, decode the rest again from there.
 
     Words are timed last: whether text is missing is judged by the times the model gave, with words and without. A rest
-    in which the model hears nothing is the last of them.
+    in which the model finds no speech is the last of them.
     """
-    done = [await decode_well(engine, window, options)]
+    first = await decode_well(engine, window, options)
+    if options.sampling.max_new_tokens is not None:  # the caller wants no more
+        return [await _timed(engine, first, options)]
+    if _cut_off(first) and len(first.pieces) == 1 and len(window.samples) >= SHORTEST_HALVED:
+        return [h for half in halves(window) for h in await decode_fully(engine, half, options)]
+    done = [_closed(first)]
     while len(done) <= CONTINUATIONS and (start := unfinished_from(done[-1])) is not None:
         rest = done[-1].window.after(start)
-        done.append(await decode_well(engine, rest, replace(options, language=options.language or done[0].language)))
-        if is_silence(done[-1]):
+        found = await decode_well(engine, rest, replace(options, language=options.language or done[0].language))
+        done.append(_closed(found))
+        if is_silence(done[-1], options.thresholds):
             break
     return await together(_timed(engine, hypothesis, options) for hypothesis in done)
 
 
+def _cut_off(hypothesis: Hypothesis) -> bool:
+    """Whether the token limit ended it inside a piece."""
+    return not hypothesis.complete and bool(hypothesis.pieces) and hypothesis.pieces[-1].end_ms is None
+
+
+def _closed(hypothesis: Hypothesis) -> Hypothesis:
+    """Without the piece that the token limit cut off, if there are others: the window is decoded on from its start."""
+    if not _cut_off(hypothesis) or len(hypothesis.pieces) < 2:
+        return hypothesis
+    return replace(hypothesis, pieces=hypothesis.pieces[:-1])
+
+
 async def _timed(engine: Engine, hypothesis: Hypothesis, options: Options) -> Hypothesis:
-    if not options.words or is_silence(hypothesis):  # no words will come of a silent one
+    if not options.words or is_silence(hypothesis, options.thresholds):  # no words will come of a silent one
         return hypothesis
     return await engine.align(hypothesis, options.task)
 
@@ -54,9 +63,9 @@ async def _timed(engine: Engine, hypothesis: Hypothesis, options: Options) -> Hy
 async def settle_language(
     engine: Engine, hypotheses: Sequence[Hypothesis], options: Options, before: Sequence[Hypothesis] = ()
 ) -> list[Hypothesis]:
-    """Windows that weakly heard another language than the file's are decoded again in the file's.
+    """Windows that weakly recognized another language than the file's are decoded again in the file's.
 
-    before: what was heard earlier in the file and is settled; it counts for the file's language.
+    before: what was decoded earlier in the file and is settled; it counts for the file's language.
     """
     if options.language is not None or options.multilingual or len(before) + len(hypotheses) < 2:
         return list(hypotheses)

@@ -1,4 +1,4 @@
-"""The nouns, one per stage: Audio, Window, Hypothesis, Segment, Word, Transcript; Options; the Engine seam.
+"""The nouns, one per stage: Audio, Window, Hypothesis, Segment, Word, Transcript; the Engine seam.
 
 Times are integers: samples before the engine, milliseconds after it. Offsets travel with the data.
 """
@@ -6,12 +6,13 @@ Times are integers: samples before the engine, milliseconds after it. Offsets tr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from endpoint.options import Options, Task
 
 # Whisper's constants (openai/whisper audio.py), derived once.
 SAMPLE_RATE = 16_000  # samples per second, mono
@@ -23,7 +24,6 @@ SEEK_MS = 10  # unit of `seek` in OpenAI's segments: one log-mel frame
 PCM_FULL_SCALE = 32_768  # int16 samples are in [-PCM_FULL_SCALE, PCM_FULL_SCALE - 1]
 SPEECH_FRAME = 512  # samples, 32 ms, that voice activity judges at once
 SPEECH_CERTAIN = 255  # a probability of 1, as Audio.speech has it
-BEST_OF = 5  # openai/whisper transcribe.py: candidates at a temperature above 0
 
 Samples = npt.NDArray[np.int16]
 
@@ -31,65 +31,6 @@ Samples = npt.NDArray[np.int16]
 def samples_to_ms(samples: int) -> int:
     """Samples at 16 kHz to milliseconds, rounded half up."""
     return (samples * 1000 + SAMPLE_RATE // 2) // SAMPLE_RATE
-
-
-class Task(StrEnum):
-    TRANSCRIBE = "transcribe"
-    TRANSLATE = "translate"  # into English
-
-
-@dataclass(frozen=True)
-class VadOptions:
-    """Voice activity, in OpenAI's terms (server_vad).
-
-    threshold: probability, 0 to 1, from which a frame is speech.
-    prefix_padding_ms: sound kept before speech. silence_duration_ms: a shorter pause is part of the speech.
-    """
-
-    threshold: float = 0.5
-    prefix_padding_ms: int = 300
-    silence_duration_ms: int = 200
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How tokens are chosen. Defaults change nothing.
-
-    seed: of the random numbers at a temperature above 0; None: made from the window's samples.
-    best_of: candidates decoded at a temperature above 0, of which the best is kept; None: BEST_OF in a fallback, 1 at
-        a temperature that the caller gave.
-    temperature_increment: between the attempts of a fallback; 0: no fallback.
-    top_p, top_k, min_p: of the tokens that may be sampled, as vLLM defines them; 1, 0 and 0 mean all.
-    repetition_penalty, frequency_penalty, presence_penalty: on tokens generated before, as vLLM defines them.
-    suppress_tokens: ids that are not generated, beside those of the checkpoint.
-    max_new_tokens: most tokens generated for a window; None: what the model has room for.
-    """
-
-    seed: int | None = None
-    best_of: int | None = None
-    temperature_increment: float = 0.2
-    top_p: float = 1.0
-    top_k: int = 0
-    min_p: float = 0.0
-    repetition_penalty: float = 1.0
-    frequency_penalty: float = 0.0
-    presence_penalty: float = 0.0
-    suppress_tokens: tuple[int, ...] = ()
-    max_new_tokens: int | None = None
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """When a result is bad, as openai/whisper's transcribe.py defines them; None switches a test off.
-
-    no_speech: probability of no speech above which a window with a low average log-probability is silence.
-    logprob: average log-probability, natural, below which a window is decoded again.
-    compression_ratio: how repetitive a text may be before its window is decoded again.
-    """
-
-    no_speech: float | None = 0.6
-    logprob: float | None = -1.0
-    compression_ratio: float | None = 2.4
 
 
 @dataclass(frozen=True)
@@ -102,54 +43,6 @@ class Notice:
     code: str
     message: str
     param: str | None = None
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a caller asks of the core; parsed and cross-checked once, at the edge.
-
-    language: code of `endpoint.languages`, or None to detect it.
-    prompt: text the recording continues, or words to expect; its last 223 tokens are used.
-    hotwords: words that are likely, put before the prompt.
-    temperature: 0 (greedy, and more where that fails) to 1 (used as it is).
-    words: also time every word.
-    vad: how speech is told from the rest, which is left out; None hands everything to the model.
-    languages: codes to detect among; empty for all the model knows.
-    multilingual: every window keeps the language heard in it; else the file has one.
-    condition_on_previous_text: each window is given the text before it, so windows are decoded one by one.
-    detect_language: the language is detected although the server has a default.
-    logprobs: keep how likely each token of the text was.
-    audio_track: which audio stream of the file, counted from 0; None: the one a player would play.
-    """
-
-    task: Task = Task.TRANSCRIBE
-    language: str | None = None
-    prompt: str | None = None
-    hotwords: str | None = None
-    languages: tuple[str, ...] = ()
-    multilingual: bool = False
-    condition_on_previous_text: bool = False
-    temperature: float = 0.0
-    words: bool = False
-    logprobs: bool = False
-    vad: VadOptions | None = VadOptions()
-    sampling: Sampling = Sampling()
-    thresholds: Thresholds = Thresholds()
-    audio_track: int | None = None
-    detect_language: bool = False
-
-    def spoken_in(self, language: str | None) -> Options:
-        """The same in `language`, unless they say anything of languages themselves."""
-        if language is None or self.language or self.languages or self.multilingual or self.detect_language:
-            return self
-        return replace(self, language=language)
-
-    def known_to(self, languages: tuple[str, ...]) -> Options:
-        """The same for a model of these languages: those before large-v3 write Cantonese as Chinese."""
-        if not languages or "yue" in languages:
-            return self
-        among = tuple(dict.fromkeys("zh" if code == "yue" else code for code in self.languages))
-        return replace(self, language="zh" if self.language == "yue" else self.language, languages=among)
 
 
 @dataclass(frozen=True)
@@ -226,7 +119,6 @@ class Hypothesis:
     avg_logprob: mean natural-log probability of the generated tokens, <= 0.
     complete: False when the token limit ended it.
     logprobs: natural-log probability of each of `tokens`.
-    words: timed from the window's start; None where nobody asked for them.
     key: by which the engine knows what it kept of this decoding.
     """
 
@@ -241,12 +133,18 @@ class Hypothesis:
     complete: bool = True
     input_tokens: int = 0
     logprobs: tuple[float, ...] = ()
-    words: tuple[Word, ...] | None = None
     key: str = ""
 
     @property
     def text(self) -> str:
         return "".join(piece.text for piece in self.pieces)
+
+    @property
+    def words(self) -> tuple[Word, ...] | None:
+        """Of all pieces, in milliseconds from the window's start; None where they were not timed."""
+        if any(piece.words is None for piece in self.pieces):
+            return None
+        return tuple(word for piece in self.pieces for word in piece.words or ())
 
 
 @dataclass(frozen=True)
@@ -259,13 +157,17 @@ class TokenScore:
 
 @dataclass(frozen=True)
 class Piece:
-    """Text between two timestamp tokens; milliseconds from the window's start. `scores`: if they were asked for."""
+    """Text between two timestamp tokens; milliseconds from the window's start. `scores`: if they were asked for.
+
+    words: those the text is made of, in milliseconds from the window's start; None where they were not timed.
+    """
 
     start_ms: int
     end_ms: int | None
     tokens: tuple[int, ...]  # with its timestamp tokens, as OpenAI's segments have them
     text: str
     scores: tuple[TokenScore, ...] = ()
+    words: tuple[Word, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -355,6 +257,10 @@ class Engine(Protocol):
 
     async def start(self) -> None:
         """Load the model and answer one silent window. Raises EngineFailed."""
+
+    def check_options(self, options: Options) -> tuple[Notice, ...]:
+        """What of the options has no room. Raises InvalidRequest for those that this model cannot follow."""
+        ...
 
     async def decode(self, window: Window, options: Options) -> Hypothesis:
         """Transcribe one window. Raises EngineFailed; InvalidRequest for options this model cannot follow."""

@@ -19,7 +19,8 @@ from endpoint.config import Settings
 from endpoint.errors import EndpointError, InvalidAudio
 from endpoint.memfile import MemoryFile
 from endpoint.models import Models, Names
-from endpoint.types import EngineInfo, Options, Segment, Task, Transcript, Usage, Word
+from endpoint.options import Options, Task
+from endpoint.types import EngineInfo, Segment, Transcript, Usage, Word
 
 AUDIO = b"RIFF, as far as the stand-in cares" * 10
 REFUSED = b"no audio at all"

@@ -10,17 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from endpoint.engine.packing import LEAN, PackingEngine
-from endpoint.types import (
-    SAMPLE_RATE,
-    TIMESTAMP_MS,
-    EngineInfo,
-    Hypothesis,
-    Options,
-    Piece,
-    Span,
-    Task,
-    Window,
-)
+from endpoint.options import Options, Task
+from endpoint.types import SAMPLE_RATE, TIMESTAMP_MS, EngineInfo, Hypothesis, Piece, Span, Window
 
 ZERO = 1000  # id of the timestamp 0.00
 WORD = 6400  # samples, 400 ms, of a word
@@ -111,7 +102,7 @@ class Reader:
         return hypothesis(window, language="de")
 
     async def align(self, hypothesis: Hypothesis, task: Task) -> Hypothesis:
-        return replace(hypothesis, words=())
+        return replace(hypothesis, pieces=tuple(replace(piece, words=()) for piece in hypothesis.pieces))
 
 
 def all_of(engine: PackingEngine, *windows: Window, options: Options = ENGLISH) -> Awaitable[list[Hypothesis]]:

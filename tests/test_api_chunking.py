@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from endpoint.types import Options, VadOptions
+from endpoint.options import Options, VadOptions
 from tests.api_support import AUDIO, StandIn, assert_error, client_of
 
 PATH = "/v1/audio/transcriptions"

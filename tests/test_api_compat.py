@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import pytest
 
-from endpoint.types import Task
+from endpoint.options import Task
+from endpoint.types import Word
 from tests.api_support import AUDIO, TRANSCRIPT, WORDS, StandIn, assert_error, client_of
 
 FILES = {"file": ("talk.wav", AUDIO, "audio/wav")}
@@ -30,16 +32,18 @@ async def test_transcribe_answers_text_and_segments(core, path):
     assert (data, options.language, options.prompt, options.task) == (AUDIO, "en", "hi", Task.TRANSCRIBE)
 
 
-async def test_words_stand_in_their_segments():
-    from dataclasses import replace
-
-    core = StandIn(replace(TRANSCRIPT, words=WORDS))
+async def test_words_stand_in_the_segment_whose_text_they_are():
+    """Not in the one whose times they fall in: a word of no length falls in none."""
+    first, second = TRANSCRIPT.segments
+    late = (Word(" Good", 3_000, 3_300), Word(" bye.", 8_470, 8_470))
+    segments = (replace(first, words=WORDS), replace(second, words=late))
+    core = StandIn(replace(TRANSCRIPT, segments=segments, words=(*WORDS, *late)))
     async with client_of(core) as client:
         body = (await client.post("/transcribe", files=FILES, data={"word_timestamps": "true"})).json()
     assert core.calls[0][1].words
     first, second = body["segments"]
     assert [word["word"] for word in first["words"]] == ["Hello", "wörld"]
-    assert second["words"] == []
+    assert [word["word"] for word in second["words"]] == ["Good", "bye."]
 
 
 async def test_wrong_fields_are_named(core):

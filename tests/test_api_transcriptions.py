@@ -15,7 +15,7 @@ from endpoint.errors import (
     Overloaded,
     TooLarge,
 )
-from endpoint.types import Options, Task
+from endpoint.options import Options, Task
 from tests.api_support import AUDIO, TRANSCRIPT, WORDS, StandIn, assert_error, client_of
 
 PATH = "/v1/audio/transcriptions"

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from endpoint.audio.spans import SUFFIX_MS, find_spans, find_sure_spans
 from endpoint.audio.vad import VoiceActivity, quantised
-from endpoint.types import SAMPLE_RATE, SPEECH_FRAME, Span, VadOptions
+from endpoint.options import VadOptions
+from endpoint.types import SAMPLE_RATE, SPEECH_FRAME, Span
 from tests.talk import make_talk
 
 BARE = VadOptions(prefix_padding_ms=0)

@@ -98,6 +98,40 @@ def test_what_is_not_begun_can_be_given_up(encoder: Encoder, pool: Ahead) -> Non
     assert len(encoder.widths) == CORES
 
 
+def test_what_several_requests_share_is_encoded_once(encoder: Encoder, pool: Ahead) -> None:
+    first = pool.start(torch.ones(1), "a")
+    assert pool.start(torch.ones(1), "a") is first  # while it is being encoded
+    encoder.go.set()
+    results([first, pool.start(torch.ones(1)), pool.start(torch.ones(1), "b")])
+    assert pool.start(torch.ones(1), "a") is first  # and afterwards
+    assert len(encoder.widths) == 3
+
+
+def test_a_shared_window_is_encoded_although_one_request_is_given_up(encoder: Encoder, pool: Ahead) -> None:
+    busy = [pool.start(torch.ones(1)) for _ in range(CORES)]
+    shared, own = pool.start(torch.ones(1), "a"), pool.start(torch.ones(1))
+    pool.give_up(shared)
+    pool.give_up(own)
+    encoder.go.set()
+    results([*busy, shared])
+    assert own.cancelled()
+
+
+def test_a_shared_window_that_failed_is_tried_again(encoder: Encoder, pool: Ahead) -> None:
+    encoder.go.set()
+    failed = pool.start(torch.zeros(0), "a")
+    assert isinstance(failed.exception(20), ValueError)
+    assert results([pool.start(torch.ones(1), "a")]) == [[2.0]]
+
+
+def test_only_the_last_shared_windows_are_kept(encoder: Encoder, pool: Ahead, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "KEPT", 2)
+    encoder.go.set()
+    first = pool.start(torch.ones(1), "a")
+    results([first, pool.start(torch.ones(1), "b"), pool.start(torch.ones(1), "c")])
+    assert pool.start(torch.ones(1), "a") is not first
+
+
 def test_a_process_has_the_encoder_of_its_last_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ahead, "_encoders", [])
     assert ahead.offered() is None

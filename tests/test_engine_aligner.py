@@ -15,7 +15,8 @@ from endpoint.config import DEMO_MODEL
 from endpoint.engine.align import KEEP, Attention, Call, Request
 from endpoint.engine.aligner import BATCH, Aligner, token_probabilities
 from endpoint.engine.tokens import WhisperTokens
-from endpoint.types import SAMPLE_RATE, Hypothesis, Piece, Task, Window
+from endpoint.options import Task
+from endpoint.types import SAMPLE_RATE, Hypothesis, Piece, Window
 
 TOKENS = WhisperTokens.load(DEMO_MODEL)
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from endpoint.engine.fake import FakeEngine
 from endpoint.errors import EngineFailed
-from endpoint.types import SAMPLE_RATE, EngineInfo, Options, Samples, Task, Window
+from endpoint.options import Options, Task
+from endpoint.types import SAMPLE_RATE, EngineInfo, Samples, Window
 
 INFO = EngineInfo("fake", "fake", "1", "none", "none")
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from endpoint.engine.packing import PATIENCE, PackingEngine, lay, packable
 from endpoint.errors import EngineFailed
-from endpoint.types import SAMPLE_RATE, TIMESTAMP_MS, Hypothesis, Options, Task, VadOptions
+from endpoint.options import Options, Task, VadOptions
+from endpoint.types import SAMPLE_RATE, TIMESTAMP_MS, Hypothesis
 from tests.packing_support import ENGLISH, GAP, Reader, all_of, clip, read, same
 
 CLIPS = clip(1, 2), clip(3, 4), clip(5, 6)
@@ -236,7 +237,8 @@ async def test_the_rest_is_handed_on() -> None:
     engine = PackingEngine(inner, 30)
     assert engine.info is inner.info
     assert (await engine.detect(CLIPS[0], Options())).language == "de"
-    assert (await engine.align(read(CLIPS[0]), Task.TRANSCRIBE)).words == ()
+    aligned = await engine.align(read(CLIPS[0]), Task.TRANSCRIBE)
+    assert aligned.words == ()
     inner.failing = EngineFailed("gone")
     with pytest.raises(EngineFailed, match="gone"):
         await engine.check()

@@ -25,7 +25,8 @@ from endpoint.engine.prompt import (
     split_pieces,
 )
 from endpoint.engine.tokens import WhisperTokens
-from endpoint.types import Options, Piece, Task, Window
+from endpoint.options import Options, Task
+from endpoint.types import Piece, Window
 
 TOKENS = WhisperTokens.load(DEMO_MODEL)
 ENGLISH = replace(TOKENS, languages={})

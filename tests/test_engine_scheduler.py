@@ -192,11 +192,16 @@ class ByHand:
 
     def __init__(self, encode: object) -> None:
         self.futures: list[Future] = []
+        self.shared: list[str] = []
         self.closed = False
 
-    def start(self, samples: torch.Tensor) -> Future:
+    def start(self, samples: torch.Tensor, shared: str) -> Future:
         self.futures.append(Future())
+        self.shared.append(shared)
         return self.futures[-1]
+
+    def give_up(self, future: Future) -> None:
+        future.cancel()
 
     def close(self) -> None:
         self.closed = True
@@ -209,9 +214,17 @@ def beside(monkeypatch: pytest.MonkeyPatch) -> Beside:
     return Beside()
 
 
-def sounding(name: str) -> SimpleNamespace:
+def sounding(name: str, **extra: str) -> SimpleNamespace:
     samples = SimpleNamespace(data=torch.ones(5, dtype=torch.int16))
-    return SimpleNamespace(request_id=name, mm_features=[SimpleNamespace(data={"samples": samples})])
+    params = SimpleNamespace(extra_args=extra or None)
+    features = [SimpleNamespace(data={"samples": samples})]
+    return SimpleNamespace(request_id=name, mm_features=features, sampling_params=params)
+
+
+def test_requests_of_one_sound_say_so_to_the_encoders(beside: Beside) -> None:
+    beside.add_request(sounding("a"))
+    beside.add_request(sounding("b", shared="digest"))
+    assert beside._ahead.shared == ["", "digest"]
 
 
 def test_a_request_is_admitted_when_its_window_is_encoded(beside: Beside) -> None:

@@ -11,8 +11,9 @@ import pytest
 from endpoint.engine.fake import FakeEngine
 from endpoint.engine.several import SeveralEngines
 from endpoint.errors import EngineFailed
+from endpoint.options import Options, Task
 from endpoint.tasks import together
-from endpoint.types import SAMPLE_RATE, EngineInfo, Hypothesis, Options, Task, Window
+from endpoint.types import SAMPLE_RATE, EngineInfo, Hypothesis, Window
 
 INFO = EngineInfo("fake", "fake", "1", "gpu", "none")
 WINDOW = Window(0, np.full(SAMPLE_RATE, 500, np.int16))

@@ -23,11 +23,13 @@ from vllm import AsyncEngineArgs, SamplingParams
 from vllm.sampling_params import RequestOutputKind
 
 from endpoint.engine.arguments import _prepare_environment, engine_args
+from endpoint.engine.choice import Choice
 from endpoint.engine.prompt import Answer
 from endpoint.engine.rules import Grammar, RowRules
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.engine.vllm import VllmEngine, _floats, _read, sampling_params
-from endpoint.types import Options, Task, Window
+from endpoint.options import Options, Sampling, Task
+from endpoint.types import Window
 
 TOKENS = WhisperTokens.load(DEMO_MODEL)
 ENGLISH = replace(TOKENS, languages={})
@@ -146,11 +148,12 @@ def answer(raw: torch.Tensor, options: Options, tokens: WhisperTokens = TOKENS) 
     params = sampling_params(tokens, options, 1)
     grammar = Grammar(tokens, 1)
     grammar.add(0, rules_of(params))
-    out = grammar.apply(raw[None].clone())[0] / (options.temperature or 1)  # vLLM's sampler works in this order
+    out = grammar.apply(raw[None].clone())[0] / (params.temperature or 1)  # vLLM's sampler works in this order
     said = int(out.argmax())
     row = out[[said, *(params.logprob_token_ids or [])]].tolist()
     flat = SimpleNamespace(logprobs=row, start_indices=[0])
-    return _read(tokens, options, SimpleNamespace(token_ids=[said], logprobs=flat, finish_reason="length"))
+    output = SimpleNamespace(token_ids=[said], logprobs=flat, finish_reason="length")
+    return _read(tokens, options, params.temperature, output)
 
 
 RAW = torch.randn(TOKENS.vocabulary, generator=torch.Generator().manual_seed(2)) * 2
@@ -162,7 +165,7 @@ def shares(codes: list[str]) -> dict[str, float]:
     return dict(zip(codes, (heard / heard.sum()).tolist(), strict=True))
 
 
-@pytest.mark.parametrize("temperature", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize("temperature", [0.0, 0.001, 0.005, 0.0099, 0.02, 0.6, 1.0])  # vLLM raises those under 0.01
 def test_one_step_tells_speech_and_languages_at_any_temperature(temperature: float) -> None:
     made = answer(RAW, Options(temperature=temperature))
     assert made.language_probabilities == pytest.approx(shares(list(TOKENS.languages)), abs=1e-4)
@@ -195,6 +198,19 @@ def test_log_probabilities_are_under_the_rules() -> None:
     (sure,) = answer(raw, Options(), ENGLISH).logprobs
     assert made < 0
     assert math.isfinite(sure)
+
+
+def test_what_vllm_would_change_of_the_parameters_is_known() -> None:
+    """Values that its SamplingParams replaces without a word: scores are read with the one it used."""
+    assert sampling_params(TOKENS, Options(temperature=0.001), 1).temperature == 0.01
+    given = Sampling(seed=7, top_p=0.5, top_k=3, min_p=0.1, repetition_penalty=1.5, suppress_tokens=(5,))
+    params = sampling_params(TOKENS, Options(temperature=0.5, sampling=given), 9)
+    # Its own truncation and penalties would erase the scores; the rules do both.
+    assert (params.top_p, params.top_k, params.min_p, params.repetition_penalty) == (1.0, 0, 0.0, 1.0)
+    assert (params.seed, params.max_tokens, params.n) == (7, 9, 1)
+    choice = Choice(**rules_of(params).choice or {})
+    assert choice == Choice((5,), 0.5, 0.5, 3, 0.1, 1.5)
+    assert sampling_params(TOKENS, Options(sampling=Sampling(seed=7)), 1).seed is None  # nothing is drawn
 
 
 def test_samples_become_floats_below_one() -> None:

@@ -84,7 +84,7 @@ def test_windows_of_any_length_are_encoded_together(seconds: tuple[int, ...]) ->
     model = SimpleNamespace(_log_mel=log_mel, dtype=torch.float32, model=SimpleNamespace(get_encoder_outputs=encode))
     model.encode = lambda samples: WhisperFromSamples.encode(model, samples)
     outputs = WhisperFromSamples.embed_multimodal(model, **given)
-    assert asked == [(len(windows), 80, 3_000)]
+    assert asked == [(len({len(window) for window in windows}), 80, 3_000)]  # equal ones once
     for output, window in zip(outputs, windows, strict=True):
         torch.testing.assert_close(output, log_mel(torch.from_dlpack(window)[None])[0])
 

@@ -16,7 +16,7 @@ from benchmarks.gpu import report
 from benchmarks.gpu.__main__ import end_group, group_lives
 from benchmarks.gpu.lines import ENGINE, FULL, HTTP, LARGE, SMALL, STOCK, TOKENS, TURBO, Run, picked, reached, runs
 from endpoint.config import Settings
-from endpoint.text.judge import COMPRESSION_THRESHOLD, compression_ratio
+from endpoint.text.judge import compression_ratio
 
 pytest.importorskip("transformers", reason="the base build has no engine")
 from benchmarks.gpu import model
@@ -113,7 +113,7 @@ def test_what_is_put_in_place_of_text_is_not_decoded_again() -> None:
     pytest.importorskip("vllm", reason="the base build has no vLLM")
     from benchmarks.gpu.steady import SAID
 
-    assert compression_ratio(SAID) < COMPRESSION_THRESHOLD
+    assert compression_ratio(SAID) < 2.4  # that of the fallback
 
 
 # ---- the report -----------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ import pytest
 import endpoint.wiring
 from endpoint.errors import DeadlineExceeded, EngineFailed, InvalidAudio, InvalidRequest, TooLarge
 from endpoint.huggingface import Parameters, read_inputs
-from endpoint.types import SAMPLE_RATE, Task
+from endpoint.options import Task
+from endpoint.types import SAMPLE_RATE
 from handler import EndpointHandler
 
 ROOT = Path(__file__).parent.parent

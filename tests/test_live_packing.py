@@ -13,8 +13,9 @@ import pytest
 from endpoint.bench.recordings import WORKLOADS, make
 from endpoint.bench.words import errors
 from endpoint.config import Settings
+from endpoint.options import Options
 from endpoint.text.judge import is_silence
-from endpoint.types import Hypothesis, Options, Span, Window
+from endpoint.types import Hypothesis, Span, Window
 
 pytest.importorskip("vllm", reason="the base build has no vLLM")
 from endpoint.engine.packing import PackingEngine

@@ -9,7 +9,8 @@ import pytest
 
 from endpoint.audio.window import pack
 from endpoint.multilingual import CLOSER, LOOK, course, doubtful, merged, pack_by_language
-from endpoint.types import SAMPLE_RATE, WINDOW_SAMPLES, Audio, Hypothesis, Options, Span, Window
+from endpoint.options import Options
+from endpoint.types import SAMPLE_RATE, WINDOW_SAMPLES, Audio, Hypothesis, Span, Window
 
 SECOND = SAMPLE_RATE
 

@@ -12,8 +12,9 @@ import pytest
 from endpoint.engine.fake import FakeEngine
 from endpoint.errors import ConfigError, EndpointError, EngineFailed, InvalidAudio, NotReady
 from endpoint.fanout import PROMPT_CHARACTERS, WINDOWS_AT_ONCE
+from endpoint.options import Options
 from endpoint.pipeline import DETECT_WINDOWS, Pipeline
-from endpoint.types import SAMPLE_RATE, Audio, EngineInfo, Hypothesis, Options, Samples, Window
+from endpoint.types import SAMPLE_RATE, SPEECH_FRAME, Audio, EngineInfo, Hypothesis, Samples, Window
 
 PLAIN = Options(vad=None)
 SECONDS = 5.0  # of a window
@@ -35,11 +36,12 @@ class Sounds:
     async def start(self) -> None:
         self.started = True
 
-    async def decode(self, data: bytes | bytearray, *_: object) -> Audio:
+    async def decode(self, data: bytes | bytearray, *_: object, **__: object) -> Audio:
         self.decoded += 1
         if self.failure is not None:
             raise self.failure
-        return Audio(self.samples)
+        frames = np.pad(self.samples, (0, -len(self.samples) % SPEECH_FRAME)).reshape(-1, SPEECH_FRAME)
+        return Audio(self.samples, np.where(frames.any(axis=1), 255, 0).astype(np.uint8))
 
     async def close(self) -> None:
         self.closed = True
@@ -132,7 +134,7 @@ async def test_windows_are_decoded_side_by_side_but_leave_room_for_others() -> N
 @pytest.mark.parametrize("in_turn", [False, True])
 async def test_progress_counts_every_window_once(in_turn: bool) -> None:
     seen: list[tuple[int, int]] = []
-    pipeline, engine = await ready(sound(*[500] * 30))
+    pipeline, engine = await ready(sound(*[500 + 37 * k for k in range(30)]))
     options = replace(PLAIN, condition_on_previous_text=in_turn)
     await pipeline.transcribe(b"?", options, lambda done, total: seen.append((done, total)))
     total = len(engine.asked)
@@ -292,7 +294,7 @@ async def test_text_that_took_a_high_temperature_is_no_guide() -> None:
     def unsure(heard: Hypothesis, options: Options) -> Hypothesis:
         return replace(heard, avg_logprob=-3.0) if heard.window.start == 0 and options.temperature < 0.8 else heard
 
-    pipeline, engine = await ready(sound(*[500] * 14), Engine(answer=unsure))
+    pipeline, engine = await ready(sound(*[500 + 37 * k for k in range(14)]), Engine(answer=unsure))
     await pipeline.transcribe(b"?", IN_TURN)
     given = {window.start: options.prompt for window, options in engine.asked}
     first, second, third, *_ = sorted(given)

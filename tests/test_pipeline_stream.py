@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from endpoint.audio.spans import find_spans
+from endpoint.options import Options, VadOptions
 from endpoint.pipeline import Pipeline
-from endpoint.types import SAMPLE_RATE, SPEECH_FRAME, Audio, Hypothesis, Options, Segment, VadOptions
+from endpoint.types import SAMPLE_RATE, SPEECH_FRAME, Audio, Hypothesis, Segment
 from tests.test_pipeline import PLAIN, SECONDS, Engine, ready, sound
 
 
@@ -73,7 +74,7 @@ class Heard:
 
     async def close(self) -> None: ...
 
-    async def decode(self, data: bytes, vad: bool, begun: Callable[[Audio], object]) -> Audio:
+    async def decode(self, data: bytes, vad: bool, begun: Callable[[Audio], object], **_: object) -> Audio:
         frames = len(self.audio.samples) // SPEECH_FRAME // 3
         assert self.audio.speech is not None
         begun(Audio(self.audio.samples[: frames * SPEECH_FRAME], self.audio.speech[:frames]))

@@ -13,8 +13,9 @@ import structlog
 from endpoint.audio.decode import Decoder
 from endpoint.config import Settings
 from endpoint.engine.fake import FakeEngine
+from endpoint.options import Options, VadOptions
 from endpoint.pipeline import Pipeline
-from endpoint.types import SAMPLE_RATE, EngineInfo, Hypothesis, Options, VadOptions, Window
+from endpoint.types import SAMPLE_RATE, EngineInfo, Hypothesis, Window
 from tests.recordings import wav
 from tests.talk import Talk, make_talk
 
@@ -80,8 +81,17 @@ async def test_without_voice_activity_everything_is(core: tuple[Pipeline, Ears],
     transcript = await pipeline.transcribe(sparse.wav, OFF)
     lengths = {window.start: len(window.samples) for window in ears.windows}  # once each, were they decoded again
     assert sum(lengths.values()) == 90 * SAMPLE_RATE
-    assert {window.speech for window in ears.windows} == {()}
-    assert (transcript.coverage, transcript.uncovered) == (None, ())
+    assert (transcript.coverage, transcript.uncovered) == (1.0, ())
+
+
+async def test_speech_without_text_is_reported_without_voice_activity_too(
+    core: tuple[Pipeline, Ears], sparse: Talk
+) -> None:
+    pipeline, ears = core
+    ears.deaf_from = 0
+    transcript = await pipeline.transcribe(sparse.wav, OFF)
+    assert transcript.coverage == 0.0
+    assert len(transcript.uncovered) == len(sparse.spans)
 
 
 async def test_the_numbers_of_a_request_count(core: tuple[Pipeline, Ears], sparse: Talk) -> None:

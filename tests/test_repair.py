@@ -1,4 +1,4 @@
-"""Fallback temperatures, text that ends early and the file's language, on an engine that answers from a list."""
+"""Text that ends early and the file's language, on an engine that answers from a list."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
-from endpoint.repair import CONTINUATIONS, TEMPERATURES, decode_fully, decode_well, settle_language
+from endpoint.options import Options, Sampling, Task
+from endpoint.repair import CONTINUATIONS, decode_fully, settle_language
 from endpoint.text.judge import is_silence
-from endpoint.types import SAMPLE_RATE, Hypothesis, Options, Piece, Span, Task, Window
+from endpoint.types import SAMPLE_RATE, Hypothesis, Piece, Span, Window
 
 WINDOW = Window(0, np.zeros(16_000, np.int16))
 
@@ -29,54 +29,6 @@ class Scripted:
     async def decode(self, window: Window, options: Options) -> Hypothesis:
         self.asked.append(options)
         return replace(self.answer(window, options), temperature=options.temperature)
-
-
-async def test_a_good_window_is_decoded_once():
-    engine = Scripted(lambda w, o: heard())
-    assert (await decode_well(engine, WINDOW, Options())).text == " fine"
-    assert len(engine.asked) == 1
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        heard(" again" * 60),  # repeats itself
-        heard(avg_logprob=-1.5),
-        heard(complete=False),
-    ],
-)
-async def test_a_bad_window_climbs_until_it_is_good(bad: Hypothesis):
-    engine = Scripted(lambda w, o: heard() if o.temperature >= 0.4 else bad)
-    answer = await decode_well(engine, WINDOW, Options())
-    assert answer.temperature == 0.4
-    assert [o.temperature for o in engine.asked] == [0.0, 0.2, 0.4]
-
-
-async def test_the_ladder_is_bounded_and_the_best_attempt_is_kept():
-    engine = Scripted(lambda w, o: heard(avg_logprob=-1.2 if o.temperature == 0.6 else -2.0))
-    answer = await decode_well(engine, WINDOW, Options())
-    assert [o.temperature for o in engine.asked] == [0.0, *TEMPERATURES]
-    assert answer.temperature == 0.6
-
-
-async def test_a_stutter_is_taken_out_and_not_tried_again():
-    """And what is left is judged and, where speech has no text yet, decoded on from there."""
-    loop = tuple(Piece(1_000 + 20 * k, 1_020 + 20 * k, (1, 2), " again") for k in range(60))
-    engine = Scripted(lambda w, o: heard(pieces=(Piece(0, 1_000, (1, 2), " again"), *loop)))
-    assert (await decode_well(engine, WINDOW, Options())).text == " again"
-    assert len(engine.asked) == 1
-
-
-async def test_silence_is_not_tried_again():
-    engine = Scripted(lambda w, o: heard(no_speech_prob=0.9, avg_logprob=-3.0))
-    await decode_well(engine, WINDOW, Options())
-    assert len(engine.asked) == 1
-
-
-async def test_a_temperature_that_was_given_is_used_as_it_is():
-    engine = Scripted(lambda w, o: heard(avg_logprob=-3.0))
-    assert (await decode_well(engine, WINDOW, Options(temperature=0.5))).temperature == 0.5
-    assert len(engine.asked) == 1
 
 
 SPOKEN = Window(
@@ -109,8 +61,8 @@ async def test_words_are_timed_last_and_do_not_move_where_the_text_ends():
 
     class Aligned(Scripted):
         async def align(self, hypothesis: Hypothesis, task: Task) -> Hypothesis:
-            early = replace(hypothesis.pieces[-1], end_ms=8_000)
-            return replace(hypothesis, pieces=(*hypothesis.pieces[:-1], early), words=())
+            early = replace(hypothesis.pieces[-1], end_ms=8_000, words=())
+            return replace(hypothesis, pieces=(*hypothesis.pieces[:-1], early))
 
     engine = Aligned(lambda w, o: heard(window=w, pieces=(Piece(0, 11_900, (1, 2), " all"),)))
     (found,) = await decode_fully(engine, SPOKEN, Options(words=True))
@@ -147,6 +99,40 @@ async def test_a_rest_without_text_is_told_too():
 async def test_without_voice_activity_nothing_is_decoded_on():
     engine = Scripted(three_seconds)
     assert len(await decode_fully(engine, replace(SPOKEN, speech=()), Options())) == 1
+
+
+def limited(window: Window, options: Options) -> Hypothesis:
+    """Two pieces at most, of three seconds each; a third is cut off by the token limit."""
+    length = window.end_ms - window.start_ms
+    pieces = [Piece(at, min(at + 3_000, length), (1, 2), f" {window.start_ms + at}") for at in range(0, length, 3_000)]
+    if len(pieces) > 2:
+        pieces[2:] = [replace(pieces[2], end_ms=None)]
+    return heard(window=window, pieces=tuple(pieces), complete=len(pieces) <= 2)
+
+
+async def test_a_piece_that_the_token_limit_cut_off_is_decoded_anew_from_its_start():
+    whole = Window(0, np.zeros(12 * SAMPLE_RATE, np.int16), (Span(0, 12 * SAMPLE_RATE),))
+    found = await decode_fully(Scripted(limited), whole, Options())
+    assert [h.text for h in found] == [" 0 3000", " 6000 9000"]
+
+
+async def test_a_window_that_is_one_cut_off_piece_is_decoded_in_halves():
+    def answer(window: Window, options: Options) -> Hypothesis:
+        if len(window.samples) > 7 * SAMPLE_RATE:
+            return heard(window=window, pieces=(Piece(0, None, (1, 2), " cut"),), complete=False)
+        return heard(f" {window.start}", window=window)
+
+    whole = Window(0, np.zeros(12 * SAMPLE_RATE, np.int16))
+    found = await decode_fully(Scripted(answer), whole, Options())
+    assert found[0].window.start == 0
+    assert found[-1].window.start + len(found[-1].window.samples) == 12 * SAMPLE_RATE
+    assert all(" cut" not in h.text for h in found)
+
+
+async def test_a_caller_who_wants_few_tokens_gets_no_more():
+    few = Options(sampling=Sampling(max_new_tokens=3))
+    (found,) = await decode_fully(Scripted(limited), SPOKEN, few)
+    assert not found.complete
 
 
 def windows(count: int) -> list[Window]:

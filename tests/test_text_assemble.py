@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from endpoint.options import Options, Task
 from endpoint.text.assemble import assemble, decide_language, language_shares
-from endpoint.types import SAMPLE_RATE, Hypothesis, Options, Piece, Task, Window
+from endpoint.types import SAMPLE_RATE, Hypothesis, Piece, Window
 
 SILENT = {"no_speech_prob": 0.95, "avg_logprob": -2.0}
 

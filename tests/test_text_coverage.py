@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from endpoint.options import Task
 from endpoint.text.coverage import SLACK_MS, Times, account, agreed, coverage, subtract, uncovered, unfinished_from
-from endpoint.types import Hypothesis, Piece, Segment, Span, Task, Transcript, Window
+from endpoint.types import Hypothesis, Piece, Segment, Span, Transcript, Window
 
 SECOND = 16_000
 

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from endpoint.api import schemas
+from endpoint.options import Task
 from endpoint.text.events import PING, EventWriter, frame
-from endpoint.types import Task, TokenScore
+from endpoint.types import TokenScore
 from tests.api_support import TRANSCRIPT, WORDS, segment
 
 

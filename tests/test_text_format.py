@@ -7,8 +7,9 @@ import pysubs2
 import pytest
 
 from endpoint.api import schemas
+from endpoint.options import Task
 from endpoint.text.format import render, timestamp
-from endpoint.types import Task, samples_to_ms
+from endpoint.types import samples_to_ms
 from tests.api_support import NASTY, TRANSCRIPT, WORDS, segment
 
 

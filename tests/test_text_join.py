@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from endpoint.options import Options
 from endpoint.text.assemble import assemble
 from endpoint.text.join import join, words_of
-from endpoint.types import Hypothesis, Options, Piece, TokenScore, Window
+from endpoint.types import Hypothesis, Piece, TokenScore, Window
 
 SECOND = 16_000
 

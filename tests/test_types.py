@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from endpoint import types
+from endpoint.options import Options, Task
 from endpoint.types import (
     SAMPLE_RATE,
     TIMESTAMP_MS,
@@ -17,11 +18,9 @@ from endpoint.types import (
     WINDOW_SAMPLES,
     Audio,
     Hypothesis,
-    Options,
     Piece,
     Segment,
     Span,
-    Task,
     Transcript,
     Usage,
     Window,

@@ -14,8 +14,9 @@ from endpoint.config import Settings
 from endpoint.engine.fake import FakeEngine
 from endpoint.engine.packing import PackingEngine
 from endpoint.errors import ConfigError
+from endpoint.options import Options
 from endpoint.pipeline import Pipeline
-from endpoint.types import EngineInfo, Options
+from endpoint.types import EngineInfo
 from endpoint.wiring import build_app, build_engine, build_models, build_pipeline
 from tests.recordings import tone, wav
 

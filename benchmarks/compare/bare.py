@@ -29,7 +29,8 @@ from endpoint.audio.window import pack
 from endpoint.bench.recordings import Recording
 from endpoint.bench.words import errors
 from endpoint.config import DEMO_WINDOW_SECONDS
-from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, Audio, VadOptions
+from endpoint.options import VadOptions
+from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, Audio
 
 Ready = Callable[[str, list[Recording]], Callable[[], list[str]]]  # made ready for a workload, then run, to texts
 BATCH = 16  # of the batched pipeline

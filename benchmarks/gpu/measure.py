@@ -26,7 +26,8 @@ from endpoint.bench.recordings import WORKLOADS, make
 from endpoint.config import load_settings
 from endpoint.local import stop
 from endpoint.net import free_port
-from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, Options, Samples, Window
+from endpoint.options import Options
+from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, Samples, Window
 
 Decode = Callable[[Samples], Awaitable[int]]  # a window, to the number of tokens said
 Put = Callable[..., None]  # a row

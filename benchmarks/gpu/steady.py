@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from endpoint.engine import vllm
-from endpoint.types import Hypothesis, Options, Piece, Window
+from endpoint.options import Options
+from endpoint.types import Hypothesis, Piece, Window
 
 SAID = (
     " The quick brown fox jumps over the lazy dog while seven grey owls watch from an old oak beside the river, and by"

@@ -19,8 +19,9 @@ from demo_model.evaluate import Phrases
 from demo_model.vocabulary import LANGUAGES
 from endpoint.config import load_settings
 from endpoint.engine.tokens import WhisperTokens
+from endpoint.options import Options, Task
 from endpoint.text.words import split_words
-from endpoint.types import TIMESTAMP_MS, Hypothesis, Options, Task, Window
+from endpoint.types import TIMESTAMP_MS, Hypothesis, Window
 
 if TYPE_CHECKING:
     from endpoint.engine.vllm import VllmEngine

@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 from benchmarks.quality.recordings import Recording
 from endpoint.config import load_settings
-from endpoint.types import Options
+from endpoint.options import Options
 from endpoint.wiring import build_pipeline
 
 REPEATS = 7
@@ -40,7 +40,8 @@ async def main(folder: Path, model: str) -> None:
                 took = await work()
             else:
                 with (
-                    patch("endpoint.repair.needs_fallback", lambda _: False),
+                    patch("endpoint.fallback.is_unsure", lambda *_: False),
+                    patch("endpoint.fallback.repeats_itself", lambda *_: False),
                     patch("endpoint.repair.unfinished_from", lambda _: None),
                 ):
                     took = await work()

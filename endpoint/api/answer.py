@@ -19,10 +19,11 @@ from endpoint.api.receive import Received
 from endpoint.api.stream import Emit, EventStream
 from endpoint.api.upload import File
 from endpoint.errors import EndpointError, InvalidRequest
+from endpoint.options import Options
 from endpoint.tasks import together
 from endpoint.text.events import EventWriter
 from endpoint.text.format import dumps, render, warnings
-from endpoint.types import Notice, Options, Transcript
+from endpoint.types import Notice, Transcript
 
 log = structlog.get_logger(__name__)
 

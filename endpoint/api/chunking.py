@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
-from endpoint.types import VadOptions
+from endpoint.options import VadOptions
 
 STRATEGY = "chunking_strategy"
 _DEFAULT = VadOptions()

@@ -124,16 +124,16 @@ def _inputs(content_type: str, data: MemoryFile, strict: bool) -> tuple[bytes | 
 
 
 def _old_style(transcript: Transcript) -> dict[str, Any]:
-    segments = []
-    for segment in transcript.segments:
-        row: dict[str, Any] = {
+    segments = [
+        {
             "id": segment.id,
             "start": segment.start_ms / 1000,
             "end": segment.end_ms / 1000,
             "text": segment.text.strip(),
+            "words": None if segment.words is None else [_word(word) for word in segment.words],
         }
-        row["words"] = [_word(word) for word in segment.words] if segment.words is not None else None
-        segments.append(row)
+        for segment in transcript.segments
+    ]
     return {
         "text": transcript.text,
         "language": transcript.language,

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from endpoint.api.forms import DEFAULT_VAD, TextForm
 from endpoint.api.schemas import Reply, TranscriptionWord, Warned
-from endpoint.types import Options, Task, VadOptions
+from endpoint.options import Options, Task, VadOptions
 
 
 class CompatForm(TextForm):

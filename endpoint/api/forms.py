@@ -15,8 +15,9 @@ from endpoint.fields.decoding import Decoding
 from endpoint.fields.names import plain, unknown
 from endpoint.fields.read import known_names, own_names, read, refuse_unknown
 from endpoint.languages import AUTO, find_language
+from endpoint.options import Options, Task, VadOptions
 from endpoint.text.format import ResponseFormat
-from endpoint.types import Notice, Options, Task, VadOptions
+from endpoint.types import Notice
 
 F = TypeVar("F", bound="AudioForm")
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from endpoint.types import SAMPLE_RATE, SPEECH_CERTAIN, SPEECH_FRAME, Span, VadOptions
+from endpoint.options import VadOptions
+from endpoint.types import SAMPLE_RATE, SPEECH_CERTAIN, SPEECH_FRAME, Span
 
 HYSTERESIS = 0.15  # Silero's: how far below the threshold speech still goes on
 LOWEST = 0.01  # Silero's: speech ends below this, however low the threshold

@@ -6,6 +6,7 @@ With Spans of speech, windows hold the speech and the pauses within it; without,
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -86,10 +87,11 @@ def _cut_cost(parts: Sequence[Span], first: int) -> float:
     return HARD_CUT * (1 - min(max(pause, 0), EASY_PAUSE) / EASY_PAUSE)
 
 
-def cut(audio: Audio, longest: int) -> list[Window]:
+def cut(audio: Audio, longest: int, speech: Sequence[Span] = ()) -> list[Window]:
     """Cover the whole of `audio` with windows of 1 to `longest` samples, without gap or overlap, in order.
 
-    longest: samples at 16 kHz, at least 1. No samples give no windows. Raises ValueError.
+    longest: samples at 16 kHz, at least 1. No samples give no windows. speech: where there is some, in order; the
+    windows carry what lies in them. Raises ValueError.
     """
     _check(longest)
     windows = []
@@ -97,11 +99,25 @@ def cut(audio: Audio, longest: int) -> list[Window]:
     while end - start > longest:
         first = start + longest - longest // SEARCH
         split = first + quietest(audio.samples[first : start + longest])
-        windows.append(Window(start, audio.samples[start:split]))
+        windows.append(_with_speech(audio, speech, start, split))
         start = split
     if start < end:
-        windows.append(Window(start, audio.samples[start:end]))
+        windows.append(_with_speech(audio, speech, start, end))
     return windows
+
+
+def _with_speech(audio: Audio, speech: Sequence[Span], start: int, end: int) -> Window:
+    inside = tuple(Span(max(s.start, start), min(s.end, end)) for s in speech if s.start < end and s.end > start)
+    return Window(start, audio.samples[start:end], inside)
+
+
+def halves(window: Window) -> tuple[Window, Window]:
+    """The window in two parts, cut at the quietest point of its middle third."""
+    third = len(window.samples) // 3
+    split = window.start + third + quietest(window.samples[third : 2 * third])
+    speech = tuple(Span(span.start, min(span.end, split)) for span in window.speech if span.start < split)
+    first = replace(window, samples=window.samples[: split - window.start], speech=speech)
+    return first, window.after(split)
 
 
 def _check(longest: int) -> None:

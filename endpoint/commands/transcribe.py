@@ -19,8 +19,8 @@ from endpoint.config import Settings, load_settings
 from endpoint.errors import EndpointError, InvalidRequest
 from endpoint.languages import find_language
 from endpoint.log import configure_logging
+from endpoint.options import Options, Task
 from endpoint.text.format import render
-from endpoint.types import Options, Task
 from endpoint.wiring import build_pipeline
 
 SUFFIXES = {"json": ".json", "verbose_json": ".json", "text": ".txt", "srt": ".srt", "vtt": ".vtt"}

@@ -14,8 +14,9 @@ import numpy.typing as npt
 from endpoint.engine.align import Attention, Call, Request
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.engine.warp import first_frames
+from endpoint.options import Task
 from endpoint.text.words import strayed, time_words
-from endpoint.types import SAMPLE_RATE, TIMESTAMP_MS, TIMESTAMP_SAMPLES, Hypothesis, Task
+from endpoint.types import SAMPLE_RATE, TIMESTAMP_MS, TIMESTAMP_SAMPLES, Hypothesis
 
 BATCH = 16  # windows a call; the engine decodes nothing meanwhile
 
@@ -41,7 +42,7 @@ class Aligner:
         """The hypothesis with its words. Raises what the worker raises."""
         text = [token for piece in hypothesis.pieces for token in piece.tokens if token < self._tokens.eot]
         if not text:
-            return replace(hypothesis, words=())
+            return replace(hypothesis, pieces=tuple(replace(piece, words=()) for piece in hypothesis.pieces))
         job = _Job(hypothesis, self._request(hypothesis, task, text), asyncio.get_running_loop().create_future())
         self._waiting.append(job)
         if self._running is None or self._running.done():

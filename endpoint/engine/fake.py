@@ -13,18 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from endpoint.errors import EngineFailed
-from endpoint.types import (
-    PCM_FULL_SCALE,
-    SAMPLE_RATE,
-    EngineInfo,
-    Hypothesis,
-    Options,
-    Piece,
-    Samples,
-    Task,
-    Window,
-    Word,
-)
+from endpoint.options import Options, Task
+from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, EngineInfo, Hypothesis, Notice, Piece, Samples, Window, Word
 
 WORDS = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel")
 FIRST_TIME = 50_365  # large-v3's <|0.00|>
@@ -53,6 +43,9 @@ class FakeEngine:
     async def close(self) -> None:
         await asyncio.sleep(0)
 
+    def check_options(self, options: Options) -> tuple[Notice, ...]:
+        return ()
+
     async def decode(self, window: Window, options: Options) -> Hypothesis:
         await self.check()
         self.running += 1
@@ -68,13 +61,7 @@ class FakeEngine:
 
     async def align(self, hypothesis: Hypothesis, task: Task) -> Hypothesis:
         """Words share their piece evenly."""
-        words = list[Word]()
-        for piece in hypothesis.pieces:
-            texts, end_ms = piece.text.split(), piece.end_ms or piece.start_ms
-            step = (end_ms - piece.start_ms) / len(texts)
-            edges = [round(piece.start_ms + k * step) for k in range(len(texts) + 1)]
-            words += [Word(f" {text}", *edges[k : k + 2]) for k, text in enumerate(texts)]
-        return replace(hypothesis, words=tuple(words))
+        return replace(hypothesis, pieces=tuple(_timed(piece) for piece in hypothesis.pieces))
 
     async def detect(self, window: Window, options: Options) -> Hypothesis:
         return replace(await self.decode(window, Options(languages=options.languages)), pieces=(), tokens=())
@@ -104,6 +91,13 @@ class FakeEngine:
             temperature=options.temperature,
             input_tokens=1 + len((options.prompt or "").split()),
         )
+
+
+def _timed(piece: Piece) -> Piece:
+    texts, end_ms = piece.text.split(), piece.end_ms or piece.start_ms
+    step = (end_ms - piece.start_ms) / len(texts)
+    edges = [round(piece.start_ms + k * step) for k in range(len(texts) + 1)]
+    return replace(piece, words=tuple(Word(f" {text}", *edges[k : k + 2]) for k, text in enumerate(texts)))
 
 
 def _words(samples: Samples) -> list[str | None]:

@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from endpoint.errors import EngineFailed
+from endpoint.options import Options, Sampling, Task, Thresholds
 from endpoint.text.coverage import SLACK_MS, UNFINISHED_MS, subtract
-from endpoint.text.judge import LOGPROB_THRESHOLD, believable, repeats_itself
+from endpoint.text.judge import believable, is_unsure, repeats_itself
 from endpoint.types import (
     SAMPLE_RATE,
     TIMESTAMP_MS,
@@ -25,10 +26,9 @@ from endpoint.types import (
     Engine,
     EngineInfo,
     Hypothesis,
-    Options,
+    Notice,
     Piece,
     Samples,
-    Task,
     Window,
     samples_to_ms,
 )
@@ -107,6 +107,9 @@ class PackingEngine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._engine.close()
+
+    def check_options(self, options: Options) -> tuple[Notice, ...]:
+        return self._engine.check_options(options)
 
     async def detect(self, window: Window, options: Options) -> Hypothesis:
         return await self._engine.detect(window, options)
@@ -211,6 +214,8 @@ def packable(window: Window, options: Options) -> bool:
     from the encoder's output of the window alone. Where voice activity heard nothing, nobody can tell lost text.
     """
     own = options.prompt or options.hotwords or options.languages or options.words or options.temperature
+    if options.sampling != Sampling() or options.thresholds != Thresholds():
+        return False
     return not own and options.language is not None and bool(window.speech)
 
 
@@ -310,7 +315,7 @@ def _own(
         logprobs=logprobs,
         key="",
     )
-    unsure = repeats_itself(own) or own.avg_logprob < LOGPROB_THRESHOLD
+    unsure = repeats_itself(own) or is_unsure(own)
     return None if unsure or len(believable(own).pieces) < len(pieces) or _leaves_out(own) else own
 
 

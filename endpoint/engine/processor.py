@@ -47,9 +47,9 @@ class WhisperRules(LogitsProcessor):
             return
         for row in batch_update.removed:
             self._put(row, None, [])
-        for row, params, _, said in batch_update.added:
+        for row, params, prompt, said in batch_update.added:
             rules = (params.extra_args or {}).get(KEY)
-            self._put(row, RowRules(**rules) if rules else None, said)
+            self._put(row, RowRules(**rules) if rules else None, said, prompt)
         for source, target, kind in batch_update.moved:
             swap = kind is MoveDirectionality.SWAP
             self._grammar.move(source, target, swap=swap)
@@ -58,8 +58,10 @@ class WhisperRules(LogitsProcessor):
             if swap:
                 self._said[source], self._seen[source] = said, seen
 
-    def _put(self, row: int, rules: RowRules | None, said: list[int]) -> None:
+    def _put(self, row: int, rules: RowRules | None, said: list[int], prompt: list[int] | None = None) -> None:
         self._grammar.add(row, rules)
+        if rules and rules.choice and prompt:
+            self._grammar.choices.give(row, torch.tensor(prompt, device=self._device))
         self._said[row], self._seen[row] = said, 0
         for token in said:  # a request that was preempted comes back with what it had said
             self._advance(np.array([row]), np.array([token]))

@@ -53,6 +53,7 @@ class WhisperRules(LogitsProcessor):
             prompt, filled = int(states.prompt_len.np[slot]), int(states.prefill_len.np[slot])
             self._prompt[slot] = prompt
             row = torch.tensor([slot], device=states.device)
+            self._grammar.choices.give(slot, states.all_token_ids.gpu[slot, :prompt].long())
             for place in range(prompt, filled):
                 self._grammar.advance(row, states.all_token_ids.gpu[slot, place : place + 1].long())
             self._heard[slot] = filled - prompt

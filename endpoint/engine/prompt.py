@@ -12,26 +12,48 @@ from dataclasses import dataclass
 
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.errors import InvalidRequest
-from endpoint.types import Hypothesis, Options, Piece, Task, TokenScore, Window
+from endpoint.options import Options, Task
+from endpoint.types import Hypothesis, Notice, Piece, TokenScore, Window
 
 MAX_PROMPT_TOKENS = 223  # openai/whisper: n_text_ctx // 2 - 1
+MAX_HOTWORD_TOKENS = 111  # half of it
 MAX_NEW_TOKENS = 224  # openai/whisper: n_text_ctx // 2, language and task not counted
 CONTEXT_TOKENS = 448
 
 
 def build_prompt(tokens: WhisperTokens, options: Options) -> list[int]:
-    """Decoder prompt ids: [<|startofprev|>, the prompt's last 223 tokens,] <|startoftranscript|>."""
-    given = " ".join(part.strip() for part in (options.hotwords, options.prompt) if part and part.strip())
-    if not given:
-        return [tokens.sot]
-    text = tokens.encode(" " + given)
-    return [tokens.prev, *text[-MAX_PROMPT_TOKENS:], tokens.sot]
+    """Decoder prompt ids: [<|startofprev|>, hotwords, the end of the prompt,] <|startoftranscript|>.
+
+    Hotwords have their share of the room, up to half of it, and the prompt what they leave.
+    """
+    hotwords, prompt = _encoded(tokens, options.hotwords), _encoded(tokens, options.prompt)
+    hotwords = hotwords[:MAX_HOTWORD_TOKENS]
+    text = hotwords + prompt[max(0, len(prompt) - (MAX_PROMPT_TOKENS - len(hotwords))) :]
+    return [tokens.prev, *text, tokens.sot] if text else [tokens.sot]
 
 
-def max_new_tokens(tokens: WhisperTokens, prompt: Sequence[int]) -> int:
-    """How many tokens may follow `prompt`, language and task included."""
+def cut_hints(tokens: WhisperTokens, options: Options) -> list[Notice]:
+    """What of the hints has no room."""
+    hotwords, prompt = _encoded(tokens, options.hotwords), _encoded(tokens, options.prompt)
+    room = MAX_PROMPT_TOKENS - min(len(hotwords), MAX_HOTWORD_TOKENS)
+    notices = []
+    if len(hotwords) > MAX_HOTWORD_TOKENS:
+        message = f"only the first {MAX_HOTWORD_TOKENS} of {len(hotwords)} tokens of the hotwords are used"
+        notices.append(Notice("hotwords_cut", message, "hotwords"))
+    if len(prompt) > room:
+        notices.append(Notice("prompt_cut", f"only the last {room} of {len(prompt)} tokens are used", "prompt"))
+    return notices
+
+
+def _encoded(tokens: WhisperTokens, text: str | None) -> list[int]:
+    return tokens.encode(" " + text.strip()) if text and text.strip() else []
+
+
+def max_new_tokens(tokens: WhisperTokens, prompt: Sequence[int], asked: int | None = None) -> int:
+    """How many tokens may follow `prompt`, language and task included; `asked`: at most, without these two."""
     forced = 2 if tokens.multilingual else 0
-    return min(MAX_NEW_TOKENS + forced, CONTEXT_TOKENS - len(prompt))
+    most = MAX_NEW_TOKENS if asked is None else min(asked, MAX_NEW_TOKENS)
+    return min(most + forced, CONTEXT_TOKENS - len(prompt))
 
 
 def check_options(tokens: WhisperTokens, options: Options) -> None:

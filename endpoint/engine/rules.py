@@ -14,11 +14,14 @@ and at the first step the probability of <|nospeech|> and of every language, wit
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from endpoint.engine.choice import Choice, Choices
 from endpoint.engine.tokens import TIMESTAMPS, WhisperTokens
 
 OFFSET = 1000.0  # exp(-1000) is 0 in float32, and differences near it keep 4 digits
@@ -34,13 +37,14 @@ LANGUAGE, TASK, FIRST, TEXT, FREE = range(5)  # what a row says next; FREE: no r
 class RowRules:
     """What one request asks. task: the task's token id. language: its token id, -1 to detect it.
 
-    allowed: token ids of the languages to detect among; empty for all.
+    allowed: token ids of the languages to detect among; empty for all. choice: fields of a Choice, if not all defaults.
     """
 
     task: int
     language: int = -1
     allowed: tuple[int, ...] = ()
     timestamps: bool = True
+    choice: Mapping[str, Any] | None = None
 
 
 class Grammar:
@@ -61,6 +65,7 @@ class Grammar:
         self.allowed = torch.zeros(rows, len(self._language_ids), dtype=torch.bool, device=device)
         self.recent = torch.full((rows, LOOP_PERIOD), -1, device=device)  # the last text tokens, the newest first
         self.repeated = torch.zeros(rows, LOOP_PERIOD, dtype=torch.long, device=device)  # tokens equal to k + 1 before
+        self.choices = Choices(tokens.eot, self.device)
         periods = torch.arange(1, LOOP_PERIOD + 1, device=device)
         self._loop_limit = (periods * (LOOP_TIMES - 1)).clamp(min=LOOP_TOKENS)
 
@@ -75,6 +80,7 @@ class Grammar:
         """Start a request in `row`; None for one without rules."""
         self.floor[row] = 0
         self.repeated[row] = 0
+        self.choices.add(row, Choice(**rules.choice) if rules and rules.choice else None)
         if rules is None:
             self.phase[row] = FREE
             return
@@ -88,6 +94,7 @@ class Grammar:
         self.allowed[row] = torch.isin(ids, torch.tensor(wanted, device=self.device)) if wanted else True
 
     def move(self, source: int, target: int, *, swap: bool) -> None:
+        self.choices.move(source, target, swap=swap)
         for values in self._state:
             kept = values[target].clone()
             values[target] = values[source]
@@ -98,6 +105,7 @@ class Grammar:
 
     def advance(self, rows: slice | Tensor, said: Tensor) -> None:
         """Take note of what `rows` (int64 [n], or a slice of n) just said (int64 [n])."""
+        self.choices.note(rows, said)
         phase = self.phase[rows]
         text = (phase == FIRST) | (phase == TEXT)
         time = text & (said >= self.tokens.first_time)
@@ -133,10 +141,12 @@ class Grammar:
         text.masked_fill_(wins[:, None], _NO)
         if heard is not None and self.tokens.multilingual:
             self._choose_language(logits, phase == LANGUAGE, heard[2], self.allowed[at])
+        self.choices.weigh(logits, at)
         total, slot = _log_sum_exp(logits), self.tokens.slot
         if heard is not None:
             total = self._tell(logits, phase, total, *heard[:2])
         logits[:, slot] = torch.where(phase == FREE, logits[:, slot], total - OFFSET)
+        self.choices.truncate(logits, at)
         return logits
 
     def _opens(self, phase: Tensor) -> Tensor:

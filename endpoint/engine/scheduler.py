@@ -31,7 +31,13 @@ if TYPE_CHECKING:
     from vllm.v1.request import Request, RequestStatus
 
 PATIENCE = 0.002  # seconds that an engine with nothing else to do waits at once: it has to look for new requests
+SHARED = "shared"  # in SamplingParams.extra_args: what requests of the same sound have in common
 LATER = 3  # scores that are read of every step after the first: of the token, and of the first two ids asked for
+
+
+def shared_of(request: Request) -> str:
+    params = request.sampling_params
+    return (params.extra_args or {}).get(SHARED, "") if params else ""
 
 
 class Answer:
@@ -115,7 +121,7 @@ class _EncodesAhead:
         self._held: dict[str, tuple[Request, Future[Tensor]]] = {}
 
     def add_request(self, request: Request) -> None:
-        self._held[request.request_id] = request, self._ahead.start(samples_of(request))
+        self._held[request.request_id] = request, self._ahead.start(samples_of(request), shared_of(request))
 
     def schedule(self, *given: Any) -> SchedulerOutput:
         if self._held:
@@ -128,7 +134,8 @@ class _EncodesAhead:
     def _admit(self, names: list[str]) -> None:
         for name in names:
             request, encoded = self._held.pop(name)
-            if not encoded.cancel() and encoded.done() and encoded.exception() is None:
+            self._ahead.give_up(encoded)  # does nothing to one that is done
+            if encoded.done() and not encoded.cancelled() and encoded.exception() is None:
                 put_encoded(request, encoded.result())
             super().add_request(request)  # type: ignore[misc]
 

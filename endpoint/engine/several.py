@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from endpoint.errors import EndpointError
-from endpoint.types import Engine, EngineInfo, Hypothesis, Options, Task, Window
+from endpoint.options import Options, Task
+from endpoint.types import Engine, EngineInfo, Hypothesis, Notice, Window
 
 
 class SeveralEngines:
@@ -39,6 +40,9 @@ class SeveralEngines:
         async with AsyncExitStack() as stack:  # closes the rest where one fails
             for engine in self._engines:
                 stack.push_async_callback(engine.close)
+
+    def check_options(self, options: Options) -> tuple[Notice, ...]:
+        return self._engines[0].check_options(options)
 
     async def decode(self, window: Window, options: Options) -> Hypothesis:
         return await self._ask(lambda engine: engine.decode(window, options))

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,24 +25,18 @@ from endpoint.engine.aligner import BATCH, Aligner, warm_up
 from endpoint.engine.arguments import load_args
 from endpoint.engine.checkpoint import alignment_heads
 from endpoint.engine.place import Link, cpu_threads
-from endpoint.engine.prompt import Answer, build_prompt, check_options, max_new_tokens, read_answer
+from endpoint.engine.prompt import Answer, build_prompt, check_options, cut_hints, max_new_tokens, read_answer
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.errors import EngineFailed, NotReady
-from endpoint.types import (
-    PCM_FULL_SCALE,
-    SAMPLE_RATE,
-    EngineInfo,
-    Hypothesis,
-    Options,
-    Samples,
-    Task,
-    Window,
-)
+from endpoint.options import Options, Task
+from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, EngineInfo, Hypothesis, Notice, Samples, Window
 
 if TYPE_CHECKING:
     from vllm import AsyncEngineArgs, SamplingParams
     from vllm.outputs import CompletionOutput
     from vllm.v1.engine.async_llm import AsyncLLM
+
+    from endpoint.engine.choice import Choice
 
 log = structlog.get_logger()
 
@@ -118,9 +113,23 @@ class VllmEngine:
             await asyncio.to_thread(self._engine.shutdown)
             self._engine = None
 
+    def check_options(self, options: Options) -> tuple[Notice, ...]:
+        check_options(self.tokens, options)
+        return tuple(cut_hints(self.tokens, options))
+
     async def decode(self, window: Window, options: Options) -> Hypothesis:
         prompt = build_prompt(self.tokens, options)
-        return await self._run(window, options, prompt, max_new_tokens(self.tokens, prompt))
+        most = max_new_tokens(self.tokens, prompt, options.sampling.max_new_tokens)
+        # Several requests of one window: those behind the first find its encoder's output.
+        shared = _digest(window) if options.temperature > 0 or len(prompt) > 1 else ""
+        if len(prompt) == 1 or options.language is not None or not self.tokens.multilingual:
+            return await self._run(window, options, prompt, most, shared)
+        # A prompt sways language and no-speech by what it is written in, so these are found without it.
+        first = await self._run(window, Options(languages=options.languages), [self.tokens.sot], 1, shared)
+        named = replace(options, language=first.language)
+        found = await self._run(window, named, prompt, most, shared)
+        own = first.language_probabilities
+        return replace(found, language_probabilities=own, no_speech_prob=first.no_speech_prob)
 
     async def align(self, hypothesis: Hypothesis, task: Task) -> Hypothesis:
         return await self._aligner.align(hypothesis, task)
@@ -143,21 +152,23 @@ class VllmEngine:
         return answers[0]
 
     async def detect(self, window: Window, options: Options) -> Hypothesis:
-        plain = Options(languages=options.languages)
-        return await self._run(window, plain, build_prompt(self.tokens, plain), max_tokens=1)
+        return await self._run(window, Options(languages=options.languages), [self.tokens.sot], 1)
 
-    async def _run(self, window: Window, options: Options, prompt: list[int], max_tokens: int) -> Hypothesis:
+    async def _run(
+        self, window: Window, options: Options, prompt: list[int], max_tokens: int, shared: str = ""
+    ) -> Hypothesis:
+        """shared: what requests of the same sound have in common; empty for one of its own."""
         if self._engine is None:
             raise NotReady("the model is still loading")
         check_options(self.tokens, options)
-        params = sampling_params(self.tokens, options, max_tokens)
+        params = sampling_params(self.tokens, options, max_tokens, shared)
         client = 0 if self._link is None else self._link.client  # each counts its own
         number = f"{KEEP if options.words else 'window-'}{client}-{next(self._numbers)}"
         request = self._input(prompt, window.samples, number)
         try:
             async for output in self._engine.generate(request, params, number):
                 if output.finished:
-                    answer = _read(self.tokens, options, output.outputs[0])
+                    answer = _read(self.tokens, options, params.temperature, output.outputs[0])
                     return replace(read_answer(self.tokens, window, options, len(prompt), answer), key=number)
         except Exception as error:
             raise EngineFailed(f"the engine failed on a window: {error}") from error
@@ -195,15 +206,23 @@ def stock_input(prompt: list[int], samples: Samples, key: str) -> Any:
     return {"encoder_prompt": audio, "decoder_prompt": {"prompt_token_ids": prompt}}
 
 
-def sampling_params(tokens: WhisperTokens, options: Options, max_tokens: int) -> SamplingParams:
+def _digest(window: Window) -> str:
+    return blake2b(window.samples.tobytes(), digest_size=16).hexdigest()
+
+
+def sampling_params(tokens: WhisperTokens, options: Options, max_tokens: int, shared: str = "") -> SamplingParams:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
+    from endpoint.engine.choice import Choice
     from endpoint.engine.rules import RowRules
+    from endpoint.engine.scheduler import SHARED
 
     task = tokens.translate if options.task is Task.TRANSLATE else tokens.transcribe
     language = -1 if options.language is None else tokens.languages.get(options.language, -1)
-    rules = RowRules(task, language, tuple(tokens.languages[code] for code in options.languages if tokens.multilingual))
+    allowed = tuple(tokens.languages[code] for code in options.languages if tokens.multilingual)
+    choice = _choice(options)
+    rules = RowRules(task, language, allowed, choice=None if choice == Choice() else vars(choice))
     read = [tokens.slot, tokens.no_speech]
     if options.language is None:
         read += tokens.languages.values()
@@ -215,18 +234,38 @@ def sampling_params(tokens: WhisperTokens, options: Options, max_tokens: int) ->
         detokenize=False,
         stop_token_ids=[tokens.eot],
         output_kind=RequestOutputKind.FINAL_ONLY,
-        extra_args={"whisper": vars(rules)},
+        seed=options.sampling.seed if options.temperature > 0 else None,
+        extra_args={"whisper": vars(rules), **({SHARED: shared} if shared else {})},
     )
 
 
-def _read(tokens: WhisperTokens, options: Options, output: CompletionOutput) -> Answer:
-    """Ids and scores out of vLLM's output; the scores are logits under the rules, see endpoint/engine/rules.py."""
+def _choice(options: Options) -> Choice:
+    from endpoint.engine.choice import Choice
+
+    sampling = options.sampling
+    return Choice(
+        suppress=sampling.suppress_tokens,
+        temperature=options.temperature if (sampling.top_p, sampling.top_k, sampling.min_p) != (1.0, 0, 0.0) else 0.0,
+        top_p=sampling.top_p,
+        top_k=sampling.top_k,
+        min_p=sampling.min_p,
+        repetition_penalty=sampling.repetition_penalty,
+        frequency_penalty=sampling.frequency_penalty,
+        presence_penalty=sampling.presence_penalty,
+    )
+
+
+def _read(tokens: WhisperTokens, options: Options, temperature: float, output: CompletionOutput) -> Answer:
+    """Ids and scores out of vLLM's output; the scores are logits under the rules, see endpoint/engine/rules.py.
+
+    temperature: what vLLM used, and divided the scores by; it raises small ones.
+    """
     from endpoint.engine.rules import OFFSET
     from endpoint.engine.scheduler import LATER
 
     flat: Any = output.logprobs
     names = list(tokens.languages) if options.language is None else []
-    scores = np.asarray(flat.logprobs, np.float64) * (options.temperature or 1.0)
+    scores = np.asarray(flat.logprobs, np.float64) * (temperature or 1.0)
     first, behind = scores[: LATER + len(names)], scores[LATER + len(names) :]
     table = np.vstack([first[:LATER], behind[: LATER * (len(output.token_ids) - 1)].reshape(-1, LATER)])
     said, slot = table[:, 0], table[:, 1]

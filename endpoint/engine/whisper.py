@@ -134,10 +134,15 @@ class WhisperFromSamples(WhisperForConditionalGeneration):
         if "encoded" in kwargs:
             encoded: Tensor = kwargs["encoded"]
             return encoded.unbind(0)
-        samples = kwargs["samples"]
-        if not isinstance(samples, Tensor):
-            samples = pad_sequence(list(samples), batch_first=True)
-        return self.encode(samples).unbind(0)
+        samples = list(kwargs["samples"])
+        firsts = [next(k for k, other in enumerate(samples) if _same(other, window)) for window in samples]
+        alone = sorted(set(firsts))  # candidates of one window come in one batch: it is encoded once
+        encoded = self.encode(pad_sequence([samples[k] for k in alone], batch_first=True))
+        return [encoded[alone.index(k)] for k in firsts]
+
+
+def _same(first: Tensor, second: Tensor) -> bool:
+    return first is second or torch.equal(first, second)
 
 
 def register() -> None:

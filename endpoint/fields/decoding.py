@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from endpoint.types import Sampling, Thresholds
+from endpoint.options import Sampling, Thresholds
 
 _INT64 = 2**63
 _DEFAULT, _LIMITS = Sampling(), Thresholds()

@@ -6,13 +6,16 @@ backwards and never past the window they come from.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from endpoint.options import Options
 from endpoint.text.join import append
 from endpoint.text.judge import compression_ratio, is_silence
-from endpoint.types import SEEK_MS, TIMESTAMP_MS, Hypothesis, Options, Piece, Segment, Transcript, Usage, Word
+from endpoint.text.words import with_length
+from endpoint.types import SEEK_MS, TIMESTAMP_MS, Hypothesis, Piece, Segment, Transcript, Usage
 
 
 class Assembler:
@@ -21,7 +24,8 @@ class Assembler:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._fed, self._open = list[Hypothesis](), list[Hypothesis]()
-        self._segments, self._words = list[Segment](), list[Word]()
+        self._segments = list[Segment]()
+        self._last_word_ms = 0
 
     def feed(self, hypotheses: Iterable[Hypothesis], *, shared: bool = False) -> list[Segment]:
         """Take the next window's hypotheses; give the segments that are now settled.
@@ -30,7 +34,7 @@ class Assembler:
         """
         for hypothesis in hypotheses:
             self._fed.append(hypothesis)
-            if not is_silence(hypothesis):  # such a window gives no segments
+            if not is_silence(hypothesis, self._options.thresholds):  # such a window gives no segments
                 self._open = append(self._open, hypothesis)
         return [] if shared else self._settle()
 
@@ -44,7 +48,7 @@ class Assembler:
             language_probability=probability,
             duration_ms=duration_ms,
             segments=tuple(self._segments),
-            words=tuple(self._words) if self._options.words else None,
+            words=tuple(word for s in self._segments for word in s.words or ()) if self._options.words else None,
             usage=_usage(self._fed),
             timings=dict(timings),
         )
@@ -53,8 +57,11 @@ class Assembler:
         before = len(self._segments)
         for hypothesis in self._open:
             earliest = self._segments[-1].end_ms if self._segments else 0
-            self._segments += _segments(hypothesis, len(self._segments), earliest)
-            self._words += _words(hypothesis, self._words[-1].end_ms if self._words else 0)
+            made = _segments(hypothesis, len(self._segments), earliest)
+            if hypothesis.words is not None:
+                made = _with_words(made, hypothesis, self._last_word_ms)
+                self._last_word_ms = max((w.end_ms for s in made for w in s.words or ()), default=self._last_word_ms)
+            self._segments += made
         self._open = []
         return self._segments[before:]
 
@@ -117,13 +124,21 @@ def _segments(hypothesis: Hypothesis, first_id: int, earliest: int) -> list[Segm
     return made
 
 
-def _words(hypothesis: Hypothesis, earliest: int) -> Iterator[Word]:
-    """Words in times of the file, which never run backwards."""
+def _with_words(segments: Sequence[Segment], hypothesis: Hypothesis, earliest: int) -> list[Segment]:
+    """The segments of a hypothesis, each with the words its text is made of, in times of the file.
+
+    They never run backwards, and each has a length.
+    """
     begin, limit = hypothesis.window.start_ms, hypothesis.window.end_ms
-    for word in hypothesis.words or ():
-        start = min(max(begin + word.start_ms, earliest), limit)
-        earliest = max(start, min(begin + word.end_ms, limit))
-        yield replace(word, start_ms=start, end_ms=earliest)
+    moved = [
+        replace(word, start_ms=begin + word.start_ms, end_ms=begin + word.end_ms) for word in hypothesis.words or ()
+    ]
+    words = iter(with_length(moved, earliest, limit))
+    counts = [len(piece.words or ()) for piece in hypothesis.pieces]
+    return [
+        replace(segment, words=tuple(itertools.islice(words, count)))
+        for segment, count in zip(segments, counts, strict=True)
+    ]
 
 
 def _times(piece: Piece, earliest: int, hypothesis: Hypothesis) -> tuple[int, int]:

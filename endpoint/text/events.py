@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from endpoint.options import Task
 from endpoint.text.format import ResponseFormat, dumps, heard_languages, token_scores, token_usage, verbose, warnings
-from endpoint.types import Segment, Task, Transcript
+from endpoint.types import Segment, Transcript
 
 PING = b": ping\n\n"  # a comment: keeps proxies from closing a silent connection
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 from endpoint.languages import NAMES
-from endpoint.types import Notice, Segment, Task, Transcript, Usage, Word
+from endpoint.options import Task
+from endpoint.types import Notice, Segment, Transcript, Usage, Word
 
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"

@@ -23,7 +23,7 @@ class Said:
     """A word of a hypothesis. Its text keeps the space before it; times are milliseconds of the file.
 
     piece: number of the piece it is in. share: where it begins and ends in the piece's text, 0 to 1.
-    index: of the word among the hypothesis's words, where those were timed.
+    word: as it was timed; None where words were not.
     """
 
     text: str
@@ -31,7 +31,7 @@ class Said:
     end_ms: int
     piece: int
     share: tuple[float, float]
-    index: int = -1
+    word: Word | None = None
 
     @property
     def sound(self) -> str:
@@ -66,7 +66,7 @@ def append(joined: Sequence[Hypothesis], later: Hypothesis) -> list[Hypothesis]:
 def words_of(hypothesis: Hypothesis) -> list[Said]:
     """Every word with its time, or timed by its place in the text of its piece."""
     if hypothesis.words is not None:
-        return list(_timed_words(hypothesis, hypothesis.words))
+        return list(_timed_words(hypothesis))
     window, words = hypothesis.window, list[Said]()
     for number, piece in enumerate(hypothesis.pieces):
         start = window.start_ms + piece.start_ms
@@ -80,16 +80,17 @@ def words_of(hypothesis: Hypothesis) -> list[Said]:
     return words
 
 
-def _timed_words(hypothesis: Hypothesis, words: Sequence[Word]) -> Iterator[Said]:
-    """The words of a hypothesis laid along the texts of its pieces, which they make up."""
-    begin, number, at = hypothesis.window.start_ms, 0, 0
-    for index, word in enumerate(words):
-        while at >= len(hypothesis.pieces[number].text) and number + 1 < len(hypothesis.pieces):
-            number, at = number + 1, 0
-        size, end = len(hypothesis.pieces[number].text), at + len(word.text)
-        share = (at / size, min(1.0, end / size))
-        yield Said(word.text, begin + word.start_ms, begin + word.end_ms, number, share, index)
-        at = end
+def _timed_words(hypothesis: Hypothesis) -> Iterator[Said]:
+    """The words of a hypothesis, along the texts of the pieces they make up."""
+    begin = hypothesis.window.start_ms
+    for number, piece in enumerate(hypothesis.pieces):
+        at, size = 0, len(piece.text)
+        for word in piece.words or ():
+            end = at + len(word.text)
+            yield Said(
+                word.text, begin + word.start_ms, begin + word.end_ms, number, (at / size, min(1.0, end / size)), word
+            )
+            at = end
 
 
 def keep(hypothesis: Hypothesis, words: Sequence[Said], earliest_ms: int, latest_ms: int) -> Hypothesis:
@@ -113,9 +114,9 @@ def keep(hypothesis: Hypothesis, words: Sequence[Said], earliest_ms: int, latest
         tokens = whole.tokens[round(first * len(whole.tokens)) : round(last * len(whole.tokens))]
         text = "".join(word.text for word in inside)
         scores = _scores(whole, round(first * len(whole.text)), text)
-        pieces.append(Piece(start, end if end is None else max(end, start), tokens, text, scores))
-    timed = None if hypothesis.words is None else tuple(hypothesis.words[word.index] for word in words)
-    return replace(hypothesis, pieces=tuple(pieces), words=timed)
+        timed = None if whole.words is None else tuple(said.word for said in inside if said.word is not None)
+        pieces.append(Piece(start, end if end is None else max(end, start), tokens, text, scores, timed))
+    return replace(hypothesis, pieces=tuple(pieces))
 
 
 def _scores(piece: Piece, skipped: int, text: str) -> tuple[TokenScore, ...]:

@@ -28,6 +28,7 @@ LONGEST_MEDIAN_MS = 700  # of a window's words, when overlong words are judged b
 FAR_MS = 500  # how far a word may leave its segment's timestamp before that is believed instead
 _BROKEN = "\ufffd"  # what bytes of half a character decode to
 
+LEAST_MS = 20  # a word's shortest length: one step of the model's clock
 STRAY_MS = 100  # a word that lies so far outside of its piece has gone astray; less is the timestamps' error
 ENERGY_MS = 10  # a step of the loudness that edges are looked for in
 EDGE_DECIBELS = 30.0  # below a word's loudest moment it has not begun, or is over
@@ -103,9 +104,7 @@ def time_words(
     _obey_pieces(groups, hypothesis, *limits)
     hear_edges(groups, hypothesis)
     return replace(
-        hypothesis,
-        words=tuple(Word(w.text, w.start, w.end, w.probability) for group in groups for w in group),
-        pieces=tuple(_moved(piece, group) for piece, group in zip(hypothesis.pieces, groups, strict=True)),
+        hypothesis, pieces=tuple(_moved(piece, group) for piece, group in zip(hypothesis.pieces, groups, strict=True))
     )
 
 
@@ -274,4 +273,31 @@ def decibels(samples: Samples) -> npt.NDArray[np.float64]:
 
 
 def _moved(piece: Piece, group: Sequence[Timed]) -> Piece:
-    return replace(piece, start_ms=group[0].start, end_ms=group[-1].end) if group else piece
+    words = tuple(Word(word.text, word.start, word.end, word.probability) for word in group)
+    return (
+        replace(piece, start_ms=group[0].start, end_ms=group[-1].end, words=words)
+        if group
+        else replace(piece, words=())
+    )
+
+
+def with_length(words: Sequence[Word], earliest: int, limit: int) -> list[Word]:
+    """The words within these times, in order, none shorter than LEAST_MS or an even share of the room.
+
+    A model that says a broken-off sentence to its end puts the last words behind the sound, all at one moment; where
+    there is no room at all, they go past the limit by a millisecond each.
+    """
+    least = min(LEAST_MS, (limit - earliest) // max(1, len(words)))
+    if least < 1:
+        least, limit = 1, earliest + len(words)
+    times, at = list[tuple[int, int]](), earliest
+    for word in words:
+        start = max(word.start_ms, at)
+        at = max(word.end_ms, start + least)
+        times.append((start, at))
+    made, bound = list[Word](), limit
+    for word, (start, end) in zip(reversed(words), reversed(times), strict=True):
+        last = min(end, bound)
+        bound = min(start, last - least)
+        made.append(replace(word, start_ms=bound, end_ms=last))
+    return made[::-1]
