@@ -65,7 +65,9 @@ def test_every_operation_is_described() -> None:
             assert operation["description"], path
             assert operation["responses"]["default"]["content"]["application/json"]["schema"], path
             assert all(parameter["description"] for parameter in operation.get("parameters", [])), path
-    assert {"/health", "/ready", "/version", "/", "/v1/models", "/v1/models/{model}"} < set(API["paths"])
+    assert {"/health", "/ready", "/version", "/", "/v1/models", "/v1/models/{model}", "/api/v1/models"} < set(
+        API["paths"]
+    )
     assert "HTTPValidationError" not in API["components"]["schemas"]
 
 
