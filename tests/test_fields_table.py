@@ -52,7 +52,7 @@ async def test_other_names_have_the_same_meaning(row: Row) -> None:
         reply = await send(core, **{name: row.example})
         assert reply.status_code == 200, reply.text
     assert named.calls == other.calls
-    assert named.calls != (await _plain()).calls or row.taken_as in ("vad_filter", "logprob_threshold")
+    assert named.calls != (await _plain()).calls
 
 
 async def _plain() -> StandIn:

@@ -55,7 +55,7 @@ def _same_number(first: str, second: str) -> bool:
         return False
 
 
-def _alias(taken_as: str, names: str, *owners: str, example: str = "0.2") -> list[Row]:
+def _alias(taken_as: str, names: str, *owners: str, example: str = "0") -> list[Row]:
     return [Row(name, owners, taken_as=taken_as, example=example) for name in names.split()]
 
 
@@ -72,9 +72,9 @@ _ROWS = [
     *_alias("prompt", "initial_prompt", WHISPER, FASTER, WHISPERX, example="Names."),
     *_alias("temperature_increment", "temperature_inc temperature_increment_on_fallback", CPP, WHISPER),
     *_alias("max_new_tokens", "max_completion_tokens max_tokens", VLLM, example="100"),
-    *_alias("logprob_threshold", "log_prob_threshold logprob_thold", FASTER, CPP, example="-1"),
+    *_alias("logprob_threshold", "log_prob_threshold logprob_thold", FASTER, CPP, example="-2"),
     *_alias("no_speech_threshold", "no_speech_thold", CPP, example="0.5"),
-    *_alias("vad_filter", "vad", CPP, example="true"),
+    *_alias("vad_filter", "vad", CPP, example="false"),
     *_alias("condition_on_previous_text", "condition_on_prev_tokens", HF, example="true"),
     # Change nothing here
     *_accepted("Only with beam search.", "patience length_penalty early_stopping", WHISPER, FASTER, VLLM, HF),
