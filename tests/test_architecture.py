@@ -150,7 +150,6 @@ LONG_STILL = {"tests/test_audio_worker.py": 370}  # not to grow
 
 # Modules that are tested under another name than their own, because they show themselves together.
 TESTED_BY = {
-    "fields/text": "test_fields_table",
     "__main__": "test_commands",
     "api/answer": "test_api_stream",
     "api/app": "test_api_system",

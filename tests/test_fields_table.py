@@ -9,8 +9,7 @@ import pytest
 
 from endpoint.api.forms import TranscriptionForm
 from endpoint.fields.read import own_names
-from endpoint.fields.table import ROWS, Row
-from endpoint.fields.text import table_text
+from endpoint.fields.table import ROWS, Row, table_text
 from tests.api_support import AUDIO, StandIn, assert_error, client_of
 
 DOCS = Path(__file__).parents[1] / "docs" / "fields.md"

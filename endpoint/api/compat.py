@@ -88,13 +88,18 @@ def compat_routes(door: Door) -> APIRouter:
             warnings=warned(given.fields.notices),
         )
 
+    _hugging_face(router, door, documents["responses"])
+    return router
+
+
+def _hugging_face(router: APIRouter, door: Door, responses: Any) -> None:
     body = {"required": True, "content": {"audio/*": _ANY, "video/*": _ANY, "application/json": _INPUTS}}
 
     @router.post(
         "/",
         response_model=HuggingFaceReply,
         response_model_exclude_none=True,
-        responses=documents["responses"],
+        responses=responses,
         openapi_extra={"requestBody": body},
     )
     async def hugging_face(request: Request) -> Any:
@@ -105,8 +110,6 @@ def compat_routes(door: Door) -> APIRouter:
             transcript = await while_connected(request.receive, door.models.find("").transcribe(file, options))
         request.state.audio_seconds = transcript.duration_ms / 1000
         return reply(transcript, parameters)
-
-    return router
 
 
 def _inputs(content_type: str, data: MemoryFile, strict: bool) -> tuple[bytes | MemoryFile, Parameters]:
