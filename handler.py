@@ -48,7 +48,7 @@ class EndpointHandler:
         limit = self._settings.max_upload_mb
         if len(audio) > limit * 2**20:
             raise TooLarge(f"the file has more than {limit} MiB", param="inputs")
-        parameters = Parameters.of(data.get("parameters") or {})
+        parameters = Parameters.of(data.get("parameters") or {}, self._settings.strict_fields)
         transcript = self._wait(self._transcribe(audio, replace(parameters.options(), vad=self._settings.vad)))
         return reply(transcript, parameters)
 

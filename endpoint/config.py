@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from endpoint.errors import ConfigError
-from endpoint.languages import find_language
+from endpoint.languages import AUTO, find_language
 from endpoint.options import VadOptions
 from endpoint.types import WINDOW_SECONDS
 
@@ -93,6 +93,10 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = _field(
         None, "The key that requests must bring in `Authorization: Bearer`; unset: everybody is answered."
     )
+    cors_origins: str = _field(
+        "", "Origins of web pages that may call, such as https://app.example, separated by commas; `*`: all."
+    )
+    strict_fields: bool = _field(False, "Refuse fields that nobody knows; else the reply names them in `warnings`.")
     log_level: Literal["debug", "info", "warning", "error"] = _field("info", "How much is logged.")
     max_upload_mb: int = _field(512, "Largest upload, in MiB (1,048,576 bytes).", ge=1)
     max_audio_seconds: int = _field(4 * 3600, "Longest recording, in seconds.", ge=1)
@@ -154,7 +158,7 @@ class Settings(BaseSettings):
     @field_validator("default_language")
     @classmethod
     def _known_language(cls, value: str | None) -> str | None:
-        if value is None or value.strip().lower() == "auto":
+        if value is None or value.strip().lower() == AUTO:
             return None
         if code := find_language(value):
             return code
@@ -183,6 +187,14 @@ class Settings(BaseSettings):
         if not all(re.fullmatch(r"\d{1,3}", index) for index in indices) or len(set(indices)) < len(indices):
             raise PydanticCustomError("gpus", "say `all`, or different indices separated by commas, such as `0,1`")
         return ",".join(indices)
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        origins = split(value)
+        if origins != ["*"] and not all(re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s*?#]+", origin) for origin in origins):
+            raise PydanticCustomError("origins", "say `*`, or origins such as https://app.example, without a path")
+        return ",".join(origins)
 
     @field_validator("api_key")
     @classmethod

@@ -5,53 +5,78 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
 
 from endpoint.errors import InvalidRequest
-from endpoint.languages import find_language
+from endpoint.fields.decoding import Decoding
+from endpoint.fields.read import flattened, read
+from endpoint.languages import AUTO, find_language
 from endpoint.options import Options, Task
-from endpoint.types import Segment, Transcript, Word
+from endpoint.types import Notice, Segment, Transcript, Word
 
 
-class Parameters(BaseModel):
+class Parameters(Decoding):
     """What `parameters` may hold. Hugging Face's clients put some of it into `generate_kwargs`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
-    language: str | None = Field(None, description="Code or English name of the speech; null: detected.")
+    language: str | None = Field(
+        None,
+        description="ISO 639 code, English name or locale of the speech; `auto`: detected; null: as the server is set.",
+    )
     task: Literal["transcribe", "translate"] = Field("transcribe", description="`translate`: into English.")
     prompt: str | None = Field(None, description="Text the recording continues, or words to expect.")
+    hotwords: str | None = Field(None, description="Words that are likely to occur, such as names.")
+    condition_on_previous_text: bool = Field(False, description="Give each window the text before it.")
     temperature: float = Field(
         0.0, ge=0, le=1, description="Without unit; 0: the most probable words, and up to 1.0 where those are bad."
     )
     return_timestamps: bool | Literal["word"] = Field(False, description="Times in seconds of segments, or of words.")
+    _notices: tuple[Notice, ...] = PrivateAttr(())
 
     @classmethod
-    def of(cls, given: Any) -> Parameters:
-        """Raises InvalidRequest that names every wrong field."""
+    def of(cls, given: Any, strict: bool = False) -> Parameters:
+        """strict: unknown names are refused; else the reply names them.
+
+        Raises InvalidRequest that names every wrong field.
+        """
         if not isinstance(given, Mapping):
             raise InvalidRequest("`parameters` must be an object", param="parameters")
-        fields = dict(given)
-        for nested in ("generate_kwargs", "generation_parameters"):
-            inner = fields.pop(nested, None) or {}
-            if not isinstance(inner, Mapping):
-                raise InvalidRequest(f"`{nested}` must be an object", param=nested)
-            fields |= inner
+        found = read(cls, flattened(given, "generate_kwargs", "generation_parameters"), strict=strict)
         try:
-            return cls.model_validate(fields)
+            made = cls.model_validate(found.values)
         except ValidationError as error:
             wrong = {".".join(map(str, e["loc"][:1])): e["msg"] for e in error.errors()}
             message = "; ".join(f"{name}: {reason}" for name, reason in wrong.items())
             raise InvalidRequest(f"wrong parameters: {message}", param=next(iter(wrong))) from error
+        made._notices = tuple(found.notices)
+        return made
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What was ignored of the parameters."""
+        return self._notices
 
     def options(self) -> Options:
-        language = find_language(self.language) if self.language else None
-        if self.language and language is None:
+        auto = (self.language or "").strip().lower() == AUTO
+        language = find_language(self.language) if self.language and not auto else None
+        if self.language and language is None and not auto:
             raise InvalidRequest(f"{self.language!r} is no language of Whisper", param="language")
-        words = self.return_timestamps == "word"
-        return Options(Task(self.task), language, self.prompt, temperature=self.temperature, words=words)
+        return Options(
+            Task(self.task),
+            language,
+            self.prompt,
+            self.hotwords,
+            temperature=self.temperature,
+            words=self.return_timestamps == "word",
+            condition_on_previous_text=self.condition_on_previous_text,
+            sampling=self.sampling(),
+            thresholds=self.thresholds(),
+            detect_language=auto,
+        )
 
 
 def read_inputs(data: Any) -> bytes:
@@ -78,4 +103,6 @@ def reply(transcript: Transcript, parameters: Parameters) -> dict[str, Any]:
     answer: dict[str, Any] = {"text": transcript.text, "language": transcript.language}
     if parameters.return_timestamps:
         answer["chunks"] = chunks(transcript.segments if transcript.words is None else transcript.words)
+    if notices := (*parameters.notices, *transcript.notices):
+        answer["warnings"] = [asdict(notice) for notice in notices]
     return answer

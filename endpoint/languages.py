@@ -42,12 +42,28 @@ _ALIASES = {
     "nb": "no",
     "fil": "tl",
 }
+# ISO 639-2 (both kinds) and 639-3 codes, and macrolanguages' members that people send; those of two letters are above.
+_LONGER = """
+eng en|zho zh|chi zh|cmn zh|deu de|ger de|spa es|rus ru|kor ko|fra fr|fre fr|jpn ja|por pt|tur tr|pol pl|cat ca|nld nl
+dut nl|ara ar|arb ar|swe sv|ita it|ind id|hin hi|fin fi|vie vi|heb he|ukr uk|ell el|gre el|msa ms|may ms|zsm ms|ces cs
+cze cs|ron ro|rum ro|mol ro|dan da|hun hu|tam ta|nor no|nob no|tha th|urd ur|hrv hr|bul bg|lit lt|lat la|mri mi|mao mi
+mal ml|cym cy|wel cy|slk sk|slo sk|tel te|fas fa|per fa|pes fa|lav lv|lvs lv|ben bn|srp sr|aze az|azj az|slv sl|kan kn
+est et|ekk et|mkd mk|mac mk|bre br|eus eu|baq eu|isl is|ice is|hye hy|arm hy|nep ne|npi ne|mon mn|khk mn|bos bs|kaz kk
+sqi sq|alb sq|als sq|swa sw|swh sw|glg gl|mar mr|pan pa|sin si|khm km|sna sn|yor yo|som so|afr af|oci oc|kat ka|geo ka
+bel be|tgk tg|snd sd|guj gu|amh am|yid yi|ydd yi|uzb uz|uzn uz|fao fo|hat ht|pus ps|pbt ps|tuk tk|nno nn|mlt mt
+san sa|ltz lb|mya my|bur my|bod bo|tib bo|tgl tl|mlg mg|plt mg|asm as|tat tt|lin ln|hau ha|bak ba|jav jw|sun su
+"""
+_ALIASES |= dict(entry.split(" ") for line in _LONGER.strip().split("\n") for entry in line.split("|"))
+_REGIONS = {"zh-hk": "yue", "zh-mo": "yue", "zh-yue": "yue", "zh-hant-hk": "yue", "zh-hant-mo": "yue"}
+AUTO = "auto"  # what people send to have it detected
 WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 
 
 def find_language(text: str) -> str | None:
     """The code for a code, English name, alias or locale ("pt-BR"), any case; None if Whisper has no such language."""
     name = text.strip().lower()
+    if code := _REGIONS.get(name.replace("_", "-")):
+        return code
     for candidate in (name, name.replace("_", "-").partition("-")[0]):
         if candidate in NAMES:
             return candidate

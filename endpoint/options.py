@@ -80,6 +80,7 @@ class Options:
     languages: codes to detect among; empty for all the model knows.
     multilingual: every window keeps the language heard in it; else the file has one.
     condition_on_previous_text: each window is given the text before it, so windows are decoded one by one.
+    detect_language: the language is detected although the server has a default.
     logprobs: keep how likely each token of the text was.
     audio_track: which audio stream of the file, counted from 0; None: the one a player would play.
     """
@@ -98,9 +99,17 @@ class Options:
     sampling: Sampling = Sampling()
     thresholds: Thresholds = Thresholds()
     audio_track: int | None = None
+    detect_language: bool = False
 
     def spoken_in(self, language: str | None) -> Options:
         """The same in `language`, unless they say anything of languages themselves."""
-        if language is None or self.language or self.languages or self.multilingual:
+        if language is None or self.language or self.languages or self.multilingual or self.detect_language:
             return self
         return replace(self, language=language)
+
+    def known_to(self, languages: tuple[str, ...]) -> Options:
+        """The same for a model of these languages: those before large-v3 write Cantonese as Chinese."""
+        if not languages or "yue" in languages:
+            return self
+        among = tuple(dict.fromkeys("zh" if code == "yue" else code for code in self.languages))
+        return replace(self, language="zh" if self.language == "yue" else self.language, languages=among)

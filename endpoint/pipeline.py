@@ -109,7 +109,7 @@ class Pipeline:
         NotReady and EngineFailed for the engine.
         """
         await self.check()
-        options = options.spoken_in(self._language)
+        options = options.spoken_in(self._language).known_to(self._engine.info.languages)
         notices = self._engine.check_options(options)
         began = time.perf_counter()
         assembler = Assembler(options)

@@ -246,6 +246,7 @@ class EngineInfo:
     multilingual: bool = True
     created: int = 0  # Unix seconds
     demo: bool = False
+    languages: tuple[str, ...] = ()  # codes it knows; empty: English only, or all
 
 
 class Engine(Protocol):

@@ -43,10 +43,12 @@ MAY_IMPORT = {
     "fanout": {"repair", "tasks", "text", "options", "types"},
     "pipeline": {"audio", "errors", "fanout", "memfile", "multilingual", "repair", "tasks", "text", "options", "types"},
     "models": {"config", "errors", "pipeline"},
-    "huggingface": {"errors", "languages", "options", "types"},
+    "fields": {"errors", "options", "types"},
+    "huggingface": {"errors", "fields", "languages", "options", "types"},
     "api": {
         "config",
         "errors",
+        "fields",
         "huggingface",
         "languages",
         "memfile",

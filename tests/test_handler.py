@@ -90,7 +90,7 @@ def test_what_clients_of_hugging_face_nest_is_found(nested: str) -> None:
         ({"task": "sing"}, "task"),
         ({"temperature": 2}, "temperature"),
         ({"return_timestamps": "sometimes"}, "return_timestamps"),
-        ({"beams": 5}, "beams"),
+        ({"num_beams": 5}, "num_beams"),
         ({"generate_kwargs": [1]}, "generate_kwargs"),
         ([1], "parameters"),
     ],

@@ -52,3 +52,12 @@ def test_what_is_no_language(text: str) -> None:
 def test_any_text_is_answered(text: str) -> None:
     found = find_language(text)
     assert found is None or found in NAMES
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("pt-BR", "pt"), ("zh-HK", "yue"), ("zh_yue", "yue"), ("zh-TW", "zh"), ("nb-NO", "no"), ("DEU", "de"),
+     ("ger", "de"), ("cmn-Hans-CN", "zh"), ("ell", "el"), ("English", "en"), ("yue", "yue")],
+)  # fmt: skip
+def test_codes_of_three_letters_and_regions(text: str, code: str) -> None:
+    assert find_language(text) == code

@@ -10,10 +10,12 @@ from fastapi import FastAPI
 
 from endpoint import __version__
 from endpoint.api.compat import compat_routes
+from endpoint.api.cors import add_cors
 from endpoint.api.door import Door
 from endpoint.api.errors import install_error_handlers
 from endpoint.api.keys import SharedKey, key_documented
 from endpoint.api.log import RequestLog
+from endpoint.api.paths import PlainPath
 from endpoint.api.routes import PREFIXES, openai_routes
 from endpoint.api.system import docs_assets, system_routes
 from endpoint.config import Settings
@@ -23,9 +25,10 @@ if TYPE_CHECKING:
 
 _ABOUT = """Speech to text with Whisper, behind OpenAI's audio API.
 
-Every path under `/v1` answers under `/api/v1` too. Every error has OpenAI's body, and every reply an `x-request-id`.
-In forms an empty field counts as absent and an unknown one is ignored; lists are a field repeated, with or without
-`[]` at the end of its name.
+Every path under `/api/v1` answers under `/v1` too. Every error has OpenAI's body, and every reply an `x-request-id`.
+In forms an empty field counts as absent; lists are a field repeated, with or without `[]` at the end of its name.
+A field that nobody knows is ignored and named in the reply: in `warnings`, with text formats in the header
+`x-warnings`. What cannot be done is refused with code `unsupported`.
 """
 
 
@@ -56,12 +59,15 @@ def create_app(settings: Settings, models: Models) -> FastAPI:
     app.state.door = door
     routes, key = openai_routes(door), key_documented(settings)
     for prefix in PREFIXES:
-        app.include_router(routes, prefix=prefix, include_in_schema=prefix == PREFIXES[0], dependencies=key)
+        app.include_router(routes, prefix=prefix, dependencies=key)
     app.include_router(system_routes(door))
     app.include_router(compat_routes(door), dependencies=key)
     app.mount("/docs", docs_assets())
     install_error_handlers(app)
     if settings.api_key is not None:
         app.add_middleware(SharedKey, key=settings.api_key.get_secret_value())
-    app.add_middleware(RequestLog)  # the last added is the first called
+    app.add_middleware(PlainPath)
+    app.add_middleware(RequestLog)
+    if settings.cors_origins:
+        add_cors(app, settings.cors_origins)  # the last added is the first called
     return app

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
-from endpoint.errors import InvalidRequest
 from endpoint.options import VadOptions
 
 STRATEGY = "chunking_strategy"
@@ -76,15 +75,6 @@ class Chunking(BaseModel):
         if self.vad_filter == "":
             return default
         return default or VadOptions() if self.vad_filter else None
-
-
-def put_nested(values: dict[str, Any], name: str, value: str) -> None:
-    """A field `outer[inner]`, as clients write an object in a form."""
-    outer, _, inner = name[:-1].partition("[")
-    nested = values.setdefault(outer, {})
-    if not isinstance(nested, dict) or inner in nested:
-        raise InvalidRequest(f"{outer}: given more than once", param=outer)
-    nested[inner] = value
 
 
 def _read_json(value: str) -> Any:

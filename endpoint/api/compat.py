@@ -10,18 +10,22 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
 
 from endpoint.api import examples
+from endpoint.api.answer import noticed
 from endpoint.api.compat_schemas import CompatForm, CompatLanguage, CompatTranscript, HuggingFaceReply
 from endpoint.api.door import Door
 from endpoint.api.forms import DetectionForm
 from endpoint.api.limits import while_connected
 from endpoint.api.openapi import audio_docs
 from endpoint.api.receive import received, received_body
+from endpoint.api.schemas import warned
 from endpoint.errors import InvalidRequest
 from endpoint.huggingface import Parameters, read_inputs, reply
 from endpoint.languages import NAMES
 from endpoint.memfile import MemoryFile
+from endpoint.text.format import dumps, warnings
 from endpoint.types import Transcript, Word
 
 _Model = Annotated[str, Path(description="A name of /v1/models, an alias, or a name of OpenAI's.")]
@@ -42,59 +46,73 @@ def compat_routes(door: Door) -> APIRouter:
     router = APIRouter(tags=["compatible"])
     documents = audio_docs(CompatForm, CompatTranscript, examples.COMPATIBLE)
 
-    async def transcribe(request: Request, model: str = "") -> CompatTranscript:
+    async def transcribe(request: Request, model: str = "") -> Response:
         async with received(door, request, CompatForm, model) as given:
             options = given.fields.options(door.settings.vad)
             transcript = await while_connected(request.receive, given.pipeline.transcribe(given.file, options))
         request.state.audio_seconds = transcript.duration_ms / 1000
-        return CompatTranscript.model_validate(_old_style(transcript))
+        body = _old_style(noticed(transcript, given.fields))
+        CompatTranscript.model_validate(body)
+        return Response(dumps(body), media_type="application/json")
 
     @router.post("/transcribe", **documents)
-    async def transcribe_default(request: Request) -> CompatTranscript:
+    async def transcribe_default(request: Request) -> Response:
         """Text and segments of a recording, as older Whisper services answered."""
         return await transcribe(request)
 
     @router.post("/transcribe/{model:path}", **documents)
-    async def transcribe_with(request: Request, model: _Model) -> CompatTranscript:
+    async def transcribe_with(request: Request, model: _Model) -> Response:
         """As `/transcribe`, with the model in the path."""
         return await transcribe(request, model)
 
     @router.post("/transcribe-{model:path}", **documents)
-    async def transcribe_dashed(request: Request, model: _Model) -> CompatTranscript:
+    async def transcribe_dashed(request: Request, model: _Model) -> Response:
         """As `/transcribe`, with the model in the path."""
         return await transcribe(request, model)
 
-    @router.post("/detect-language", **audio_docs(DetectionForm, CompatLanguage, examples.DETECTIONS))
+    @router.post(
+        "/detect-language",
+        response_model_exclude_none=True,
+        **audio_docs(DetectionForm, CompatLanguage, examples.DETECTIONS),
+    )
     async def detect_language(request: Request) -> CompatLanguage:
         """The language spoken in a recording; `/v1/audio/detect-language` says more."""
         async with received(door, request, DetectionForm) as given:
             options = given.fields.options(door.settings.vad)
             shares, _ = await while_connected(request.receive, given.pipeline.detect(given.file, options))
         code = max(shares, key=lambda name: shares[name])
-        return CompatLanguage(detected_language=NAMES[code], language_code=code, confidence=shares[code])
+        return CompatLanguage(
+            detected_language=NAMES[code],
+            language_code=code,
+            confidence=shares[code],
+            warnings=warned(given.fields.notices),
+        )
 
+    _hugging_face(router, door, documents["responses"])
+    return router
+
+
+def _hugging_face(router: APIRouter, door: Door, responses: Any) -> None:
     body = {"required": True, "content": {"audio/*": _ANY, "video/*": _ANY, "application/json": _INPUTS}}
 
     @router.post(
         "/",
         response_model=HuggingFaceReply,
         response_model_exclude_none=True,
-        responses=documents["responses"],
+        responses=responses,
         openapi_extra={"requestBody": body},
     )
     async def hugging_face(request: Request) -> Any:
         """Audio bytes, or JSON with `inputs` and `parameters`, as Hugging Face's clients post them to an endpoint."""
         async with received_body(door, request) as data:
-            file, parameters = _inputs(request.headers.get("content-type", ""), data)
+            file, parameters = _inputs(request.headers.get("content-type", ""), data, door.settings.strict_fields)
             options = replace(parameters.options(), vad=door.settings.vad)
             transcript = await while_connected(request.receive, door.models.find("").transcribe(file, options))
         request.state.audio_seconds = transcript.duration_ms / 1000
         return reply(transcript, parameters)
 
-    return router
 
-
-def _inputs(content_type: str, data: MemoryFile) -> tuple[bytes | MemoryFile, Parameters]:
+def _inputs(content_type: str, data: MemoryFile, strict: bool) -> tuple[bytes | MemoryFile, Parameters]:
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         raise InvalidRequest("Post forms to /v1/audio/transcriptions; here the body is the recording itself.")
@@ -105,7 +123,7 @@ def _inputs(content_type: str, data: MemoryFile) -> tuple[bytes | MemoryFile, Pa
     except ValueError as error:
         raise InvalidRequest(f"The body is not JSON: {error}") from error
     parameters = given.get("parameters") if isinstance(given, dict) else None
-    return read_inputs(given), Parameters.of(parameters or {})
+    return read_inputs(given), Parameters.of(parameters or {}, strict)
 
 
 def _old_style(transcript: Transcript) -> dict[str, Any]:
@@ -124,6 +142,7 @@ def _old_style(transcript: Transcript) -> dict[str, Any]:
         "language": transcript.language,
         "duration": transcript.duration_ms / 1000,
         "segments": segments,
+        **warnings(transcript.notices),
     }
 
 

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from endpoint.api.chunking import STRATEGY, Chunking, put_nested
-from endpoint.config import NO_BEAMS
+from endpoint.api.chunking import Chunking
 from endpoint.errors import InvalidRequest
-from endpoint.languages import find_language
+from endpoint.fields.decoding import Decoding
+from endpoint.fields.names import plain, unknown
+from endpoint.fields.read import known_names, own_names, read, refuse_unknown
+from endpoint.languages import AUTO, find_language
 from endpoint.options import Options, Task, VadOptions
 from endpoint.text.format import ResponseFormat
+from endpoint.types import Notice
 
-F = TypeVar("F", bound=BaseModel)
+F = TypeVar("F", bound="AudioForm")
 
 GRANULARITIES = "timestamp_granularities[]"
 INCLUDE = "include[]"
-_LISTS = (GRANULARITIES, INCLUDE, "languages[]", "keywords[]")  # may be repeated, with or without the brackets
 _STREAMED = ("json", "text", "verbose_json")
-_SPEAKERS = "telling speakers apart is not built into this version, and no setting turns it on; ask for `verbose_json`"
 MULTI = "multi"
 DEFAULT_VAD = VadOptions()
 _FILE = {
@@ -51,15 +52,33 @@ class AudioForm(Chunking):
         description="http or https address to fetch the recording from, instead of `file`; public addresses only, "
         "unless the operator allows others. An extension.",
     )
+    audio_track: int | None = Field(
+        None,
+        ge=0,
+        lt=1000,
+        description="Which sound track of the file, counted from 0; absent: the one that players take. An extension.",
+    )
+    _notices: tuple[Notice, ...] = PrivateAttr(())
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What was ignored of the request."""
+        return self._notices
 
 
-class TranslationForm(AudioForm):
-    """Fields of a translation into English."""
+class TextForm(Decoding, AudioForm):
+    """Fields of every form that is answered with text."""
 
     prompt: str = Field(
-        "", description="Text the recording continues, or words to expect; its last 223 tokens are used."
+        "",
+        description="Text the recording continues, or words to expect; its last 223 tokens are used. `initial_prompt` "
+        "is the same.",
     )
-    response_format: ResponseFormat = Field("json", description="What to answer with.")
+    language: str = Field(
+        "",
+        description="The speech's ISO 639 code, English name or locale; `auto`: detected; empty: as the server is "
+        "set, else detected. `multi`: every window of the recording keeps the language heard in it (an extension).",
+    )
     temperature: float = Field(
         0.0,
         ge=0,
@@ -72,6 +91,34 @@ class TranslationForm(AudioForm):
         False,
         description="Give each window the text before it; slower, since windows wait for each other. An extension.",
     )
+
+    @field_validator("language")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        plainly = value.strip().lower()
+        return plainly if plainly in (MULTI, AUTO) else known_language(value)
+
+    def options(self, vad: VadOptions | None = DEFAULT_VAD) -> Options:
+        """`vad` is what the server does unless the fields say otherwise."""
+        return Options(
+            language=self.language if self.language not in ("", MULTI, AUTO) else None,
+            detect_language=self.language == AUTO,
+            multilingual=self.language == MULTI,
+            prompt=self.prompt or None,
+            hotwords=self.hotwords or None,
+            temperature=self.temperature,
+            condition_on_previous_text=self.condition_on_previous_text,
+            vad=self.vad(vad),
+            sampling=self.sampling(),
+            thresholds=self.thresholds(),
+            audio_track=self.audio_track,
+        )
+
+
+class TranslationForm(TextForm):
+    """Fields of a translation into English."""
+
+    response_format: ResponseFormat = Field("json", description="What to answer with.")
     stream: bool = Field(
         False,
         description="Answer in server-sent events while decoding: text as it is settled, in order, and all of it at "
@@ -86,15 +133,7 @@ class TranslationForm(AudioForm):
         return value
 
     def options(self, vad: VadOptions | None = DEFAULT_VAD) -> Options:
-        """`vad` is what the server does unless the fields say otherwise."""
-        return Options(
-            Task.TRANSLATE,
-            prompt=self.prompt or None,
-            hotwords=self.hotwords or None,
-            temperature=self.temperature,
-            condition_on_previous_text=self.condition_on_previous_text,
-            vad=self.vad(vad),
-        )
+        return replace(super().options(vad), task=Task.TRANSLATE)
 
     @property
     def lists_segments(self) -> bool:
@@ -104,11 +143,6 @@ class TranslationForm(AudioForm):
 class TranscriptionForm(TranslationForm):
     """Fields of a transcription."""
 
-    language: str = Field(
-        "",
-        description="ISO 639-1 code, English name or locale of the speech; empty: detected. `multi`: every window of "
-        "the recording keeps the language heard in it (an extension).",
-    )
     languages: tuple[str, ...] = Field((), alias="languages[]", description="Languages to detect among.")
     keywords: tuple[str, ...] = Field((), alias="keywords[]", description="Words that are likely to occur, one each.")
     timestamp_granularities: tuple[Literal["segment", "word"], ...] = Field(
@@ -122,15 +156,10 @@ class TranscriptionForm(TranslationForm):
         description="`logprobs`: the natural-log probability of every token of the text; only with json.",
     )
 
-    @field_validator("language")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        return MULTI if value.strip().lower() == MULTI else known_language(value)
-
     @field_validator("languages")
     @classmethod
     def _all_known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if info.data.get("language"):
+        if info.data.get("language", "") not in ("", AUTO):
             raise PydanticCustomError("languages", "give either `language` or `languages[]`")
         return tuple(map(known_language, value))
 
@@ -159,8 +188,6 @@ class TranscriptionForm(TranslationForm):
         return replace(
             super().options(vad),
             task=Task.TRANSCRIBE,
-            language=self.language if self.language not in ("", MULTI) else None,
-            multilingual=self.language == MULTI,
             languages=self.languages,
             hotwords=", ".join(filter(None, (self.hotwords, *self.keywords))) or None,
             words="word" in self.timestamp_granularities,
@@ -183,7 +210,7 @@ class DetectionForm(AudioForm):
         return tuple(map(known_language, value))
 
     def options(self, vad: VadOptions | None = DEFAULT_VAD) -> Options:
-        return Options(languages=self.languages, vad=self.vad(vad))
+        return Options(languages=self.languages, vad=self.vad(vad), audio_track=self.audio_track)
 
 
 def known_language(value: str) -> str:
@@ -192,40 +219,28 @@ def known_language(value: str) -> str:
     raise PydanticCustomError("language", "no language of Whisper; give a code such as `en`, or a name")
 
 
-def parse_fields(form: type[F], fields: Iterable[tuple[str, str]]) -> F:
-    """Check form fields, all text, against a model; empty values count as absent, unknown names are ignored.
+def parse_fields(
+    form: type[F], fields: Iterable[tuple[str, str]], strict: bool = False, files: Sequence[str] = ()
+) -> F:
+    """Check form fields, all text, against a model; empty values count as absent.
 
+    strict: unknown names are refused; else they are among the form's `notices`. files: names of parts with files that
+    no route takes.
     Raises InvalidRequest that names the first wrong field.
     """
-    values: dict[str, Any] = {}
-    for name, value in fields:
-        if not value:
-            continue
-        _refuse_unsupported(name, value)
-        if name.startswith(f"{STRATEGY}[") and name.endswith("]"):
-            put_nested(values, name, value)
-        elif (listed := f"{name.removesuffix('[]')}[]") in _LISTS:
-            values.setdefault(listed, []).append(value)
-        elif name in values and name in form.model_fields:
-            raise InvalidRequest(f"{name}: given more than once", param=name)
-        else:
-            values[name] = value
+    found = read(form, fields, strict=strict, lenient=form is DetectionForm)
+    for name in files:
+        if plain(name)[0] in own_names(form).keys() | known_names():
+            raise InvalidRequest(f"{name[:64]}: was sent as a file; send it as text", param=name[:64])
+        notice = unknown(name, ("file", "files[]"), " for a file")
+        if strict:
+            refuse_unknown(notice)
+        found.notices.append(notice)
     try:
-        return form.model_validate(values)
+        made = form.model_validate(found.values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         param = str(first["loc"][0])
         raise InvalidRequest(f"{param}: {first['msg']}", param=param) from error
-
-
-def _refuse_unsupported(name: str, value: str) -> None:
-    """Refuse what OpenAI's API has and this server does not have yet: ignored, it would give a wrong answer."""
-    field = name.partition("[")[0]
-    reason = ""
-    match field, value.lower():
-        case "beam_size", size if size != "1":
-            reason = NO_BEAMS
-        case ("response_format", "diarized_json") | ("known_speaker_names" | "known_speaker_references", _):
-            reason = _SPEAKERS
-    if reason:
-        raise InvalidRequest(f"{name}: {reason}", code="unsupported", param=name)
+    made._notices = tuple(found.notices)
+    return made

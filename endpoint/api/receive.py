@@ -51,7 +51,7 @@ async def received(door: Door, request: Request, form: type[F], model: str = "")
     with door.admission.place():
         async with deadline(door.settings.request_timeout_seconds):
             upload = await read_form(request.receive, request.headers, door.settings.max_upload_mb * MIB)
-            fields = parse_fields(form, upload.fields)
+            fields = parse_fields(form, upload.fields, door.settings.strict_fields, upload.others)
             pipeline = door.models.find(model or fields.model)
             await pipeline.check()
             files = await _files_or_url(door, request, upload, fields.url)

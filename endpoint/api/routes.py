@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Annotated
 
@@ -26,10 +26,12 @@ from endpoint.api.schemas import (
     Translation,
     VerboseTranscription,
     VerboseTranslation,
+    warned,
 )
 from endpoint.languages import NAMES
+from endpoint.types import Notice
 
-PREFIXES = ("/v1", "/api/v1")  # the second is what Hugging Face's own images and guides use
+PREFIXES = ("/api/v1", "/v1")  # the first is this endpoint's own, and what Hugging Face's guides use
 
 
 def openai_routes(door: Door) -> APIRouter:
@@ -62,12 +64,16 @@ def openai_routes(door: Door) -> APIRouter:
         """English text of a recording in any language. `response_format` decides the reply, never `Accept`."""
         return await _answer(door, request, TranslationForm)
 
-    @router.post("/audio/detect-language", **audio_docs(DetectionForm, DetectedLanguage, examples.DETECTIONS))
+    @router.post(
+        "/audio/detect-language",
+        response_model_exclude_none=True,
+        **audio_docs(DetectionForm, DetectedLanguage, examples.DETECTIONS),
+    )
     async def detect_language(request: Request) -> DetectedLanguage:
         """The language spoken in a recording: one decoder step in up to eight of its windows. An extension."""
         async with received(door, request, DetectionForm) as given:
             work = given.pipeline.detect(given.file, given.fields.options(door.settings.vad))
-            return _detected(*await while_connected(request.receive, work))
+            return _detected(*await while_connected(request.receive, work), given.fields.notices)
 
     @router.get("/models", responses=error_responses(401), tags=["models"])
     async def list_models() -> ModelList:
@@ -88,10 +94,11 @@ async def _answer(door: Door, request: Request, form: type[TranslationForm]) -> 
         return await answer(request, given, given.fields.options(door.settings.vad), held)
 
 
-def _detected(probabilities: Mapping[str, float], duration_ms: int) -> DetectedLanguage:
+def _detected(probabilities: Mapping[str, float], duration_ms: int, notices: Sequence[Notice]) -> DetectedLanguage:
     top = sorted(probabilities.items(), key=lambda item: -item[1])[:5]
     rows = [LanguageProbability(language=code, name=NAMES[code], probability=share) for code, share in top]
-    return DetectedLanguage(**rows[0].model_dump(), duration=duration_ms / 1000, languages=rows)
+    said = warned(notices)
+    return DetectedLanguage(**rows[0].model_dump(), duration=duration_ms / 1000, languages=rows, warnings=said)
 
 
 def _card(door: Door, name: str) -> Model:

@@ -5,13 +5,35 @@ Tests hold what is written against these models. Names and types are OpenAI's.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from endpoint.types import Notice
+
 
 class Reply(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class Warning(Reply):
+    code: str = Field(description="Stable, for programs.")
+    message: str = Field(description="For people.")
+    param: str | None = Field(description="The field it is about, if it is one.")
+
+
+class Warned(Reply):
+    """An extension."""
+
+    warnings: list[Warning] | None = Field(
+        None, description="What was ignored, or is missing; absent where there is nothing to say."
+    )
+
+
+def warned(notices: Iterable[Notice]) -> list[Warning] | None:
+    rows = [Warning(code=notice.code, message=notice.message, param=notice.param) for notice in notices]
+    return rows or None
 
 
 class DurationUsage(Reply):
@@ -57,7 +79,7 @@ class Uncovered(Reply):
     end: float = Field(ge=0, description="Seconds from the start of the file.")
 
 
-class _Covered(Reply):
+class _Covered(Warned):
     """Extensions, absent where speech was not told from the rest."""
 
     coverage: float | None = Field(None, ge=0, le=1, description="Share of the speech heard that has text.")
@@ -74,7 +96,7 @@ class HeardLanguage(Reply):
     code: str = Field(description="ISO 639-1 code.")
 
 
-class Transcription(Reply):
+class Transcription(Warned):
     """Reply in json."""
 
     text: str = Field(description="The whole text.")
@@ -95,7 +117,7 @@ class VerboseTranscription(_Covered):
     usage: DurationUsage = Field(description="How long the recording is.")
 
 
-class Translation(Reply):
+class Translation(Warned):
     """Reply in json."""
 
     text: str = Field(description="The whole text, in English.")
@@ -141,7 +163,7 @@ class LanguageProbability(Reply):
     probability: float = Field(ge=0, le=1, description="0 to 1.")
 
 
-class DetectedLanguage(LanguageProbability):
+class DetectedLanguage(LanguageProbability, Warned):
     duration: float = Field(ge=0, description="Length of the recording in seconds.")
     languages: list[LanguageProbability] = Field(description="The likeliest five, the best first.")
 
@@ -190,7 +212,7 @@ class ErrorBody(Reply):
     error: ErrorDetail = Field(description="What is wrong.")
 
 
-class FileResult(Reply):
+class FileResult(Warned):
     """What came of one file of several: `result` or `error`."""
 
     index: int = Field(ge=0, description="Place among the files, in the order sent.")
@@ -202,7 +224,7 @@ class FileResult(Reply):
     error: ErrorDetail | None = Field(None, description="What is wrong with this file.")
 
 
-class FileResults(Reply):
+class FileResults(Warned):
     """Reply to several files."""
 
     object: Literal["list"] = Field("list", description="Always this word.")

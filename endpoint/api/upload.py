@@ -7,9 +7,11 @@ is driven here directly. Format: RFC 7578.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -19,7 +21,9 @@ from endpoint.api.errors import ClientGone
 from endpoint.errors import DeadlineExceeded, InvalidRequest, TooLarge
 from endpoint.memfile import MemoryFile
 
-_FILES = ("file", "files[]", "file[]", "files")  # the last three mean a list
+_FILES = re.compile(r"(?:file|files)(?:\[\d*\])?")  # all but `file` mean a list
+_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_EXTENDED = re.compile(rb";\s*filename\*\s*=\s*([\w.:-]+)'[^']*'([^\s;\"]*)", re.IGNORECASE)  # RFC 5987
 MAX_PARTS = 64
 MAX_HEADERS = 8  # of one part
 MAX_HEADER_BYTES = 4096  # of one header; leaves room for long file names
@@ -46,12 +50,13 @@ class File:
 class Form:
     """fields: (name, value) in the order sent, repeated names included. files: the parts `file` and `files[]`.
 
-    several: whether the client speaks of a list, be it of one.
+    several: whether the client speaks of a list, be it of one. others: names of files that no route takes.
     """
 
     fields: tuple[tuple[str, str], ...]
     files: tuple[File, ...]
     several: bool
+    others: tuple[str, ...] = ()
 
 
 async def read_form(receive: Receive, headers: Mapping[str, str], max_file_bytes: int) -> Form:
@@ -84,7 +89,7 @@ async def read_form(receive: Receive, headers: Mapping[str, str], max_file_bytes
         raise InvalidRequest(f"The form cannot be parsed: {error}", code="invalid_form") from error
     if not parts.finished:
         raise InvalidRequest("The form ends before its closing boundary.", code="invalid_form")
-    return Form(tuple(parts.fields), tuple(parts.files), parts.listed or len(parts.files) > 1)
+    return Form(tuple(parts.fields), tuple(parts.files), parts.listed or len(parts.files) > 1, tuple(parts.others))
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int) -> MemoryFile:
@@ -154,6 +159,7 @@ class _Parts:
         self._spill = spill
         self.fields: list[tuple[str, str]] = []
         self.files: list[File] = []
+        self.others: list[str] = []  # names of files that nobody asked for
         self.listed = False  # a file came under a list's name
         self.finished = False
         self._max_file_bytes = max_file_bytes
@@ -183,19 +189,23 @@ class _Parts:
         self._header = (bytearray(), bytearray())
 
     def headers_finished(self) -> None:
-        _, options = parse_options_header(self._headers.get(b"content-disposition"))
+        disposition = self._headers.get(b"content-disposition", b"")
+        extended = _extended_name(disposition)
+        _, options = parse_options_header(disposition)
         if b"name" not in options:
             raise InvalidRequest("A part of the form has no name.", code="invalid_form")
         self._name = _text(options[b"name"], "A part's name")
-        self._is_file = any(option.startswith(b"filename") for option in options)
+        self._is_file = extended is not None or any(option.startswith(b"filename") for option in options)
         self._content = bytearray()
-        self._wanted = self._name in _FILES
+        self._wanted = _FILES.fullmatch(self._name) is not None
         if self._wanted:
             if not self._is_file and b"content-type" not in self._headers:
                 raise InvalidRequest("`file` is text, not a file; with curl, write -F file=@name.wav.", param="file")
-            name = options.get(b"filename", b"").decode(errors="replace")
+            name = extended or options.get(b"filename", b"").decode(errors="replace")
             self.files.append(File(name, MemoryFile()))
             self.listed |= self._name != "file"
+        elif self._is_file:
+            self.others.append(self._name)
 
     def data(self, data: bytes, start: int, end: int) -> None:
         piece = memoryview(data)[start:end]
@@ -232,6 +242,17 @@ def _boundary(headers: Mapping[str, str]) -> bytes:
     if not 1 <= len(boundary) <= 70:  # RFC 2046, section 5.1.1
         raise InvalidRequest("Content-Type must have a boundary of 1 to 70 characters.", code="invalid_form")
     return boundary
+
+
+def _extended_name(disposition: bytes) -> str | None:
+    """The name in `filename*`, which comes before `filename`; None where there is none that can be read."""
+    found = _EXTENDED.search(_QUOTED.sub(b'""', disposition))
+    if found is None:
+        return None
+    try:
+        return unquote_to_bytes(found[2]).decode(found[1].decode("ascii"), errors="replace")
+    except (LookupError, UnicodeDecodeError):  # no such character set
+        return None
 
 
 def _text(raw: bytes | bytearray, what: str, param: str | None = None) -> str:

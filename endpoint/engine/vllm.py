@@ -66,6 +66,7 @@ class VllmEngine:
             multilingual=self.tokens.multilingual,
             created=int(time.time()),
             demo=settings.is_demo,
+            languages=tuple(self.tokens.languages),
         )
 
     @property

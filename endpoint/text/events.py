@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from endpoint.options import Task
-from endpoint.text.format import ResponseFormat, dumps, heard_languages, token_scores, token_usage, verbose
+from endpoint.text.format import ResponseFormat, dumps, heard_languages, token_scores, token_usage, verbose, warnings
 from endpoint.types import Segment, Transcript
 
 PING = b": ping\n\n"  # a comment: keeps proxies from closing a silent connection
@@ -59,4 +59,5 @@ class EventWriter:
             body["languages"] = heard_languages(transcript)
         if self._logprobs:
             body["logprobs"] = token_scores(transcript.segments)
+        body |= warnings(transcript.notices)
         return frame({**body, "usage": token_usage(transcript.usage)})  # never seconds: clients read tokens here

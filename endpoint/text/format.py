@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from endpoint.languages import NAMES
 from endpoint.options import Task
-from endpoint.types import Segment, Transcript, Usage, Word
+from endpoint.types import Notice, Segment, Transcript, Usage, Word
 
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
@@ -38,9 +38,9 @@ def render(
         case "vtt":
             return _vtt(transcript).encode(), _VTT
         case "verbose_json":
-            return dumps(verbose(transcript, segments)), _JSON
+            return dumps(verbose(transcript, segments) | warnings(transcript.notices)), _JSON
         case "json":
-            return dumps(_brief(transcript, logprobs)), _JSON
+            return dumps(_brief(transcript, logprobs) | warnings(transcript.notices)), _JSON
 
 
 def timestamp(milliseconds: int, mark: str = ".") -> str:
@@ -63,6 +63,12 @@ def token_scores(segments: Iterable[Segment]) -> list[dict[str, Any]]:
         for segment in segments
         for score in segment.scores
     ]
+
+
+def warnings(notices: Iterable[Notice]) -> dict[str, list[dict[str, str | None]]]:
+    """`warnings`, an extension, for the body of a reply; nothing where there is nothing to say."""
+    rows = [{"code": notice.code, "message": notice.message, "param": notice.param} for notice in notices]
+    return {"warnings": rows} if rows else {}
 
 
 def heard_languages(transcript: Transcript) -> list[dict[str, str]]:

@@ -88,7 +88,19 @@ class Language(Wire):
     code: LanguageCode
 
 
-class Transcription(Wire):
+class Notice(Wire):
+    code: Annotated[str, Field(pattern="^[a-z_]+$")]
+    message: Annotated[str, Field(min_length=10)]
+    param: str | None
+
+
+class Warned(Wire):
+    """`warnings` is an extension, absent where there is nothing to say."""
+
+    warnings: Annotated[list[Notice], Field(min_length=1)] | None = None
+
+
+class Transcription(Warned):
     text: str
     usage: TokenUsage
     logprobs: list[Logprob] = []
@@ -127,7 +139,7 @@ class Stretch(Wire):
     end: Seconds
 
 
-class Timed(Wire):
+class Timed(Warned):
     """What verbose replies of both tasks have. `coverage` and `uncovered` are extensions."""
 
     duration: Seconds
@@ -168,7 +180,7 @@ class VerboseTranscription(Timed):
         return self
 
 
-class Translation(Wire):
+class Translation(Warned):
     text: str
 
 
@@ -178,7 +190,7 @@ class VerboseTranslation(Timed):
     language: Literal["english"]
 
 
-class FileResult(Wire):
+class FileResult(Warned):
     """An extension: one of several files."""
 
     index: Count
@@ -188,7 +200,7 @@ class FileResult(Wire):
     error: Any = None
 
 
-class FileResults(Wire):
+class FileResults(Warned):
     """An extension: the answer to several files."""
 
     object: Literal["list"]
@@ -205,7 +217,7 @@ class Delta(Wire):
     end: Seconds | None = None
 
 
-class Done(Wire):
+class Done(Warned):
     """The end of a stream. From `language` on, extensions, present with verbose_json."""
 
     type: Literal["transcript.text.done"]

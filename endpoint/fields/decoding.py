@@ -1,0 +1,102 @@
+"""The fields that say how tokens are chosen and when a result is bad, for forms and for Hugging Face's parameters."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from endpoint.options import Sampling, Thresholds
+
+_INT64 = 2**63
+_DEFAULT, _LIMITS = Sampling(), Thresholds()
+MOST_CANDIDATES = 16  # of best_of: each is a decoding of its own
+
+
+def _none(value: Any) -> Any:
+    """`none` and `null` switch a threshold off; a form has no other way to say it."""
+    return None if isinstance(value, str) and value.strip().lower() in ("none", "null") else value
+
+
+Threshold = Annotated[float | None, BeforeValidator(_none)]
+
+
+class Decoding(BaseModel):
+    """Numbers are finite; what they mean is said in endpoint/types.py."""
+
+    seed: int | None = Field(
+        None, ge=-_INT64, lt=_INT64, description="Of the random numbers at a temperature above 0. As vLLM's."
+    )
+    best_of: int | None = Field(
+        None, ge=1, le=MOST_CANDIDATES, description="Candidates at a temperature above 0, of which the best is kept."
+    )
+    temperature_increment: float = Field(
+        _DEFAULT.temperature_increment,
+        ge=0,
+        le=1,
+        description="Between the attempts where a result is bad; 0: one attempt.",
+    )
+    top_p: float = Field(1.0, gt=0, le=1, description="Share of the probability that is sampled from. As vLLM's.")
+    top_k: int = Field(0, ge=-1, description="Tokens that are sampled from; 0 and -1: all. As vLLM's.")
+    min_p: float = Field(
+        0.0, ge=0, le=1, description="Least probability, relative to the likeliest token's. As vLLM's."
+    )
+    repetition_penalty: float = Field(
+        1.0, gt=0, le=10, description="On tokens generated before; above 1: fewer of them. As vLLM's."
+    )
+    frequency_penalty: float = Field(0.0, ge=-2, le=2, description="By how often a token was generated. As vLLM's.")
+    presence_penalty: float = Field(0.0, ge=-2, le=2, description="On every token generated before. As vLLM's.")
+    suppress_tokens: str = Field(
+        "-1", description="Token ids that are not generated, separated by commas; with -1, the model's own list."
+    )
+    max_new_tokens: int | None = Field(None, ge=1, description="Most tokens generated for a window of the recording.")
+    no_speech_threshold: Threshold = Field(
+        _LIMITS.no_speech, ge=0, le=1, description="Probability above which a window is silence; `none`: not tested."
+    )
+    logprob_threshold: Threshold = Field(
+        _LIMITS.logprob, le=0, description="Mean log-probability under which a window is decoded again; `none`: never."
+    )
+    compression_ratio_threshold: Threshold = Field(
+        _LIMITS.compression_ratio, gt=0, description="Repetition above which a window is decoded again; `none`: never."
+    )
+
+    @field_validator(
+        "temperature_increment", "top_p", "min_p", "repetition_penalty", "frequency_penalty", "presence_penalty",
+        "no_speech_threshold", "logprob_threshold", "compression_ratio_threshold",
+    )  # fmt: skip
+    @classmethod
+    def _finite(cls, value: float | None) -> float | None:
+        if value is not None and value in (float("inf"), float("-inf")):
+            raise PydanticCustomError("finite", "must be a finite number")
+        return value
+
+    @field_validator("suppress_tokens", mode="before")
+    @classmethod
+    def _ids(cls, value: Any) -> str:
+        listed = value if isinstance(value, list | tuple) else str(value).strip().strip("[]").split(",")
+        texts = [str(item).strip() for item in listed]
+        if not all(text == "-1" or (text.isascii() and text.isdecimal() and len(text) <= 6) for text in texts):
+            raise PydanticCustomError("ids", "must be token ids separated by commas, such as `-1,50`")
+        if "-1" not in texts:
+            raise PydanticCustomError("ids", "put -1 before the ids: the model's own list always stays in force")
+        return ",".join(texts)
+
+    def sampling(self) -> Sampling:
+        """The fields as the core has them."""
+        return Sampling(
+            seed=None if self.seed == -1 else self.seed,  # vLLM's way to say none
+            best_of=self.best_of,
+            temperature_increment=self.temperature_increment,
+            top_p=self.top_p,
+            top_k=max(self.top_k, 0),
+            min_p=self.min_p,
+            repetition_penalty=self.repetition_penalty,
+            frequency_penalty=self.frequency_penalty,
+            presence_penalty=self.presence_penalty,
+            suppress_tokens=tuple(number for number in map(int, self.suppress_tokens.split(",")) if number >= 0),
+            max_new_tokens=self.max_new_tokens,
+        )
+
+    def thresholds(self) -> Thresholds:
+        return Thresholds(self.no_speech_threshold, self.logprob_threshold, self.compression_ratio_threshold)

@@ -1,0 +1,50 @@
+"""Pages of the origins that are set may call and read; nobody else's, and nobody without the setting."""
+
+from __future__ import annotations
+
+import pytest
+
+from endpoint.config import load_settings
+from endpoint.errors import ConfigError
+from tests.api_support import AUDIO, StandIn, client_of
+
+PATH, ORIGIN = "/v1/audio/transcriptions", "https://app.example"
+ASKED = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+ALLOWED = "access-control-allow-origin"
+
+
+@pytest.mark.parametrize("path", [PATH, "/transcribe", "/", "/health"])
+async def test_a_preflight_needs_no_key(path: str) -> None:
+    async with client_of(StandIn(), cors_origins=ORIGIN, api_key="secret") as client:
+        reply = await client.options(path, headers={"Origin": ORIGIN} | ASKED)
+        assert (reply.status_code, reply.headers[ALLOWED]) == (200, ORIGIN)
+        assert "authorization" in reply.headers["access-control-allow-headers"]
+        other = await client.options(path, headers={"Origin": "https://other.example"} | ASKED)
+        assert ALLOWED not in other.headers
+
+
+async def test_replies_errors_and_streams_are_readable() -> None:
+    core = StandIn()
+    async with client_of(core, cors_origins=ORIGIN, api_key="secret") as client:
+        key = {"Origin": ORIGIN, "Authorization": "Bearer secret"}
+        sent = {"files": {"file": AUDIO}, "headers": key}
+        replies = [await client.post(PATH, **sent), await client.post(PATH, data={"stream": "true"}, **sent)]
+        replies += [await client.post(PATH, headers={"Origin": ORIGIN}), await client.get("/none", headers=key)]
+        core.failure = RuntimeError("x")
+        replies.append(await client.post(PATH, **sent))
+    assert [reply.status_code for reply in replies] == [200, 200, 401, 404, 500]
+    for reply in replies:
+        assert reply.headers[ALLOWED] == ORIGIN
+        assert "x-warnings" in reply.headers["access-control-expose-headers"]
+
+
+async def test_off_by_default() -> None:
+    async with client_of(StandIn()) as client:
+        assert (await client.options(PATH, headers={"Origin": ORIGIN} | ASKED)).status_code == 405
+        assert ALLOWED not in (await client.get("/health", headers={"Origin": ORIGIN})).headers
+
+
+def test_what_is_no_origin_is_refused() -> None:
+    assert load_settings(cors_origins="*").cors_origins == "*"
+    with pytest.raises(ConfigError, match="CORS_ORIGINS"):
+        load_settings(cors_origins="https://app.example/path")

@@ -1,0 +1,37 @@
+"""Sampling and thresholds as the core is given them, and their limits."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from endpoint.fields.decoding import Decoding
+from endpoint.options import Sampling, Thresholds
+
+
+def test_nothing_sent_changes_nothing() -> None:
+    assert Decoding().sampling() == Sampling()
+    assert Decoding().thresholds() == Thresholds()
+
+
+def test_values_reach_the_core() -> None:
+    made = Decoding(seed="7", best_of="3", top_p="0.9", top_k="-1", suppress_tokens="-1, 50", max_new_tokens="9")
+    assert made.sampling() == Sampling(seed=7, best_of=3, top_p=0.9, suppress_tokens=(50,), max_new_tokens=9)
+    made = Decoding(no_speech_threshold="none", logprob_threshold="-2", compression_ratio_threshold="3")
+    assert made.thresholds() == Thresholds(None, -2.0, 3.0)
+    assert Decoding(suppress_tokens=[-1, 3]).sampling().suppress_tokens == (3,)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"seed": "x"}, {"seed": 2**63}, {"best_of": 0}, {"best_of": 17}, {"top_p": 0}, {"top_p": 2}, {"top_k": -2},
+        {"min_p": -1}, {"repetition_penalty": 0}, {"frequency_penalty": 3}, {"presence_penalty": "nan"},
+        {"suppress_tokens": "5"}, {"suppress_tokens": "-1,x"}, {"max_new_tokens": 0}, {"no_speech_threshold": 2},
+        {"logprob_threshold": 1}, {"logprob_threshold": "-inf"}, {"temperature_increment": 2},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_out_of_range(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Decoding.model_validate(wrong)
