@@ -24,7 +24,7 @@ from endpoint.options import Options, VadOptions
 from endpoint.repair import settle_language
 from endpoint.tasks import together
 from endpoint.text.assemble import Assembler, language_shares
-from endpoint.text.coverage import account
+from endpoint.text.coverage import account, missing
 from endpoint.text.format import timestamp
 from endpoint.types import SAMPLE_RATE, Audio, Engine, EngineInfo, Hypothesis, Notice, Segment, Span, Transcript, Window
 
@@ -120,7 +120,9 @@ class Pipeline:
         timings = {"decode": work.decoded - began, "engine": time.perf_counter() - work.decoded}
         transcript = assembler.finish(work.audio.duration_ms, timings)
         transcript = account(transcript, work.speech, _sure(work.audio, options), work.hypotheses)
-        transcript = replace(transcript, notices=(*notices, *_cut_off(work.hypotheses)))
+        transcript = missing(transcript, work.speech, work.audio.unreadable)
+        said = (*work.audio.notices, *notices, *_cut_off(work.hypotheses))
+        transcript = replace(transcript, notices=said)
         self._count(work.windows, work.hypotheses, transcript)
         return transcript
 
@@ -145,7 +147,7 @@ class Pipeline:
     async def _whole(
         self, data: bytes | MemoryFile, options: Options, progress: Progress, assembler: Assembler
     ) -> _Work:
-        audio = await self._decoder.decode(data, vad=True)
+        audio = await self._decoder.decode(data, vad=True, track=options.audio_track)
         decoded = time.perf_counter()
         speech, windows = await self._plan(audio, options)
         progress(0, len(windows))
@@ -170,7 +172,7 @@ class Pipeline:
                 heard(segments)
 
         beginning = asyncio.get_running_loop().create_future()
-        decoding = asyncio.ensure_future(self._decoder.decode(data, True, beginning.set_result))
+        decoding = asyncio.ensure_future(self._decoder.decode(data, True, beginning.set_result, options.audio_track))
         try:
             await asyncio.wait({decoding, beginning}, return_when=asyncio.FIRST_COMPLETED)
             in_order = options.vad is None or options.multilingual or options.condition_on_previous_text
@@ -202,7 +204,7 @@ class Pipeline:
     async def detect(self, data: bytes | MemoryFile, options: Options) -> tuple[Mapping[str, float], int]:
         """(probability of each language, length in ms) of a file, heard in up to DETECT_WINDOWS of its windows."""
         await self.check()
-        audio = await self._decoder.decode(data, vad=True)
+        audio = await self._decoder.decode(data, vad=True, track=options.audio_track)
         _, windows = await asyncio.to_thread(_windows, audio, options, self._longest, 0)
         windows = windows or cut(audio, self._longest)  # no speech found: the model's guess is better than none
         some = windows[:: -(-len(windows) // DETECT_WINDOWS)]

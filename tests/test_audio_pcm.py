@@ -1,4 +1,4 @@
-"""Conversion to mono int16 at 16 kHz: what passes, what is mixed, what is resampled, and in what pieces."""
+"""Conversion to mono at 16 kHz: what passes, what is mixed, what is resampled, and in what pieces."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import soxr
 
 from endpoint.audio import pcm
-from endpoint.audio.pcm import Block, Converter, converted, mixed
+from endpoint.audio.pcm import Block, Converter, Mixer
 from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE
 from tests.recordings import tone
 
@@ -23,7 +23,9 @@ TYPES = {
 
 
 def whole(*blocks: Block) -> np.ndarray:
-    return np.concatenate([np.zeros(0, np.int16), *converted(blocks)])
+    converter = Converter()
+    parts = [part for block in blocks for part in converter.feed(block)]
+    return np.concatenate([np.zeros(0, np.int16), *parts, *converter.flush()])
 
 
 def test_what_is_right_already_passes_uncopied() -> None:
@@ -38,7 +40,6 @@ def test_what_is_right_already_passes_uncopied() -> None:
 def test_every_sample_type_is_mixed_to_the_mean(kind: str, channels: int) -> None:
     sound = RNG.uniform(-0.9, 0.9, (4000, channels))
     made = whole(Block(SAMPLE_RATE, TYPES[kind](sound)))
-    assert made.dtype == np.int16
     step = 400 if kind == "u1" else 2
     np.testing.assert_allclose(made, sound.mean(axis=1) * PCM_FULL_SCALE, atol=step)
 
@@ -52,10 +53,40 @@ def test_full_scale_stays_full_scale(kind: str) -> None:
     assert low.max() < -32_500
 
 
-def test_too_loud_is_clipped_and_no_number_is_no_harm() -> None:
-    sound = np.array([[1.7], [-4.0], [np.inf], [-np.inf]], np.float32)
-    assert whole(Block(SAMPLE_RATE, sound)).tolist() == [32767, -32768, 32767, -32768]
-    assert len(whole(Block(SAMPLE_RATE, np.array([[np.nan], [0.5]], np.float32)))) == 2
+def test_too_loud_is_left_to_the_level_and_no_number_is_no_harm() -> None:
+    sound = np.array([[1.5], [-4.0], [np.inf], [-np.inf], [np.nan]], np.float32)
+    assert whole(Block(SAMPLE_RATE, sound)).tolist() == [1.5 * 32768, -4 * 32768, 0, 0, 0]
+
+
+@pytest.mark.parametrize("share", [-1.0, -0.998, -0.3])
+@pytest.mark.parametrize("channels", [2, 3, 6])
+def test_channels_that_would_cancel_are_turned(share: float, channels: int) -> None:
+    voice = tone(SAMPLE_RATE, 1).astype(np.float32)
+    sound = np.stack([voice, share * voice, *[0 * voice] * (channels - 2)], 1).astype(np.int16)
+    made = whole(Block(SAMPLE_RATE, sound))
+    assert abs(made).max() == pytest.approx(8_000 * (1 - share) / channels, rel=0.02)
+
+
+def test_two_speakers_on_two_channels_are_both_kept() -> None:
+    left, right = tone(SAMPLE_RATE, 1).astype(np.float32), RNG.normal(0, 3_000, SAMPLE_RATE).astype(np.float32)
+    made = Mixer().mix(np.stack([left, right], 1).astype(np.int16))
+    np.testing.assert_allclose(made, (left + right) / 2, atol=2)
+
+
+def test_what_is_turned_stays_turned_while_it_cannot_be_told() -> None:
+    voice, mixer = tone(SAMPLE_RATE, 1).astype(np.float32), Mixer()
+    mixer.mix(np.stack([voice, -voice], 1))
+    quiet = np.stack([voice, np.zeros_like(voice)], 1)
+    np.testing.assert_allclose(mixer.mix(quiet), voice / 2 * PCM_FULL_SCALE)
+
+
+def test_silence_before_a_block_is_its_number_of_samples() -> None:
+    converter = Converter()
+    first = list(converter.feed(Block(8_000, np.ones((8_000, 1), np.int16))))
+    silence = list(converter.feed(Block(8_000, np.zeros((0, 1), np.int16), silence=0.25)))
+    assert [part for part in silence if isinstance(part, int)] == [SAMPLE_RATE // 4]
+    before = sum(len(part) for part in [*first, *silence] if not isinstance(part, int))
+    assert abs(before - SAMPLE_RATE) <= 1  # all of the first block comes before the silence
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 44_100, 48_000, 192_000])
@@ -91,4 +122,4 @@ def test_rate_type_and_channels_may_change() -> None:
 def test_nothing_gives_nothing() -> None:
     assert len(whole()) == 0
     assert len(whole(Block(44_100, np.zeros((0, 2), np.int16)))) == 0
-    assert len(mixed(np.zeros((0, 2), np.int16))) == 0
+    assert len(Mixer().mix(np.zeros((0, 2), np.int16))) == 0

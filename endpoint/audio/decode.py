@@ -20,14 +20,16 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 
-from endpoint.audio.worker import BYTES_PER_SAMPLE, DECODE, DECODE_AND_HEAR, TELL_BEGINNING, Limits
+from endpoint.audio.container import Limits
+from endpoint.audio.worker import BYTES_PER_SAMPLE, DECODE, DECODE_AND_HEAR, TELL_BEGINNING
 from endpoint.config import Settings
 from endpoint.errors import ConfigError, DeadlineExceeded, InvalidAudio, Overloaded, RequestError, TooLarge, Unavailable
 from endpoint.memfile import MemoryFile
-from endpoint.types import SPEECH_FRAME, Audio
+from endpoint.types import SPEECH_FRAME, Audio, Notice
 
 COMMAND = [sys.executable, "-P", "-m", "endpoint.audio.worker"]
 START_SECONDS = 60.0  # for a process to import PyAV and onnxruntime; 0.3 s on an idle machine
@@ -74,7 +76,9 @@ class Child:
             self._receive(START_SECONDS)
             self._ready = True
 
-    def decode(self, data: MemoryFile, vad: bool = False, begun: Begun | None = None) -> Audio:
+    def decode(
+        self, data: MemoryFile, vad: bool = False, begun: Begun | None = None, track: int | None = None
+    ) -> Audio:
         """As Decoder.decode; `begun` is called in this thread. Raises InvalidAudio, TooLarge, DeadlineExceeded,
         Unavailable.
         """
@@ -82,7 +86,7 @@ class Child:
             self._renew()
         try:
             self.wait_ready()
-            return self._exchange(data, vad, begun)
+            return self._exchange(data, vad, begun, track)
         except TimeoutError:
             self.stop()
             raise DeadlineExceeded(
@@ -102,11 +106,12 @@ class Child:
             if self._stopped:
                 self._renew()
 
-    def _exchange(self, data: MemoryFile, vad: bool, begun: Begun | None) -> Audio:
+    def _exchange(self, data: MemoryFile, vad: bool, begun: Begun | None, track: int | None) -> Audio:
         deadline = time.monotonic() + self._timeout
         target = os.memfd_create("samples", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             task = TELL_BEGINNING if vad and begun else DECODE_AND_HEAR if vad else DECODE
+            task += b"" if track is None else b"%d" % track
             socket.send_fds(self._socket, [task], [data.fileno(), target])
             answer = json.loads(self._receive(max(0.001, deadline - time.monotonic())))
             if begun and "beginning" in answer:
@@ -114,9 +119,11 @@ class Child:
                 answer = json.loads(self._receive(max(0.001, deadline - time.monotonic())))
             if "samples" not in answer:
                 if refusal := _REFUSALS.get(answer["type"]):
-                    raise refusal(answer["message"], code=answer["code"])
+                    raise refusal(answer["message"], code=answer["code"], param=answer["param"])
                 raise _Crash(answer["message"])
-            return _mapped(target, answer["samples"], answer["frames"] if vad else None)
+            audio = _mapped(target, answer["samples"], answer["frames"] if vad else None)
+            unreadable = tuple((begin, end) for begin, end in answer["unreadable"])
+            return replace(audio, unreadable=unreadable, notices=tuple(Notice(*given) for given in answer["notices"]))
         except (ValueError, KeyError) as error:
             raise _Crash(f"wrong answer: {error!r}") from error
         finally:
@@ -177,8 +184,8 @@ def _mapped(file: int, count: int, frames: int | None) -> Audio:
     return Audio(np.frombuffer(pages, np.int16, count), speech)
 
 
-def _decode(child: Child, data: bytes | MemoryFile, vad: bool, begun: Begun | None) -> Audio:
-    return child.decode(data if isinstance(data, MemoryFile) else MemoryFile(data), vad, begun)
+def _decode(child: Child, data: bytes | MemoryFile, vad: bool, begun: Begun | None, track: int | None) -> Audio:
+    return child.decode(data if isinstance(data, MemoryFile) else MemoryFile(data), vad, begun, track)
 
 
 class Decoder:
@@ -210,12 +217,15 @@ class Decoder:
         for child in self._children:
             self._idle.put_nowait(child)
 
-    async def decode(self, data: bytes | MemoryFile, vad: bool = False, begun: Begun | None = None) -> Audio:
-        """Decode the first audio stream of a file of any container: int16 [n], mono, 16 kHz, n >= 1, read-only.
+    async def decode(
+        self, data: bytes | MemoryFile, vad: bool = False, begun: Begun | None = None, track: int | None = None
+    ) -> Audio:
+        """Decode an audio stream of a file of any container: int16 [n], mono, 16 kHz, n >= 1, read-only.
 
         data: a memory file is used up: its pages are freed on the way, and it is closed.
         vad: also judge where speech is, within the same time and memory.
         begun: with `vad`, given the first minute of a recording of more than two before the rest of it was judged.
+        track: which audio stream, counted from 0; None: the one a player plays.
         Cancelling it kills the process that decodes. Raises InvalidAudio (codes empty_file, invalid_audio,
         no_audio_stream, no_audio, audio_decode_failed), TooLarge (audio_too_long), DeadlineExceeded, Overloaded,
         Unavailable while closing.
@@ -225,7 +235,7 @@ class Decoder:
         child = await self._take()
         loop = asyncio.get_running_loop()
         told = (lambda audio: loop.call_soon_threadsafe(begun, audio)) if begun else None
-        job = loop.run_in_executor(self._threads, _decode, child, data, vad, told)
+        job = loop.run_in_executor(self._threads, _decode, child, data, vad, told, track)
         self._jobs.add(job)
         job.add_done_callback(lambda _: self._give(job, child))
         try:

@@ -1,12 +1,13 @@
-"""Sound of any rate, sample type and number of channels -> mono int16 at 16 kHz. Feed and flush; no I/O.
+"""Sound of any rate, sample type and number of channels -> mono at 16 kHz. Feed and flush; no I/O.
 
-Sound that is that already passes as it is. The rest is mixed as float32, the mean of all channels, and resampled by
-soxr, which takes a fifth of swresample's time.
+Sound that is int16 like that already passes as it is. The rest is mixed as float32, the mean of all channels, turned so
+that none cancels another, and resampled by soxr, which takes a fifth of swresample's time. What is loud or quiet stays
+so: endpoint/audio/level.py makes int16 of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,17 +15,23 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, Samples
+from endpoint.audio.level import Part
+from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE
 
+ALIKE = 0.5  # correlation from which two channels are the same sound, or the same turned
 _AT_ONCE = 1 << 18  # frames mixed at once: 4 MB of stereo float64
 
 
 @dataclass(frozen=True)
 class Block:
-    """A stretch of a recording. rate: Hz. sound: [n, channels], n >= 0: uint8, or signed or floating of any width."""
+    """A stretch of a recording. rate: Hz. sound: [n, channels], n >= 0: uint8, or signed or floating of any width.
+
+    silence: seconds of it that come before.
+    """
 
     rate: int
     sound: npt.NDArray[Any]
+    silence: float = 0.0
 
 
 class Converter:
@@ -32,10 +39,17 @@ class Converter:
 
     def __init__(self) -> None:
         self._rate = 0
+        self._mixer = Mixer()
         self._stream: soxr.ResampleStream | None = None
 
-    def feed(self, block: Block) -> Iterator[Samples]:
-        """int16 [n], n >= 0, several times: what `block` completes."""
+    def feed(self, block: Block) -> Iterator[Part | int]:
+        """int16 or float32 [n], n >= 0, in the range of int16 and beyond, several times: what `block` completes.
+
+        Silence is an int: its samples.
+        """
+        if block.silence:
+            yield from self.flush()
+            yield round(block.silence * SAMPLE_RATE)
         if block.rate != self._rate:
             yield from self.flush()
             self._rate = block.rate
@@ -45,39 +59,53 @@ class Converter:
             yield block.sound[:, 0]
             return
         for begin in range(0, len(block.sound), _AT_ONCE):
-            mono = mixed(block.sound[begin : begin + _AT_ONCE])
-            yield _integers(mono if self._stream is None else self._stream.resample_chunk(mono))
+            mono = self._mixer.mix(block.sound[begin : begin + _AT_ONCE])
+            yield mono if self._stream is None else self._stream.resample_chunk(mono)
 
-    def flush(self) -> Iterator[Samples]:
+    def flush(self) -> Iterator[Part]:
         """What is still inside the resampler; then begin anew."""
         if self._stream is not None:
-            yield _integers(self._stream.resample_chunk(np.zeros(0, np.float32), last=True))
+            yield self._stream.resample_chunk(np.zeros(0, np.float32), last=True)
         self._rate, self._stream = 0, None
 
 
-def converted(blocks: Iterable[Block]) -> Iterator[Samples]:
-    """All samples of a recording, int16 [n] several times."""
-    converter = Converter()
-    for block in blocks:
-        yield from converter.feed(block)
-    yield from converter.flush()
+class Mixer:
+    """The mean of the channels, those turned that would cancel the loudest one.
 
+    Which are turned is decided anew for every call, from the correlation with the loudest channel, and stays where
+    that is weak.
+    """
 
-def mixed(sound: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """The mean of the channels, float32 [n] in the range of int16, of [n, channels] in any sample type."""
-    kind = sound.dtype
-    scale = PCM_FULL_SCALE if kind.kind == "f" else PCM_FULL_SCALE / (1 << (8 * kind.itemsize - 1))
-    # A reduction over so short an axis takes numpy ten times as long as adding the columns.
-    total = sound[:, 0].astype(np.float32)
-    for channel in range(1, sound.shape[1]):
-        total += sound[:, channel]
-    if kind.kind == "u":
-        total -= (1 << (8 * kind.itemsize - 1)) * sound.shape[1]
-    total *= np.float32(scale / sound.shape[1])
-    return total
+    def __init__(self) -> None:
+        self._signs = np.ones(0, np.float32)
 
+    def mix(self, sound: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """float32 [n] in the range of int16 and beyond, of [n, channels] in any sample type."""
+        kind, channels = sound.dtype, sound.shape[1]
+        scale = PCM_FULL_SCALE if kind.kind == "f" else PCM_FULL_SCALE / (1 << (8 * kind.itemsize - 1))
+        middle = np.float32(1 << (8 * kind.itemsize - 1) if kind.kind == "u" else 0)
+        # A reduction over so short an axis takes numpy ten times as long as adding the columns.
+        columns = [(sound[:, channel].astype(np.float32) - middle) * np.float32(scale) for channel in range(channels)]
+        if kind.kind == "f":  # a file may hold what is not a number
+            columns = [np.nan_to_num(column, copy=False, nan=0.0, posinf=0.0, neginf=0.0) for column in columns]
+        if channels > 1 and len(sound):
+            self._turn(columns)
+        total = columns[0]
+        for column in columns[1:]:
+            total += column
+        total /= np.float32(channels)
+        return total
 
-def _integers(mono: npt.NDArray[np.float32]) -> Samples:
-    limits = np.iinfo(np.int16)
-    with np.errstate(invalid="ignore"):  # a file may hold what is not a number
-        return np.clip(np.rint(mono), limits.min, limits.max).astype(np.int16)
+    def _turn(self, columns: list[npt.NDArray[np.float32]]) -> None:
+        if len(self._signs) != len(columns):
+            self._signs = np.ones(len(columns), np.float32)
+        powers = [float(np.dot(column, column)) for column in columns]
+        loudest = int(np.argmax(powers))
+        for k, column in enumerate(columns):
+            both = (powers[k] * powers[loudest]) ** 0.5
+            likeness = float(np.dot(column, columns[loudest])) / both if both > 0 else 0.0
+            if abs(likeness) > ALIKE:
+                self._signs[k] = 1.0 if likeness > 0 else -1.0
+        for column, sign in zip(columns, self._signs, strict=True):
+            if sign < 0:
+                np.negative(column, out=column)

@@ -6,21 +6,30 @@ Format: IBM and Microsoft, Multimedia Programming Interface (1991), chapter 3; W
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from endpoint.audio.pcm import Block
-
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _TYPES: dict[tuple[int, int], npt.DTypeLike] = {
     (_PCM, 8): "u1", (_PCM, 16): "<i2", (_PCM, 32): "<i4", (_FLOAT, 32): "<f4", (_FLOAT, 64): "<f8",
 }  # fmt: skip
+UNKNOWN_FROM = 0x7FFF0000  # a declared size that its writer cannot have known
 _MOST_CHUNKS = 64  # before the samples; more is not what anybody writes
 
 
-def read_wave(data: memoryview) -> Block | None:
+@dataclass(frozen=True)
+class Wave:
+    """rate: Hz. sound: [n, channels], as much as is there. missing: frames that the header declares beyond it."""
+
+    rate: int
+    sound: npt.NDArray[Any]
+    missing: int = 0
+
+
+def read_wave(data: memoryview) -> Wave | None:
     """The sound of a whole wave file, or as much as is there of one cut short.
 
     None for what is no wave file, or of another sample type than 8, 16 and 32 bits and floats: a media library may
@@ -39,8 +48,9 @@ def read_wave(data: memoryview) -> Block | None:
             if form is None:
                 return None
         elif name == b"data":
-            # Written as it was recorded, it may say 0 and hold sound.
-            return _wave(form, data[at : at + size]) if form and size else None
+            # A recorder that writes to a pipe does not know the size: 0, or nearly all that 31 or 32 bits can hold.
+            known = 0 < size < UNKNOWN_FROM
+            return _wave(form, data[at : at + size] if size else data[at:], size if known else 0) if form else None
         at += size + size % 2
     return None
 
@@ -58,7 +68,9 @@ def _form(header: bytes) -> tuple[int, int, np.dtype[Any]] | None:
     return (rate, channels, kind) if channels and frame_bytes == channels * kind.itemsize else None
 
 
-def _wave(form: tuple[int, int, np.dtype[Any]], body: memoryview) -> Block:
+def _wave(form: tuple[int, int, np.dtype[Any]], body: memoryview, declared: int) -> Wave:
     rate, channels, kind = form
-    whole = len(body) // (channels * kind.itemsize)
-    return Block(rate, np.frombuffer(body, kind, whole * channels).reshape(whole, channels))
+    size = channels * kind.itemsize
+    whole = len(body) // size
+    sound = np.frombuffer(body, kind, whole * channels).reshape(whole, channels)
+    return Wave(rate, sound, max(0, declared - len(body)) // size)

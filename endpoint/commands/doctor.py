@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from endpoint import __version__
-from endpoint.audio.worker import FORMATS
+from endpoint.audio.formats import FORMATS
 from endpoint.config import Settings, load_settings
 from endpoint.errors import EndpointError
 from endpoint.models import Names
@@ -127,7 +127,7 @@ def _sources(settings: Settings) -> Finding:
 def _codecs() -> Finding:
     import av
 
-    formats = FORMATS.replace(",", ", ")
+    formats = ", ".join(FORMATS)
 
     return Finding("audio", f"PyAV {av.__version__}; reads {formats}")
 

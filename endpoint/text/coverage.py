@@ -81,6 +81,17 @@ def account(
     return replace(transcript, coverage=coverage(heard, missing), uncovered=tuple(missing))
 
 
+def missing(transcript: Transcript, speech: Sequence[Span], unreadable: Sequence[Times]) -> Transcript:
+    """The transcript, with sound that could not be read counted as speech without text: nobody knows what it was."""
+    if not unreadable:
+        return transcript
+    lost = sorted({*transcript.uncovered, *unreadable})
+    spoken = sum(end - start for start, end in _times(speech))
+    unread = sum(end - start for start, end in unreadable)
+    share = 1.0 if transcript.coverage is None else transcript.coverage
+    return replace(transcript, coverage=share * spoken / max(1, spoken + unread), uncovered=tuple(lost))
+
+
 def unfinished_from(hypothesis: Hypothesis) -> int | None:
     """The sample of the file from which speech of this window is left out at its end; None where nothing is."""
     window = hypothesis.window
