@@ -30,8 +30,8 @@ class LocalServer:
 
 
 @contextmanager
-def running_server(waiting: Callable[[float], None] = lambda _: None) -> Iterator[LocalServer]:
-    """`endpoint serve` with the settings of the environment; it has stopped when the block is left.
+def running_server(waiting: Callable[[float], None] = lambda _: None, **settings: str) -> Iterator[LocalServer]:
+    """`endpoint serve` with the settings of the environment, and these; it has stopped when the block is left.
 
     waiting: told now and then how many seconds have passed. Raises ConfigError with the server's last lines.
     """
@@ -39,7 +39,7 @@ def running_server(waiting: Callable[[float], None] = lambda _: None) -> Iterato
     command = [sys.executable, "-m", "endpoint", "serve", "--host", "127.0.0.1", "--port", str(port)]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         server = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, env={"CPU_KV_CACHE_GIB": "1", **os.environ}
+            command, stdout=output, stderr=subprocess.STDOUT, env={"CPU_KV_CACHE_GIB": "1", **os.environ, **settings}
         )
         try:
             base = f"http://127.0.0.1:{port}"

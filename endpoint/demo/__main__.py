@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -60,14 +59,14 @@ def choose(console: Console) -> Demo:
 @contextmanager
 def shown_server(console: Console, model: str) -> Iterator[str]:
     """The base URL of a server of our own, with its start on the console. Raises ConfigError."""
-    os.environ["MODEL_ID"] = model
     with ExitStack() as stack:
         with console.status("starting the server") as status:
             server = stack.enter_context(
                 running_server(
                     lambda waited: status.update(
                         f"starting the server and loading the model: {waited:.0f} s, usually 20 to 60"
-                    )
+                    ),
+                    MODEL_ID=model,
                 )
             )
         console.print(f"The server is ready after {server.seconds:.0f} s: {server.base}", highlight=False)
