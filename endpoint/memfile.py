@@ -29,6 +29,10 @@ class MemoryFile:
         """All of it, a copy."""
         return os.pread(self.fileno(), self._size, 0)
 
+    def part(self, begin: int, size: int) -> bytes:
+        """At most `size` bytes from `begin` on, a copy."""
+        return os.pread(self.fileno(), size, begin)
+
     def fileno(self) -> int:
         """Raises ValueError when closed."""
         if self._file is None:

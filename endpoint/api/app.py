@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from endpoint import __version__
+from endpoint.api.azure import azure_routes
 from endpoint.api.compat import compat_routes
 from endpoint.api.cors import add_cors
 from endpoint.api.door import Door
@@ -18,6 +19,8 @@ from endpoint.api.log import RequestLog
 from endpoint.api.paths import PlainPath
 from endpoint.api.routes import PREFIXES, openai_routes
 from endpoint.api.system import docs_assets, system_routes
+from endpoint.api.whisper_asr import asr_routes
+from endpoint.api.whisper_cpp import whisper_cpp_routes
 from endpoint.config import Settings
 
 if TYPE_CHECKING:
@@ -61,7 +64,8 @@ def create_app(settings: Settings, models: Models) -> FastAPI:
     for prefix in PREFIXES:
         app.include_router(routes, prefix=prefix, dependencies=key)
     app.include_router(system_routes(door))
-    app.include_router(compat_routes(door), dependencies=key)
+    for others in (compat_routes, azure_routes, asr_routes, whisper_cpp_routes):
+        app.include_router(others(door), dependencies=key)
     app.mount("/docs", docs_assets())
     install_error_handlers(app)
     if settings.api_key is not None:

@@ -5,6 +5,7 @@ A client of a Whisper web service, or of Hugging Face's inference API, changes t
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import Annotated, Any
@@ -16,11 +17,11 @@ from endpoint.api import examples
 from endpoint.api.answer import noticed
 from endpoint.api.compat_schemas import CompatForm, CompatLanguage, CompatTranscript, HuggingFaceReply
 from endpoint.api.door import Door
-from endpoint.api.forms import DetectionForm
 from endpoint.api.limits import while_connected
 from endpoint.api.openapi import audio_docs
 from endpoint.api.receive import received, received_body
 from endpoint.api.schemas import warned
+from endpoint.api.whisper_asr import AsrDetectionForm, with_header
 from endpoint.errors import InvalidRequest
 from endpoint.huggingface import Parameters, read_inputs, reply
 from endpoint.languages import NAMES
@@ -73,13 +74,14 @@ def compat_routes(door: Door) -> APIRouter:
     @router.post(
         "/detect-language",
         response_model_exclude_none=True,
-        **audio_docs(DetectionForm, CompatLanguage, examples.DETECTIONS),
+        **audio_docs(AsrDetectionForm, CompatLanguage, examples.DETECTIONS),
     )
     async def detect_language(request: Request) -> CompatLanguage:
         """The language spoken in a recording; `/v1/audio/detect-language` says more."""
-        async with received(door, request, DetectionForm) as given:
+        async with received(door, request, AsrDetectionForm, query=True) as given:
+            file = given.file if given.fields.encode else await asyncio.to_thread(with_header, given.file)
             options = given.fields.options(door.settings.vad)
-            shares, _ = await while_connected(request.receive, given.pipeline.detect(given.file, options))
+            shares, _ = await while_connected(request.receive, given.pipeline.detect(file, options))
         code = max(shares, key=lambda name: shares[name])
         return CompatLanguage(
             detected_language=NAMES[code],

@@ -68,6 +68,11 @@ TRANSLATIONS = {
     "stream": _example("Events while it is decoded", stream=True),
 }
 DETECTIONS = {"any": _example("Any language"), "two": _example("One of two", **{"languages[]": ["en", "de"]})}
+ASR = {
+    "captions": _example("Captions as SubRip", output="srt"),
+    "words": _example("Times of words", output="json", word_timestamps=True),
+}
+INFERENCES = {"text": _example("Text"), "words": _example("Times of words", response_format="verbose_json")}
 COMPATIBLE = {
     "words": _example("Times of words", word_timestamps=True),
     "english": _example("English", task="translate"),

@@ -228,7 +228,7 @@ def parse_fields(
     no route takes.
     Raises InvalidRequest that names the first wrong field.
     """
-    found = read(form, fields, strict=strict, lenient=form is DetectionForm)
+    found = read(form, fields, strict=strict, lenient=issubclass(form, DetectionForm))
     for name in files:
         if plain(name)[0] in own_names(form).keys() | known_names():
             raise InvalidRequest(f"{name[:64]}: was sent as a file; send it as text", param=name[:64])

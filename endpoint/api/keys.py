@@ -17,10 +17,14 @@ from endpoint.errors import InvalidKey
 # What platforms and browsers ask for without a key. `POST /` is no page: it takes recordings.
 _OPEN = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json"})
 _ASSETS = "/docs/"
+_OTHER_HEADERS = ("api-key", "x-api-key")  # Azure's; and for where a proxy takes the bearer header for itself
 
 
 class SharedKey:
-    """ASGI middleware: one key for everybody, in `Authorization: Bearer`. Answers 401 without reading the body."""
+    """ASGI middleware: one key for everybody, in `Authorization: Bearer`, `api-key` or `X-API-Key`.
+
+    Answers 401 without reading the body.
+    """
 
     def __init__(self, app: ASGIApp, key: str) -> None:
         self.app = app
@@ -53,6 +57,9 @@ def _is_open(scope: Scope) -> bool:
 
 
 def _sent(scope: Scope) -> bytes | None:
-    """The key in the header; None if there is none."""
-    kind, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
-    return key.strip().encode("latin-1") if kind.lower() == "bearer" else None
+    """The key in the header; None if there is none. Azure's clients have a header of their own."""
+    headers = Headers(scope=scope)
+    kind, _, key = headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer":
+        key = next((headers[name] for name in _OTHER_HEADERS if name in headers), "")
+    return key.strip().encode("latin-1") or None

@@ -68,8 +68,11 @@ def audio_docs(
     reply: Any,
     requests: Mapping[str, Example],
     replies: Mapping[str, tuple[str, Any]] | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """What OpenAPI says of a route that takes a form.
+
+    texts: other media types that its responses have, and what they hold.
 
     requests: examples by name. replies: examples of what they are answered with, as media type and body, where the
     route has other replies than JSON.
@@ -83,10 +86,17 @@ def audio_docs(
     body = {"multipart/form-data": {"schema": schema, "examples": dict(requests)}}
     return {
         "response_model": reply,
-        "responses": {200: _answers(replies), **error_responses(*_ERRORS)},
+        "responses": {200: _with_texts(_answers(replies), reply, texts), **error_responses(*_ERRORS)},
         "openapi_extra": {"requestBody": {"required": True, "content": body}},
         "tags": ["audio"],
     }
+
+
+def _with_texts(answers: dict[str, Any], reply: Any, texts: Mapping[str, str] | None) -> dict[str, Any]:
+    if texts is None:
+        return answers
+    kinds = {kind: {"schema": {"type": "string", "description": what}} for kind, what in texts.items()}
+    return {**answers, "content": kinds if reply is None else {"application/json": {}, **kinds}}
 
 
 def _answers(replies: Mapping[str, tuple[str, Any]] | None) -> dict[str, Any]:

@@ -42,16 +42,19 @@ class Received(Generic[F]):
 
 
 @asynccontextmanager
-async def received(door: Door, request: Request, form: type[F], model: str = "") -> AsyncIterator[Received[F]]:
+async def received(
+    door: Door, request: Request, form: type[F], model: str = "", *, query: bool = False
+) -> AsyncIterator[Received[F]]:
     """The files and the checked fields of a request that holds a place and has a deadline.
 
-    model: named in the path; it comes before the one in the form.
+    model: named in the path; it comes before the one in the form. query: whether fields stand in the address too.
     """
     await door.check_any()
     with door.admission.place():
         async with deadline(door.settings.request_timeout_seconds):
             upload = await read_form(request.receive, request.headers, door.settings.max_upload_mb * MIB)
-            fields = parse_fields(form, upload.fields, door.settings.strict_fields, upload.others)
+            given = [*(request.query_params.multi_items() if query else ()), *upload.fields]
+            fields = parse_fields(form, given, door.settings.strict_fields, upload.others)
             pipeline = door.models.find(model or fields.model)
             await pipeline.check()
             files = await _files_or_url(door, request, upload, fields.url)

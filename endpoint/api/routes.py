@@ -49,7 +49,7 @@ def openai_routes(door: Door) -> APIRouter:
     )
     async def transcribe(request: Request) -> Response:
         """Text of a recording, in the language spoken. `response_format` decides the reply, never `Accept`."""
-        return await _answer(door, request, TranscriptionForm)
+        return await text_of(door, request, TranscriptionForm)
 
     @router.post(
         "/audio/translations",
@@ -62,7 +62,7 @@ def openai_routes(door: Door) -> APIRouter:
     )
     async def translate(request: Request) -> Response:
         """English text of a recording in any language. `response_format` decides the reply, never `Accept`."""
-        return await _answer(door, request, TranslationForm)
+        return await text_of(door, request, TranslationForm)
 
     @router.post(
         "/audio/detect-language",
@@ -88,9 +88,10 @@ def openai_routes(door: Door) -> APIRouter:
     return router
 
 
-async def _answer(door: Door, request: Request, form: type[TranslationForm]) -> Response:
+async def text_of(door: Door, request: Request, form: type[TranslationForm], model: str = "") -> Response:
+    """The response to a form of OpenAI's. model: named in the path."""
     async with AsyncExitStack() as held:
-        given = await held.enter_async_context(received(door, request, form))
+        given = await held.enter_async_context(received(door, request, form, model))
         return await answer(request, given, given.fields.options(door.settings.vad), held)
 
 

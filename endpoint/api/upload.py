@@ -21,7 +21,8 @@ from endpoint.api.errors import ClientGone
 from endpoint.errors import DeadlineExceeded, InvalidRequest, TooLarge
 from endpoint.memfile import MemoryFile
 
-_FILES = re.compile(r"(?:file|files)(?:\[\d*\])?")  # all but `file` mean a list
+_FILES = re.compile(r"(?:file|audio_file|files)(?:\[\d*\])?")
+_ONE = ("file", "audio_file")  # the others mean a list
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _EXTENDED = re.compile(rb";\s*filename\*\s*=\s*([\w.:-]+)'[^']*'([^\s;\"]*)", re.IGNORECASE)  # RFC 5987
 MAX_PARTS = 64
@@ -203,7 +204,7 @@ class _Parts:
                 raise InvalidRequest("`file` is text, not a file; with curl, write -F file=@name.wav.", param="file")
             name = extended or options.get(b"filename", b"").decode(errors="replace")
             self.files.append(File(name, MemoryFile()))
-            self.listed |= self._name != "file"
+            self.listed |= self._name not in _ONE
         elif self._is_file:
             self.others.append(self._name)
 

@@ -96,7 +96,10 @@ def verbose(transcript: Transcript, segments: bool) -> dict[str, Any]:
     }
     if segments:
         several = any(segment.language != transcript.language for segment in transcript.segments)
-        body["segments"] = [_segment(segment, several) for segment in transcript.segments]
+        body["segments"] = [
+            segment_row(segment) | ({"language": segment.language} if several else {})
+            for segment in transcript.segments
+        ]
     if transcript.coverage is not None:  # extensions
         body["coverage"] = transcript.coverage
         body["uncovered"] = [{"start": start / 1000, "end": end / 1000} for start, end in transcript.uncovered]
@@ -109,9 +112,9 @@ def verbose(transcript: Transcript, segments: bool) -> dict[str, Any]:
     return body
 
 
-def _segment(segment: Segment, several: bool) -> dict[str, Any]:
-    """A segment in OpenAI's form; in a recording of `several` languages it says its own."""
-    body = {
+def segment_row(segment: Segment) -> dict[str, Any]:
+    """A segment in OpenAI's form."""
+    return {
         "id": segment.id,
         "seek": segment.seek,
         "start": segment.start_ms / 1000,
@@ -123,7 +126,6 @@ def _segment(segment: Segment, several: bool) -> dict[str, Any]:
         "compression_ratio": segment.compression_ratio,
         "no_speech_prob": segment.no_speech_prob,
     }
-    return {**body, "language": segment.language} if several else body
 
 
 def _word(word: Word) -> dict[str, Any]:
@@ -140,6 +142,15 @@ def token_usage(usage: Usage) -> dict[str, Any]:
         "total_tokens": heard + usage.output_tokens,
         "input_token_details": {"audio_tokens": usage.audio_tokens, "text_tokens": usage.text_tokens},
     }
+
+
+def as_tsv(transcript: Transcript) -> bytes:
+    """openai/whisper's tsv: start and end in milliseconds, and the text, tabs between."""
+    rows = (
+        f"{segment.start_ms}\t{segment.end_ms}\t{_one_line(segment.text).replace(chr(9), ' ')}\n"
+        for segment in transcript.segments
+    )
+    return "".join(["start\tend\ttext\n", *rows]).encode()
 
 
 def _srt(transcript: Transcript) -> str:

@@ -1,0 +1,49 @@
+"""Azure's addresses of OpenAI's audio API: the deployment in the path is the model, `api-version` changes nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from endpoint.api import examples
+from endpoint.api.door import Door
+from endpoint.api.forms import TranscriptionForm, TranslationForm
+from endpoint.api.openapi import audio_docs
+from endpoint.api.routes import text_of
+from endpoint.api.schemas import FileResults, Transcription, Translation, VerboseTranscription, VerboseTranslation
+
+_Deployment = Annotated[str, Path(description="A name of /v1/models, an alias, or a name of OpenAI's.")]
+
+
+def azure_routes(door: Door) -> APIRouter:
+    router = APIRouter(prefix="/openai/deployments/{model}", tags=["compatible"])
+
+    @router.post(
+        "/audio/transcriptions",
+        **audio_docs(
+            TranscriptionForm,
+            Transcription | VerboseTranscription | FileResults,
+            examples.TRANSCRIPTIONS,
+            examples.TRANSCRIBED,
+        ),
+    )
+    async def transcribe(request: Request, model: _Deployment) -> Response:
+        """As `/v1/audio/transcriptions`, with the model in the path, as Azure's clients ask."""
+        return await text_of(door, request, TranscriptionForm, model)
+
+    @router.post(
+        "/audio/translations",
+        **audio_docs(
+            TranslationForm,
+            Translation | VerboseTranslation | FileResults,
+            examples.TRANSLATIONS,
+            examples.TRANSLATED,
+        ),
+    )
+    async def translate(request: Request, model: _Deployment) -> Response:
+        """As `/v1/audio/translations`, with the model in the path, as Azure's clients ask."""
+        return await text_of(door, request, TranslationForm, model)
+
+    return router
