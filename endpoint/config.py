@@ -34,7 +34,8 @@ NO_ADAPTERS = (
 
 _SIZES = "tiny tiny.en base base.en small small.en medium medium.en large-v2 large-v3 large-v3-turbo"
 SHORT_NAMES = {  # what models may be called in the settings; a folder of such a name is written with ./
-    "demo": str(DEMO_MODEL),
+    "test": str(DEMO_MODEL),
+    "demo": str(DEMO_MODEL),  # its older name
     **{size: f"openai/whisper-{size}" for size in _SIZES.split()},
     "large-v1": "openai/whisper-large",
     "large": "openai/whisper-large-v3",  # as openai/whisper has it
@@ -57,7 +58,7 @@ class Settings(BaseSettings):
 
     # The model
     model_id: str | None = _field(
-        None, "Hub name, size or folder; unset: /repository if it exists, else the demo model.",
+        None, "Hub name, size, folder or .pt file; unset: /repository if it exists, else the test model.",
         "model_id", "model", "whisper_model",
     )  # fmt: skip
     served_model_name: str | None = _field(None, "The name clients see; unset: the model's own name.")
@@ -114,7 +115,7 @@ class Settings(BaseSettings):
         "vad_filter", "whisper_vad_filter",
     )  # fmt: skip
     max_window_seconds: float | None = _field(
-        None, "Longest window handed to the model, in seconds; unset: 30, or what the demo model is good for.",
+        None, "Longest window handed to the model, in seconds; unset: 30, or what the test model is good for.",
         ge=5, le=WINDOW_SECONDS,
     )  # fmt: skip
 
