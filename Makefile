@@ -10,7 +10,8 @@ BIN := $(VENV)/bin
 INSTALL := deploy/install.sh $(BUILD)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format install install-dev conformance demo-model demo-model-eval quality compare
+.PHONY: help demo serve test check format install install-dev conformance demo-model demo-model-eval quality
+.PHONY: quality-test-model compare
 .PHONY: feed precision profile gpu load lock clean
 
 help: ## list the targets
@@ -55,7 +56,12 @@ SPEAKER = command -v espeak-ng >/dev/null || if [ "$$(id -u)" = 0 ] && command -
 		exit 1; \
 	fi
 
-quality: install-dev ## word errors, word times and costs beside other Whisper servers (half an hour)
+quality: install-dev ## word errors of whisper-base on human speech, beside faster-whisper (half an hour); QUALITY_ARGS=--count=10
+	benchmarks/install_peers.sh
+	PYTHONPATH=build/peers $(BIN)/python -m pytest -q tests/test_human.py
+	PYTHONPATH=build/peers $(BIN)/python -m benchmarks.human $(QUALITY_ARGS)
+
+quality-test-model: install-dev ## word errors, word times and costs of the test model beside other Whisper servers (half an hour)
 	@$(SPEAKER)
 	benchmarks/install_peers.sh
 	PYTHONPATH=build/peers $(BIN)/python -m pytest -q tests/test_engine_rules_reference.py tests/test_text_words_reference.py

@@ -85,7 +85,7 @@ async def run(given: dict[str, Any], count: int) -> dict[str, Any]:
         timed = [await engine.align(hypothesis, Task.TRANSCRIBE) for hypothesis in heard]
         assert engine._engine is not None
         cache = engine._engine.vllm_config.cache_config
-        size = cache_bytes(engine._folder, engine._engine.vllm_config)
+        size = cache_bytes(engine.folder, engine._engine.vllm_config)
         room = (cache.num_gpu_blocks or 0) // sum(-(-part // cache.block_size) for part in POSITIONS)
     finally:
         await engine.close()

@@ -49,7 +49,7 @@ class VllmEngine:
         loaded = load_args(settings)
         import vllm
 
-        self.tokens, self._args = loaded.tokens, loaded.args
+        self.tokens, self.folder, self._args = loaded.tokens, loaded.folder, loaded.args
         if _device_name() == "cpu" and link is None:
             os.environ.update(cpu_threads())
         self._engine: AsyncLLM | None = None
