@@ -60,7 +60,7 @@ async def test_models(prefix):
         assert_error(await get(f"{prefix}/models/{unknown}"), 404, "model_not_found", "model")
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/v1", "/v1/audio/transcriptions/", "/docs/nothing.js", "/health/"])
+@pytest.mark.parametrize("path", ["/nothing", "/v1", "/v1/audio/transcriptions/x", "/docs/nothing.js", "/health/x"])
 async def test_unknown_paths(path):
     assert_error(await get(path), 404, "not_found")
 

@@ -79,6 +79,14 @@ def test_a_click_does_not_decide_the_level(file: int) -> None:
     assert abs(level(np.delete(samples, slice(900, 1100))) - level(at(-25))) < 1
 
 
+def test_a_recording_of_few_words_and_much_quiet_is_a_usual_one(file: int) -> None:
+    noise = (RNG.normal(0, 8, 60 * SAMPLE_RATE)).astype(np.float32)
+    sound = np.concatenate([noise, at(-25)[: 2 * SAMPLE_RATE], noise])
+    samples, gain = written(file, *np.split(sound, 16))
+    assert gain == 1.0
+    np.testing.assert_allclose(samples, sound, atol=1)
+
+
 def test_a_quiet_part_keeps_its_detail_beside_a_loud_one(file: int) -> None:
     quiet, loud = at(-66), at(-20)
     samples, gain = written(file, loud, quiet)

@@ -74,7 +74,7 @@ class Heard:
 
     async def close(self) -> None: ...
 
-    async def decode(self, data: bytes, vad: bool, begun: Callable[[Audio], object], **_: object) -> Audio:
+    async def decode(self, data: bytes, vad: bool, begun: Callable[[Audio], object], *_: object) -> Audio:
         frames = len(self.audio.samples) // SPEECH_FRAME // 3
         assert self.audio.speech is not None
         begun(Audio(self.audio.samples[: frames * SPEECH_FRAME], self.audio.speech[:frames]))

@@ -20,7 +20,7 @@ LOUDEST, QUIETEST = -10.0, -45.0  # decibels below full scale: RMS of usual reco
 WANTED = -24.0  # of those that are louder or quieter
 OVERSHOOT = 4.0  # peaks up to this share of full scale are scaled down; higher ones are clicks, and clipped
 MOMENT = SAMPLE_RATE // 5  # samples whose RMS is taken
-LOUD_PERCENT = 90  # of the moments that are not silent
+LOUD_MOMENTS = 5  # the loudest second tells the level: most of a recording may be pauses, and a click is one moment
 _BYTES = np.dtype(np.int16).itemsize
 _PEAK = 32_000.0  # of a part that is scaled to its own
 _SMALL = 3_000.0  # a part with a lower peak than this loses precision as int16
@@ -78,7 +78,8 @@ class Leveller:
         powers = powers[powers > 0]
         if not len(powers):
             return 1.0
-        level = 10 * math.log10(float(np.percentile(powers, LOUD_PERCENT, method="lower")) / PCM_FULL_SCALE**2)
+        place = min(LOUD_MOMENTS, len(powers) // 4 + 1)
+        level = 10 * math.log10(float(np.partition(powers, -place)[-place]) / PCM_FULL_SCALE**2)
         if not QUIETEST <= level <= LOUDEST:
             wanted = 10 ** ((WANTED - level) / 20)
             # A loud recording within full scale is as it should be; a quiet one's clicks may be clipped.
