@@ -189,7 +189,7 @@ def findings(settings: Settings) -> dict[str, doctor.Finding]:
 def test_doctor_says_what_is_here() -> None:
     found = findings(Settings(engine="fake"))
     assert "fake" in found["engine"].found
-    assert "a demo with a small vocabulary" in found["model"].found
+    assert "the test model with its small vocabulary" in found["model"].found
     assert "mp3" in found["audio"].found
     assert [what for what, finding in found.items() if finding.advice] == []
 
