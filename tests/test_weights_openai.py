@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from endpoint.config import DEMO_MODEL
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.errors import ConfigError
-from endpoint.weights.openai import _with_cantonese, convert, is_openai
+from endpoint.weights.openai import _with_cantonese, alignment_heads, convert, is_openai
 from tests import foreign
 
 
@@ -77,3 +77,12 @@ def test_large_v3_has_cantonese_behind_the_other_languages() -> None:
     }  # fmt: skip
     assert json.dumps(tokens)  # the list that was given is as it was
     assert tokens[3]["id"] == 53
+
+
+def test_the_heads_are_those_of_the_model() -> None:
+    """openai/whisper __init__.py; large-v1 and large-v2 have the same sizes."""
+    large = 32, 1280, 51_865
+    assert alignment_heads("base", (6, 512, 51_865)) == [(3, 1), (4, 2), (4, 3), (4, 7), (5, 1), (5, 2), (5, 4), (5, 6)]
+    assert alignment_heads("large-v1", large)[0] == (9, 19)
+    assert alignment_heads("large-v2", large)[0] == (10, 12)
+    assert alignment_heads("mine", (2, 64, 99)) == []

@@ -30,6 +30,7 @@ _HEADS: dict[tuple[int, int, int], str] = {
     (32, 1280, WITH_CANTONESE): "7.0 10.17 12.18 13.12 16.1 17.14 19.11 21.4 24.1 25.6",
     (4, 1280, WITH_CANTONESE): "2.4 2.11 3.3 3.6 3.11 3.14",
 }
+_LARGE_V1 = "9.19 11.2 11.4 11.17 22.7 22.11 22.17 23.2 23.15"  # of the sizes of large-v2: told by the file's name
 _NAMES = (
     (r"^(encoder|decoder)\.", r"model.\1."),
     (r"\.blocks\.", ".layers."),
@@ -64,9 +65,18 @@ def convert(source: Path, target: Path, base: Callable[[], Path]) -> None:
     weights = {_renamed(name): value.numpy() for name, value in state.items() if "alignment_heads" not in name}
     vocabulary = len(weights["model.decoder.embed_tokens.weight"])
     sizes = int(dims["n_text_layer"]), int(dims["n_text_state"]), vocabulary
-    heads = [tuple(map(int, pair.split("."))) for pair in _HEADS.get(sizes, "").split()]
     tokenizer, suppressed, first = _tokenizer(source, vocabulary, base)
-    write_folder(target, weights, Extra(tokenizer, suppressed, first, [(layer, head) for layer, head in heads]))
+    write_folder(target, weights, Extra(tokenizer, suppressed, first, alignment_heads(source.stem, sizes)))
+
+
+def alignment_heads(name: str, sizes: tuple[int, int, int]) -> list[tuple[int, int]]:
+    """(layer, head) of the decoder's heads that follow the words; empty for sizes that OpenAI has no model of.
+
+    sizes: decoder layers, width, vocabulary.
+    """
+    listed = _LARGE_V1 if "large-v1" in name else _HEADS.get(sizes, "")
+    pairs = (pair.split(".") for pair in listed.split())
+    return [(int(layer), int(head)) for layer, head in pairs]
 
 
 def _load(source: Path) -> tuple[Mapping[str, Any], Mapping[str, int]]:
