@@ -32,6 +32,9 @@ WELL_KNOWN = "wav, flac, mp3, ogg, m4a, mp4, webm, mkv, amr, aiff, wma, caf, avi
 # Of those, what FFmpeg reads from the front to the end once it has opened it.
 FORWARD = frozenset({"aac", "ac3", "aiff", "amr", "au", "eac3", "flac", "mp3", "mpegts", "ogg", "w64", "wav"})
 # Their header says how long the sound is; that of others is a guess, or is found by looking for the end.
-DECLARE_LENGTH = frozenset({"matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "flac", "wav", "w64", "aiff", "caf", "au"})
+DECLARE_LENGTH = frozenset({
+    "aiff", "ape", "au", "avi", "caf", "dsf", "flac", "flv", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "mpc", "mpc8",
+    "nistsphere", "tak", "tta", "voc", "w64", "wav", "wv",
+})  # fmt: skip
 # Their encoders leave silence out: a gap between packets is no damage.
 SENDS_NO_SILENCE = frozenset({"opus", "libopus", "amrnb", "amrwb", "libopencore_amrnb", "libopencore_amrwb", "g729"})
