@@ -19,6 +19,7 @@ from endpoint.audio.level import Part
 from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE
 
 ALIKE = 0.3  # correlation from which two channels are the same sound, or the same turned
+FEWEST = 2_000  # frames by which that is told; fewer may be alike by chance
 TURN_SECONDS = 0.005  # in which a channel goes over to the other sign: no click
 _AT_ONCE = 1 << 16  # frames mixed at once, for which it is decided which channels are turned: 1.4 s at 48 kHz
 
@@ -102,6 +103,8 @@ class Mixer:
     def _turn(self, columns: list[npt.NDArray[np.float32]]) -> None:
         if len(self._signs) != len(columns):
             self._signs = np.zeros(len(columns), np.float32)
+        elif len(columns[0]) < FEWEST:
+            return self._apply(columns, self._signs)
         before, changes = self._signs, [np.diff(column) for column in columns]
         powers = [float(np.dot(change, change)) for change in changes]
         self._signs = np.where(before < 0, np.float32(-1), np.float32(1))
@@ -115,6 +118,9 @@ class Mixer:
                     most = likeness
                     self._signs[k] = self._signs[other] if likeness > 0 else -self._signs[other]
             placed.append(k)
+        self._apply(columns, before)
+
+    def _apply(self, columns: list[npt.NDArray[np.float32]], before: npt.NDArray[np.float32]) -> None:
         for column, sign, old in zip(columns, self._signs, before, strict=True):
             if sign < 0:
                 np.negative(column, out=column)
