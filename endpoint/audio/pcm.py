@@ -103,13 +103,21 @@ class Mixer:
     def _turn(self, columns: list[npt.NDArray[np.float32]]) -> None:
         if len(self._signs) != len(columns):
             self._signs = np.zeros(len(columns), np.float32)
-        elif len(columns[0]) < FEWEST:
-            return self._apply(columns, self._signs)
-        before, changes = self._signs, [np.diff(column) for column in columns]
+        before = self._signs
+        if len(columns[0]) >= FEWEST or not before.all():
+            self._compare([np.diff(column) for column in columns])
+        for column, sign, old in zip(columns, self._signs, before, strict=True):
+            if sign < 0:
+                np.negative(column, out=column)
+            if old and sign != old:
+                turn = column[: int(TURN_SECONDS * SAMPLE_RATE)]
+                turn *= np.linspace(-1, 1, len(turn), dtype=np.float32)
+
+    def _compare(self, changes: list[npt.NDArray[np.float32]]) -> None:
         powers = [float(np.dot(change, change)) for change in changes]
-        self._signs = np.where(before < 0, np.float32(-1), np.float32(1))
+        self._signs = np.where(self._signs < 0, np.float32(-1), np.float32(1))
         placed = list[int]()
-        for k in sorted(range(len(columns)), key=lambda k: -powers[k]):
+        for k in sorted(range(len(changes)), key=lambda k: -powers[k]):
             most = 0.0
             for other in placed:
                 both = (powers[k] * powers[other]) ** 0.5
@@ -118,12 +126,3 @@ class Mixer:
                     most = likeness
                     self._signs[k] = self._signs[other] if likeness > 0 else -self._signs[other]
             placed.append(k)
-        self._apply(columns, before)
-
-    def _apply(self, columns: list[npt.NDArray[np.float32]], before: npt.NDArray[np.float32]) -> None:
-        for column, sign, old in zip(columns, self._signs, before, strict=True):
-            if sign < 0:
-                np.negative(column, out=column)
-            if old and sign != old:
-                turn = column[: int(TURN_SECONDS * SAMPLE_RATE)]
-                turn *= np.linspace(-1, 1, len(turn), dtype=np.float32)
