@@ -116,7 +116,7 @@ KEPT_TO = {
     "huggingface_hub": {"weights/hub"},
     "safetensors": {"weights/folder"},
     # Media parsers run in the decoding processes; doctor asks the version, bench reads its user's own files.
-    "av": {"audio/container", "audio/worker", "commands/doctor", "bench/containers"},
+    "av": {"audio/container", "audio/frames", "audio/worker", "commands/doctor", "bench/containers"},
     "psutil": {"bench/usage"},
     "soxr": {"audio/pcm"},
     "onnxruntime": {"audio/vad"},

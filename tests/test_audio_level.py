@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from endpoint.audio.level import WANTED, Leveller
+from endpoint.audio.level import MOST_RAISED, WANTED, Leveller, raised
 from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE
 
 RNG = np.random.default_rng(3)
@@ -106,3 +106,13 @@ def test_silence_says_nothing_of_the_level(file: int) -> None:
 def test_nothing_but_silence_or_no_numbers(file: int) -> None:
     samples, gain = written(file, np.zeros(100, np.float32), np.full(100, np.nan, np.float32), np.zeros(0, np.int16))
     assert (len(samples), samples.any(), gain) == (200, False, 1.0)
+
+
+def test_quiet_stretches_are_raised_for_voice_activity_and_usual_ones_not() -> None:
+    usual, quiet, faint = (np.rint(at(decibels)).astype(np.int16) for decibels in (-25, -60, -90))
+    assert raised(usual) is usual
+    assert np.corrcoef(raised(quiet), quiet)[0, 1] > 0.999
+    assert abs(level(raised(quiet)) - WANTED) < 6
+    assert level(raised(faint)) - level(faint) == pytest.approx(MOST_RAISED, abs=0.1)
+    assert not raised(np.zeros(100, np.int16)).any()
+    assert len(raised(np.zeros(0, np.int16))) == 0

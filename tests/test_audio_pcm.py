@@ -73,6 +73,46 @@ def test_two_speakers_on_two_channels_are_both_kept() -> None:
     np.testing.assert_allclose(made, (left + right) / 2, atol=2)
 
 
+def mixed(*channels: np.ndarray) -> np.ndarray:
+    """As it comes, in blocks, of [n] in -1..1."""
+    sound, mixer = np.stack(channels, 1).astype(np.float32), Mixer()
+    parts = [mixer.mix(sound[k : k + SAMPLE_RATE]) for k in range(0, len(sound), SAMPLE_RATE)]
+    return np.concatenate(parts) / PCM_FULL_SCALE
+
+
+def amount(voice: np.ndarray, mix: np.ndarray) -> float:
+    """How much of `voice` is in the mix."""
+    return abs(float(np.dot(voice, mix) / np.dot(voice, voice)))
+
+
+VOICE = np.convolve(RNG.normal(0, 0.05, 3 * SAMPLE_RATE), [1, 2, 1], "same")  # with the lower half of the spectrum
+HUM = 0.3 * np.sin(2 * np.pi * 50 * np.arange(len(VOICE)) / SAMPLE_RATE)
+NOISE = RNG.normal(0, 0.05, (2, len(VOICE)))
+
+
+@pytest.mark.parametrize(
+    ("channels", "least"),
+    [
+        ((VOICE + HUM, HUM - VOICE), 0.99),  # a balanced line, wired wrongly
+        ((VOICE + 0.3, 0.3 - VOICE), 0.99),  # an offset of both
+        ((3 * HUM, VOICE, -VOICE), 0.65),  # the loudest is like neither
+        ((NOISE[0], VOICE, -VOICE, NOISE[1]), 0.49),
+        ((VOICE + NOISE[0], NOISE[1] - VOICE), 0.95),
+    ],
+)
+def test_what_else_is_in_the_channels_does_not_hide_that_they_cancel(
+    channels: tuple[np.ndarray, ...], least: float
+) -> None:
+    assert amount(VOICE, mixed(*channels)) >= least
+
+
+def test_channels_that_become_opposite_midway_are_turned_without_a_click() -> None:
+    half, voice = len(VOICE) // 2, tone(SAMPLE_RATE, 4)[: len(VOICE)] / PCM_FULL_SCALE
+    mix = mixed(voice, np.concatenate([voice[:half], -voice[half:]]))
+    assert amount(voice[2 * SAMPLE_RATE :], mix[2 * SAMPLE_RATE :]) == pytest.approx(1, abs=0.05)
+    assert np.abs(np.diff(mix[2 * SAMPLE_RATE - 5 :])).max() < 1.2 * np.abs(np.diff(voice)).max()
+
+
 def test_what_is_turned_stays_turned_while_it_cannot_be_told() -> None:
     voice, mixer = tone(SAMPLE_RATE, 1).astype(np.float32), Mixer()
     mixer.mix(np.stack([voice, -voice], 1))

@@ -1,15 +1,12 @@
 """Bytes of any container to blocks of sound on the file's own clock, with what could not be read. Runs in a decoding
 process.
-
-A player counts from the start of the container, which is that of its earliest track. So sound that begins later has
-silence before it, and a place of the file whose sound is missing keeps its length.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
 from typing import IO, Any
 
 import av
@@ -18,21 +15,19 @@ import numpy.typing as npt
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.error import FFmpegError
 from av.stream import Discard, Disposition
 
+from endpoint.audio.clock import Clock, Report
+from endpoint.audio.damage import bridge_damage, counts_frames, declared_bytes, state_sizes
 from endpoint.audio.formats import CODECS, DECLARE_LENGTH, FORMATS, FORWARD, SENDS_NO_SILENCE, WELL_KNOWN
+from endpoint.audio.frames import DAMAGE, Track, Undecodable, raise_if_memory
 from endpoint.audio.pcm import Block
 from endpoint.audio.source import Source
 from endpoint.errors import InvalidAudio, TooLarge
 
 MAX_STREAMS = 64
 MIN_RATE, MAX_RATE = 4_000, 384_000  # Hz, of the source
-MAX_BAD_PACKETS = 1_000  # before the first good one; more is not audio
 MAX_SOURCE_BYTES_PER_SECOND = 192_000 * 2 * 4  # 192 kHz stereo float32, as an average over the longest recording
-JITTER = 0.2  # seconds that timestamps may be off: containers round them, and recorders' clocks drift
-MISSING = 0.5  # seconds of a gap, or at the end, from which sound is missing
-LONGEST_GAP = 3_600  # seconds; a greater jump of timestamps is no gap
 
 _CONTAINER_OPTIONS = {
     "format_whitelist": ",".join(FORMATS),
@@ -42,9 +37,6 @@ _CONTAINER_OPTIONS = {
 }
 # FFmpeg's sample types -> numpy's
 _DTYPES: dict[str, npt.DTypeLike] = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
-# What damaged files raise: FFmpeg's own errors, those of seeking in the upload to where their numbers point, and
-# IndexError where a stream turns up in the middle of the file (PyAV 18.1, at the end of demux).
-DAMAGE = (FFmpegError, OSError, ValueError, IndexError)
 CONVERT = "Convert the file: ffmpeg -i INPUT -ac 1 -ar 16000 output.wav"
 
 
@@ -71,17 +63,6 @@ class Limits:
         )
 
 
-@dataclass
-class Report:
-    """What became of a file, filled while it is read. gaps: (begin, end) in seconds that could not be read.
-
-    notices: (code, message).
-    """
-
-    gaps: list[tuple[float, float]] = field(default_factory=list)
-    notices: list[tuple[str, str]] = field(default_factory=list)
-
-
 def check_form(rate: int, channels: int, limits: Limits) -> None:
     if channels > limits.max_channels:
         raise InvalidAudio(
@@ -95,11 +76,43 @@ def check_form(rate: int, channels: int, limits: Limits) -> None:
         )
 
 
-def read(data: IO[bytes], limits: Limits, track: int | None, report: Report) -> Iterator[Block]:
+def read(data: IO[bytes], limits: Limits, track: int | None, report: Report, damaged: bool = False) -> Iterator[Block]:
     """The sound of one audio stream, `track` or the one a player plays; no sound at all gives nothing.
 
-    Raises InvalidAudio, TooLarge; MemoryError at the limit of the process.
+    damaged: it is known that parts are missing. Raises InvalidAudio, TooLarge; MemoryError at the limit of the process.
     """
+    source = data if isinstance(data, Source) else None
+    if source:
+        state_sizes(source.pages)
+        damaged = damaged or bridge_damage(source.pages)
+    tried, bad = set[int](), 0
+    while True:
+        data.seek(0)
+        with _open(data) as container:
+            stream = choose(container, track, tried)
+            assert stream is not None
+            if source:
+                source.forgetful = container.format.name in FORWARD and len(container.streams.audio) == 1
+            clock = _clock(container, stream, source, limits, report)
+            clock.damaged = damaged
+            frames = Track(container, stream, source, report).frames(clock)
+            try:
+                yield from _blocks(frames, clock, limits)
+            except Undecodable as error:  # the next track may be better
+                tried.add(stream.index)
+                bad += error.bad
+                if choose(container, track, tried) is None:
+                    break
+                continue
+            clock.finish(_by_bytes(source, clock))
+            if len(container.streams.audio) > 1:
+                report.notices.append(("audio_track", _taken(container, stream)))
+            return
+    if bad:
+        raise InvalidAudio("Nothing in the file can be decoded: it is damaged or encrypted. Export it again.")
+
+
+def _open(data: IO[bytes]) -> InputContainer:
     try:
         # Tags come in any encoding; "replace", or one in Latin-1 would fail the file.
         container = av.open(data, "r", container_options=_CONTAINER_OPTIONS, metadata_errors="replace")
@@ -109,18 +122,15 @@ def read(data: IO[bytes], limits: Limits, track: int | None, report: Report) -> 
             f"The file is not audio in a known format, or its header is damaged. Send {WELL_KNOWN}, or convert it: "
             "ffmpeg -i INPUT -ac 1 -ar 16000 output.wav"
         ) from error
-    if isinstance(data, Source):
-        data.forgetful = container.format.name in FORWARD
-    with container:
-        assert isinstance(container, InputContainer)
-        stream = choose(container, track, report)
-        clock = Clock(container, stream, limits, report)
-        yield from _blocks(_frames(container, stream, report), clock, limits)
-        clock.finish()
+    assert isinstance(container, InputContainer)
+    return container
 
 
-def choose(container: InputContainer, track: int | None, report: Report) -> AudioStream:
-    """The stream that is asked for; else the default one; else the first that can be decoded."""
+def choose(container: InputContainer, track: int | None, tried: Collection[int] = ()) -> AudioStream | None:
+    """The stream that is asked for; else the default one; else the first that can be decoded.
+
+    tried: indices of streams that turned out not to be decodable. None: all of them.
+    """
     streams = container.streams.audio
     if not streams:
         raise InvalidAudio("The file has no audio stream. Send one with sound.", code="no_audio_stream")
@@ -130,14 +140,13 @@ def choose(container: InputContainer, track: int | None, report: Report) -> Audi
             param="audio_track",
         )  # fmt: skip
     by_preference = sorted(streams, key=lambda stream: not stream.disposition & Disposition.default)
-    able = [stream for stream in by_preference if _codec(stream) in CODECS] if track is None else [streams[track]]
-    if not able or _codec(able[0]) not in CODECS:
-        raise InvalidAudio(f"The audio codec {_codec((able or streams)[0])!r} is not supported. {CONVERT}")
-    stream = able[0]
-    if len(streams) > 1:
-        named = " ".join(filter(None, (stream.metadata.get("language"), stream.metadata.get("title"))))
-        about = f"audio track {streams.index(stream)} of {len(streams)}{f' ({named})' if named else ''} was taken"
-        report.notices.append(("audio_track", f"{about}; `audio_track` chooses another, counted from 0"))
+    wanted = by_preference if track is None else [streams[track]]
+    able = [stream for stream in wanted if _codec(stream) in CODECS]
+    if not able:
+        raise InvalidAudio(f"The audio codec {_codec(wanted[0])!r} is not supported. {CONVERT}")
+    stream = next((stream for stream in able if stream.index not in tried), None)
+    if stream is None:
+        return None
     for other in container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
@@ -145,76 +154,35 @@ def choose(container: InputContainer, track: int | None, report: Report) -> Audi
     return stream
 
 
+def _taken(container: InputContainer, stream: AudioStream) -> str:
+    streams = container.streams.audio
+    named = " ".join(filter(None, (stream.metadata.get("language"), stream.metadata.get("title"))))
+    about = f"audio track {streams.index(stream)} of {len(streams)}{f' ({named})' if named else ''} was taken"
+    return f"{about}; `audio_track` chooses another, counted from 0"
+
+
 def _codec(stream: AudioStream) -> str:
     return str(stream.codec_context.codec.name) if stream.codec_context else "unknown"
 
 
-def _frames(container: InputContainer, stream: AudioStream, report: Report) -> Iterator[AudioFrame]:
-    """Frames as a player would play them: packets that do not decode are skipped, and counted."""
-    bad, good, wrong = 0, False, 0
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except StopIteration:
-            break
-        except DAMAGE as error:  # the rest of the file cannot be read: it was cut short
-            raise_if_memory(error)
-            report.notices.append(("audio_unreadable", "the file cannot be read to its end: it is damaged or cut off"))
-            break
-        try:
-            for frame in packet.decode():
-                good = True
-                yield frame
-        except DAMAGE as error:
-            raise_if_memory(error)
-            bad, wrong = bad + 1, wrong + good
-            if not good and bad > MAX_BAD_PACKETS:
-                break
-    if bad and not good:
-        raise InvalidAudio("Nothing in the file can be decoded: it is damaged or encrypted. Export it again.")
-    if wrong:
-        report.notices.append(("audio_unreadable", f"{wrong} packets of sound could not be decoded and are left out"))
+def _clock(
+    container: InputContainer, stream: AudioStream, source: Source | None, limits: Limits, report: Report
+) -> Clock:
+    start = None if container.start_time is None else container.start_time / av.time_base
+    length = _declared_length(container, stream, source)
+    return Clock(report, start, length, limits.max_seconds, _codec(stream) in SENDS_NO_SILENCE)
 
 
-class Clock:
-    """Where sound belongs in the file: frames in, seconds of silence before each out; notes what is missing."""
-
-    def __init__(self, container: InputContainer, stream: AudioStream, limits: Limits, report: Report) -> None:
-        self._report, self._limits = report, limits
-        self._start = None if container.start_time is None else container.start_time / av.time_base
-        self._length = _declared_length(container, stream)
-        self._complete = _codec(stream) not in SENDS_NO_SILENCE
-        self.position = 0.0  # seconds of the file that were given so far
-        self._shift: float | None = None  # what timestamps are off by since the last jump
-
-    def before(self, frame: AudioFrame) -> float:
-        """Seconds of silence that belong before this frame."""
-        gap, first = 0.0, self._shift is None
-        if frame.pts is not None and frame.time_base is not None:
-            time = float(frame.pts * frame.time_base)
-            start = time if self._start is None else self._start
-            shift = self._shift if self._shift is not None else -start
-            off = time + shift - self.position
-            longest = min(LONGEST_GAP, self._limits.max_seconds)
-            if JITTER <= off <= longest and (self._length is None or self.position + off <= self._length + 1):
-                gap, self._shift = off, shift
-                if not first and off >= MISSING and self._complete:
-                    self._report.gaps.append((self.position, self.position + off))
-            else:  # small: it is as it should be; back or far off: the clock was set anew
-                self._shift = shift if abs(off) < JITTER else self.position - time
-        self.position += gap + frame.samples / frame.sample_rate
-        return gap
-
-    def finish(self) -> None:
-        """The end: what the header declares and was not there is missing."""
-        if self._length is not None and self._length - self.position >= MISSING:
-            self._report.gaps.append((self.position, min(self._length, float(self._limits.max_seconds))))
+def _by_bytes(source: Source | None, clock: Clock) -> float:
+    """The length that the recording would have with all bytes that its header declares."""
+    declared = declared_bytes(source.pages) if source else None
+    return clock.position * declared / len(source.pages) if declared and source else 0.0
 
 
-def _declared_length(container: InputContainer, stream: AudioStream) -> float | None:
+def _declared_length(container: InputContainer, stream: AudioStream, source: Source | None) -> float | None:
     """Seconds from the container's start to the end of the stream's sound, where a header says so."""
-    if container.format.name not in DECLARE_LENGTH:
+    counted = container.format.name == "mp3" and source is not None and counts_frames(source.pages)
+    if container.format.name not in DECLARE_LENGTH and not counted:
         return None
     start = (container.start_time or 0) / av.time_base
     tag = stream.metadata.get("DURATION", "")
@@ -238,7 +206,8 @@ def _blocks(frames: Iterator[AudioFrame], clock: Clock, limits: Limits) -> Itera
     shape, waiting, count = None, list[npt.NDArray[Any]](), 0
     for frame in frames:
         rate, channels = frame.sample_rate, frame.layout.nb_channels
-        gap = clock.before(frame)
+        time = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
+        gap = clock.before(time, frame.samples / rate)
         if gap or (rate, channels, frame.format.name) != shape:
             check_form(rate, channels, limits)
             if waiting and shape:
@@ -268,8 +237,3 @@ def _sound(frame: AudioFrame, channels: int) -> npt.NDArray[Any]:
     for k, plane in enumerate(frame.planes[:channels]):
         sound[:, k] = np.frombuffer(memoryview(plane), kind, frame.samples)
     return sound
-
-
-def raise_if_memory(error: Exception) -> None:
-    if isinstance(error, MemoryError):
-        raise error

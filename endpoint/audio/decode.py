@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 
 import numpy as np
 
@@ -121,9 +120,7 @@ class Child:
                 if refusal := _REFUSALS.get(answer["type"]):
                     raise refusal(answer["message"], code=answer["code"], param=answer["param"])
                 raise _Crash(answer["message"])
-            audio = _mapped(target, answer["samples"], answer["frames"] if vad else None)
-            unreadable = tuple((begin, end) for begin, end in answer["unreadable"])
-            return replace(audio, unreadable=unreadable, notices=tuple(Notice(*given) for given in answer["notices"]))
+            return _mapped(target, answer["samples"], answer["frames"] if vad else None, answer["report"])
         except (ValueError, KeyError) as error:
             raise _Crash(f"wrong answer: {error!r}") from error
         finally:
@@ -172,16 +169,22 @@ def _beginning(file: int, count: int, frames: int) -> Audio:
     return Audio(np.frombuffer(samples, np.int16), np.frombuffer(speech, np.uint8))
 
 
-def _mapped(file: int, count: int, frames: int | None) -> Audio:
-    """The samples in `file` and the speech behind them, not copied; they live as long as the arrays."""
+def _mapped(file: int, count: int, frames: int | None, said: int) -> Audio:
+    """The samples in `file` and the speech behind them, not copied; they live as long as the arrays.
+
+    said: bytes of JSON behind these, of what is said of the recording.
+    """
     fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEALS)
     size, end = os.fstat(file).st_size, count * BYTES_PER_SAMPLE
-    if size != end + (frames or 0):
-        raise _Crash(f"{count} samples and {frames} frames in {size} bytes")
+    if size != end + (frames or 0) + said:
+        raise _Crash(f"{count} samples, {frames} frames and {said} bytes of JSON in {size} bytes")
     # Populated here, in a thread, or the event loop would take 250,000 page faults an hour of sound.
     pages = mmap.mmap(file, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ)
     speech = None if frames is None else np.frombuffer(pages, np.uint8, frames, offset=end)
-    return Audio(np.frombuffer(pages, np.int16, count), speech)
+    report = json.loads(pages[size - said :])
+    unreadable = tuple((begin, finish) for begin, finish in report["unreadable"])
+    notices = tuple(Notice(*given) for given in report["notices"])
+    return Audio(np.frombuffer(pages, np.int16, count), speech, unreadable, notices)
 
 
 def _decode(child: Child, data: bytes | MemoryFile, vad: bool, begun: Begun | None, track: int | None) -> Audio:

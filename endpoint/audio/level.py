@@ -21,6 +21,7 @@ WANTED = -24.0  # of those that are louder or quieter
 OVERSHOOT = 4.0  # peaks up to this share of full scale are scaled down; higher ones are clicks, and clipped
 MOMENT = SAMPLE_RATE // 5  # samples whose RMS is taken
 LOUD_MOMENTS = 5  # the loudest second tells the level: most of a recording may be pauses, and a click is one moment
+MOST_RAISED = 46.0  # decibels
 _BYTES = np.dtype(np.int16).itemsize
 _PEAK = 32_000.0  # of a part that is scaled to its own
 _SMALL = 3_000.0  # a part with a lower peak than this loses precision as int16
@@ -93,6 +94,19 @@ class Leveller:
             sound = np.frombuffer(os.pread(self._file, size * _BYTES, begin * _BYTES), np.int16) * np.float32(factor)
             limits = np.iinfo(np.int16)
             os.pwrite(self._file, np.clip(np.rint(sound), limits.min, limits.max).astype(np.int16), begin * _BYTES)
+
+
+def raised(samples: Samples) -> Part:
+    """A stretch for voice activity, which hears nothing below -50 dB behind louder sound; those as loud are the same.
+
+    What is quieter than MOST_RAISED makes up for stays below a usual level: it is the noise of 16 bits.
+    """
+    powers = _powers(samples.astype(np.float32)) if len(samples) else np.zeros(1)
+    level = 10 * math.log10(max(1e-10, float(powers.max())) / PCM_FULL_SCALE**2)
+    if level >= QUIETEST:
+        return samples
+    factor = np.float32(10 ** (min(MOST_RAISED, WANTED - level) / 20))
+    return samples * factor
 
 
 def _powers(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -18,8 +18,10 @@ import soxr
 from endpoint.audio.level import Part
 from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE
 
-ALIKE = 0.5  # correlation from which two channels are the same sound, or the same turned
-_AT_ONCE = 1 << 18  # frames mixed at once: 4 MB of stereo float64
+ALIKE = 0.3  # correlation from which two channels are the same sound, or the same turned
+FEWEST = 2_000  # frames by which that is told; fewer may be alike by chance
+TURN_SECONDS = 0.005  # in which a channel goes over to the other sign: no click
+_AT_ONCE = 1 << 16  # frames mixed at once, for which it is decided which channels are turned: 1.4 s at 48 kHz
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,12 @@ class Converter:
 
 
 class Mixer:
-    """The mean of the channels, those turned that would cancel the loudest one.
+    """The mean of the channels, those turned that would cancel others.
 
-    Which are turned is decided anew for every call, from the correlation with the loudest channel, and stays where
-    that is weak.
+    Which are turned is decided anew for every call: the loudest channel leads, and each of the others, the louder
+    first, is turned as that one before it says that it is most like, or most opposite to. It stays as it was where it
+    is like none. What is compared are differences between samples: hum and offsets, which are alike in channels whose
+    speech is opposite, count little in them.
     """
 
     def __init__(self) -> None:
@@ -88,7 +92,7 @@ class Mixer:
         columns = [(sound[:, channel].astype(np.float32) - middle) * np.float32(scale) for channel in range(channels)]
         if kind.kind == "f":  # a file may hold what is not a number
             columns = [np.nan_to_num(column, copy=False, nan=0.0, posinf=0.0, neginf=0.0) for column in columns]
-        if channels > 1 and len(sound):
+        if channels > 1 and len(sound) > 1:
             self._turn(columns)
         total = columns[0]
         for column in columns[1:]:
@@ -98,14 +102,27 @@ class Mixer:
 
     def _turn(self, columns: list[npt.NDArray[np.float32]]) -> None:
         if len(self._signs) != len(columns):
-            self._signs = np.ones(len(columns), np.float32)
-        powers = [float(np.dot(column, column)) for column in columns]
-        loudest = int(np.argmax(powers))
-        for k, column in enumerate(columns):
-            both = (powers[k] * powers[loudest]) ** 0.5
-            likeness = float(np.dot(column, columns[loudest])) / both if both > 0 else 0.0
-            if abs(likeness) > ALIKE:
-                self._signs[k] = 1.0 if likeness > 0 else -1.0
-        for column, sign in zip(columns, self._signs, strict=True):
+            self._signs = np.zeros(len(columns), np.float32)
+        before = self._signs
+        if len(columns[0]) >= FEWEST or not before.all():
+            self._compare([np.diff(column) for column in columns])
+        for column, sign, old in zip(columns, self._signs, before, strict=True):
             if sign < 0:
                 np.negative(column, out=column)
+            if old and sign != old:
+                turn = column[: int(TURN_SECONDS * SAMPLE_RATE)]
+                turn *= np.linspace(-1, 1, len(turn), dtype=np.float32)
+
+    def _compare(self, changes: list[npt.NDArray[np.float32]]) -> None:
+        powers = [float(np.dot(change, change)) for change in changes]
+        self._signs = np.where(self._signs < 0, np.float32(-1), np.float32(1))
+        placed = list[int]()
+        for k in sorted(range(len(changes)), key=lambda k: -powers[k]):
+            most = 0.0
+            for other in placed:
+                both = (powers[k] * powers[other]) ** 0.5
+                likeness = float(np.dot(changes[k], changes[other])) / both if both > 0 else 0.0
+                if abs(likeness) > max(ALIKE, abs(most)):
+                    most = likeness
+                    self._signs[k] = self._signs[other] if likeness > 0 else -self._signs[other]
+            placed.append(k)

@@ -47,10 +47,10 @@ class VoiceActivity:
         self._hidden, self._cell = np.zeros(STATE, np.float32), np.zeros(STATE, np.float32)
         self._rest = np.zeros(CONTEXT, np.float32)  # context of the next frame, and its samples so far
 
-    def feed(self, samples: Samples) -> Probabilities:
+    def feed(self, samples: Samples | npt.NDArray[np.float32]) -> Probabilities:
         """Probabilities, float32 [m] in 0..1, of the frames that `samples` complete.
 
-        samples: int16 [n], 16 kHz, mono, n >= 0, following those fed before.
+        samples: int16 [n], or float32 in the same range, 16 kHz, mono, n >= 0, following those fed before.
         """
         sound = np.concatenate([self._rest, samples.astype(np.float32) / PCM_FULL_SCALE])
         count = (len(sound) - CONTEXT) // SPEECH_FRAME

@@ -3,8 +3,8 @@
 Started as `python -m endpoint.audio.worker <descriptor> <limits>` by endpoint/audio/decode.py. The descriptor is a
 SOCK_SEQPACKET socket. A request is DECODE or DECODE_AND_HEAR, with the number of an audio track if one is asked for,
 and two memory files: the upload, which is used up, and an empty one that takes the samples and, behind them, the
-probabilities of speech. The response is JSON: the fields of Decoded and "frames", or the error {"type", "code",
-"message", "param"}. The parent's end closed means: exit.
+probabilities of speech, and what is said of the file, as JSON. The response is JSON: {"samples", "frames", "report"},
+the last in bytes, or the error {"type", "code", "message", "param"}. The parent's end closed means: exit.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 
 import av
 import numpy as np
 
 from endpoint.audio import vad
-from endpoint.audio.container import MISSING, Limits, Report, check_form, read
-from endpoint.audio.level import Leveller, Part
-from endpoint.audio.ogg import Section, links
+from endpoint.audio.clock import MISSING, Report
+from endpoint.audio.container import Limits, check_form, read
+from endpoint.audio.level import Leveller, Part, raised
+from endpoint.audio.ogg import Link, Section, links
 from endpoint.audio.pcm import Block, Converter
 from endpoint.audio.source import Source
 from endpoint.audio.wav import Wave, read_wave
@@ -90,7 +91,10 @@ def _sound(data: Source, limits: Limits, track: int | None, report: Report) -> I
         blocks: Iterator[Block] = _parts(wave, data)
     else:
         chain = links(pages)
-        blocks = read(data, limits, track, report) if len(chain) < 2 else _chained(pages, chain, limits, track, report)
+        if len(chain) < 2:
+            blocks = read(data, limits, track, report, any(link.damaged for link in chain))
+        else:
+            blocks = _chained(pages, chain, limits, track, report)
     for block in blocks:
         yield from converter.feed(block)
     yield from converter.flush()
@@ -103,28 +107,32 @@ def _parts(wave: Wave, data: Source) -> Iterator[Block]:
 
 
 def _chained(
-    pages: memoryview, chain: list[tuple[int, int]], limits: Limits, track: int | None, report: Report
+    pages: memoryview, chain: list[Link], limits: Limits, track: int | None, report: Report
 ) -> Iterator[Block]:
-    """The links of a chained Ogg file one behind the other; one that cannot be read is reported."""
+    """The links of a chained Ogg file one behind the other; those that cannot be read are reported."""
     position, failures = 0.0, list[InvalidAudio]()
-    for number, (begin, end) in enumerate(chain, 1):
-        own = Report()
+    for link in chain:
+        own, start = Report(), position
         try:
-            for block in read(io.BufferedReader(Section(pages, begin, end)), limits, track, own):
+            section = io.BufferedReader(Section(pages, (link.begin, link.end)))
+            for block in read(section, limits, track, own, link.damaged):
                 position += block.silence + len(block.sound) / block.rate
                 yield block
         except InvalidAudio as error:
             failures.append(error)
-            own.notices.append(("audio_unreadable", f"part {number} of {len(chain)} of the file: {error.message}"))
-        report.gaps += [(position, position + last - first) for first, last in own.gaps]
+        report.gaps += [(start + first, start + last) for first, last in own.gaps]
         report.notices += own.notices
     if len(failures) == len(chain):
         raise failures[0]
+    if failures:
+        about = f"{len(failures)} of the {len(chain)} recordings in the file could not be read: {failures[0].message}"
+        report.notices.append(("audio_unreadable", about))
 
 
 def hear(target: int, count: int, tell: Callable[[int], None] | None = None) -> int:
     """Append the probability of speech in each frame of the `count` samples in `target`, uint8; returns the frames.
 
+    Stretches that are quiet from end to end are raised for it: a far speaker may come after a near one.
     tell: called with BEGINNING_FRAMES once so many are there, of a recording more than twice as long.
     It comes after decoding, so that a recording that is refused costs none of it. The samples are read, not mapped:
     the parent could not seal a file that is mapped here.
@@ -139,7 +147,7 @@ def hear(target: int, count: int, tell: Callable[[int], None] | None = None) -> 
         frames += len(speech)
 
     for at in range(0, end, HEAR_BYTES):
-        append(activity.feed(np.frombuffer(os.pread(target, min(HEAR_BYTES, end - at), at), np.int16)))
+        append(activity.feed(raised(np.frombuffer(os.pread(target, min(HEAR_BYTES, end - at), at), np.int16))))
         if beginning and tell and frames >= beginning:
             tell(beginning)
             beginning = 0
@@ -164,7 +172,9 @@ def serve(connection: socket.socket, limits: Limits) -> None:
                 done = decode(data, target, limits, None if track < 0 else track)
                 tell = partial(_tell, connection, done.samples) if kind == TELL_BEGINNING else None
                 frames = hear(target, done.samples, tell) if kind != DECODE else 0
-                answer: dict[str, object] = {**asdict(done), "frames": frames}
+                report = json.dumps({"unreadable": done.unreadable, "notices": done.notices}).encode()
+                write_behind(target, report)  # not in the message, which has room for 64 KiB
+                answer: dict[str, object] = {"samples": done.samples, "frames": frames, "report": len(report)}
         except RequestError as error:
             answer = {
                 "type": type(error).__name__, "code": error.code, "message": error.message, "param": error.param
@@ -174,6 +184,11 @@ def serve(connection: socket.socket, limits: Limits) -> None:
         finally:
             os.close(target)
         connection.send(json.dumps(answer).encode())
+
+
+def write_behind(target: int, data: bytes) -> None:
+    if os.pwrite(target, data, os.fstat(target).st_size) != len(data):
+        raise MemoryError("the memory file is full")
 
 
 def _tell(connection: socket.socket, count: int, frames: int) -> None:
