@@ -206,8 +206,7 @@ def _blocks(frames: Iterator[AudioFrame], clock: Clock, limits: Limits) -> Itera
     shape, waiting, count = None, list[npt.NDArray[Any]](), 0
     for frame in frames:
         rate, channels = frame.sample_rate, frame.layout.nb_channels
-        time = None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
-        gap = clock.before(time, frame.samples / rate)
+        gap = clock.before(frame.time, frame.samples / rate)  # not frame.time_base: Fractions take long
         if gap or (rate, channels, frame.format.name) != shape:
             check_form(rate, channels, limits)
             if waiting and shape:

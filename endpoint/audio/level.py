@@ -29,6 +29,13 @@ _SMALL = 3_000.0  # a part with a lower peak than this loses precision as int16
 Part = Samples | npt.NDArray[np.float32]
 
 
+def finite(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """float32 [n], n >= 1; what is no number, and what is infinite, becomes 0 in place."""
+    if math.isfinite(values.max()) and math.isfinite(values.min()):  # nan is the greatest and the least of all
+        return values
+    return np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+
+
 class Leveller:
     """Writes parts into `file`, one behind the other."""
 
@@ -42,9 +49,7 @@ class Leveller:
         """int16 [n], or float32 [n] in the range of int16 and beyond."""
         if not len(part):
             return
-        values = part.astype(np.float32)
-        if part.dtype != np.int16:
-            values = np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        values = finite(part.astype(np.float32))
         peak = float(max(values.max(), -values.min()))
         self._peak = max(self._peak, peak)
         self._powers.append(_powers(values))
