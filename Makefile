@@ -12,7 +12,7 @@ INSTALL := deploy/install.sh $(BUILD)
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test check format install install-dev conformance demo-model demo-model-eval quality
 .PHONY: quality-test-model compare
-.PHONY: feed precision profile gpu load lock clean
+.PHONY: formats feed precision profile gpu load lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,7 +56,7 @@ SPEAKER = command -v espeak-ng >/dev/null || if [ "$$(id -u)" = 0 ] && command -
 		exit 1; \
 	fi
 
-quality: install-dev ## word errors of whisper-base on human speech, beside faster-whisper (half an hour); QUALITY_ARGS=--count=10
+quality: install-dev ## whisper-base on human speech beside others on the same weights (hours on two cores); QUALITY_ARGS=--count=10
 	benchmarks/install_peers.sh
 	PYTHONPATH=build/peers $(BIN)/python -m pytest -q tests/test_human.py
 	PYTHONPATH=build/peers $(BIN)/python -m benchmarks.human $(QUALITY_ARGS)
@@ -70,6 +70,9 @@ quality-test-model: install-dev ## word errors, word times and costs of the test
 compare: install-dev ## speed beside vLLM's own server, its bare engine, faster-whisper and openai-whisper (an hour)
 	benchmarks/install_peers.sh
 	$(BIN)/python -m benchmarks.compare
+
+formats: install-dev ## the same weights as a faster-whisper folder, an OpenAI .pt and a Hugging Face folder give the same text
+	$(BIN)/python -m benchmarks.formats
 
 feed: install-dev ## what everything but the model costs: decoding, voice activity, /health, memory (a quarter of an hour)
 	$(BIN)/python -m benchmarks.feed

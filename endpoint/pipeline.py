@@ -15,7 +15,7 @@ import structlog
 
 from endpoint.audio.decode import Decoder
 from endpoint.audio.spans import find_spans, find_sure_spans
-from endpoint.audio.window import cut, pack
+from endpoint.audio.window import cut, pack, widen
 from endpoint.errors import EndpointError, EngineFailed, NotReady
 from endpoint.fanout import Progress, decode_each, ignore
 from endpoint.memfile import MemoryFile
@@ -218,14 +218,25 @@ def _windows(audio: Audio, options: Options, longest: int, start: int) -> tuple[
     speech = find_spans(audio.speech, len(audio.samples), options.vad or VadOptions())
     if options.vad is None:
         return speech, cut(audio, longest, speech)
-    return speech, pack(audio, [span for span in speech if span.start >= start], longest)
+    rest = [span for span in speech if span.start >= start]
+    low = _middle(start, rest[0]) if start and rest else 0
+    return speech, widen(audio, pack(audio, rest, longest), longest, low)
 
 
 def _first_windows(beginning: Audio, options: Options, longest: int) -> list[Window]:
     """Windows of the speech in the beginning of a recording; its last span may go on, so it is left to the rest."""
     assert options.vad is not None
     assert beginning.speech is not None
-    return pack(beginning, find_spans(beginning.speech, len(beginning.samples), options.vad)[:-1], longest)
+    spans = find_spans(beginning.speech, len(beginning.samples), options.vad)
+    if len(spans) < 2:
+        return []
+    windows = pack(beginning, spans[:-1], longest)
+    return widen(beginning, windows, longest, high=_middle(spans[-2].end, spans[-1]))
+
+
+def _middle(end: int, following: Span) -> int:
+    """Of the pause between the speech that ended there and the next: the windows on both sides share it."""
+    return (end + following.start) // 2
 
 
 def _sure(audio: Audio, options: Options) -> tuple[Span, ...]:

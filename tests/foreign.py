@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import struct
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
+from benchmarks.openai_file import write as write_openai
 from endpoint.config import DEMO_MODEL
 
 KINDS = {"float32": 0, "int8": 1, "int16": 2, "float16": 4, "bfloat16": 5}
@@ -102,36 +102,7 @@ def _binary(variables: dict[str, np.ndarray]) -> bytes:
 
 def openai(path: Path) -> Path:
     """A .pt file with the tokenizer beside it."""
-    import torch
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    found = weights()
-    theirs = {_theirs(name): torch.from_numpy(value) for name, value in found.items()}
-    config = json.loads((DEMO_MODEL / "config.json").read_text())
-    dims = {
-        "n_mels": config["num_mel_bins"],
-        "n_vocab": config["vocab_size"],
-        "n_text_layer": config["decoder_layers"],
-        "n_text_state": config["d_model"],
-    }
-    torch.save({"dims": dims, "model_state_dict": theirs}, path)
+    write_openai(DEMO_MODEL, path)
     for name in ("tokenizer.json", "generation_config.json"):
         shutil.copy(DEMO_MODEL / name, path.parent)
     return path
-
-
-OURS: list[tuple[str, str]] = [
-    ("_attn_layer_norm.", "_attn_ln."), (".encoder_attn_ln.", ".cross_attn_ln."), (".self_attn_ln.", ".attn_ln."),
-    (".final_layer_norm.", ".mlp_ln."), (".encoder_attn.", ".cross_attn."), (".self_attn.", ".attn."),
-    (".q_proj.", ".query."), (".k_proj.", ".key."), (".v_proj.", ".value."), (".out_proj.", ".out."),
-    (".fc1.", ".mlp.0."), (".fc2.", ".mlp.2."), (".layers.", ".blocks."), (".embed_tokens.", ".token_embedding."),
-    (".embed_positions.weight", ".positional_embedding"), ("encoder.layer_norm.", "encoder.ln_post."),
-    ("decoder.layer_norm.", "decoder.ln."),
-]  # fmt: skip
-
-
-def _theirs(name: str) -> str:
-    name = re.sub("^model.", "", name)
-    for ours, theirs in OURS:
-        name = name.replace(ours, theirs)
-    return name

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from endpoint.audio.window import HOP, LONG_PAUSE, OVERLAP, PAUSE_HOPS, cut, pack, quietest
+from endpoint.audio.window import HOP, LONG_PAUSE, MARGIN, OVERLAP, PAUSE_HOPS, cut, pack, quietest, widen
 from endpoint.types import SAMPLE_RATE, WINDOW_SAMPLES, Audio, Samples, Span, Window
 
 PAUSE = HOP * PAUSE_HOPS
@@ -170,3 +170,38 @@ def test_the_rest_of_a_window_keeps_its_speech_and_what_is_left_of_its_overlap()
     assert np.array_equal(rest.samples, window.samples[100:])
     rest = window.after(1_500)
     assert (rest.start, rest.overlap, rest.speech) == (1_500, 0, (Span(1_500, 1_900),))
+
+
+@unhurried
+@given(
+    spans=st.lists(st.tuples(st.integers(1, 4 * SAMPLE_RATE), st.integers(1, 9 * SAMPLE_RATE)), min_size=1, max_size=9),
+    rest=st.integers(0, 3 * SAMPLE_RATE),
+)
+def test_widened_windows_take_in_pauses_but_no_neighbour(spans: list[tuple[int, int]], rest: int) -> None:
+    speech, at = list[Span](), 0
+    for pause, length in spans:
+        speech.append(Span(at + pause, at + pause + length))
+        at += pause + length
+    audio, longest = Audio(np.zeros(at + rest, np.int16)), 10 * SAMPLE_RATE
+    narrow = pack(audio, speech, longest)
+    wide = widen(audio, narrow, longest)
+    assert [window.speech for window in wide] == [window.speech for window in narrow]
+    position = 0
+    for old, new in zip(narrow, wide, strict=True):
+        end, old_end = new.start + len(new.samples), old.start + len(old.samples)
+        assert position <= new.start <= old.start
+        assert old_end <= end <= len(audio.samples)
+        assert len(new.samples) <= longest
+        assert old.start - new.start <= MARGIN
+        assert end - old_end <= MARGIN
+        position = end
+
+
+def test_a_short_recording_is_taken_whole_and_bounds_are_kept() -> None:
+    audio = Audio(noise(4 * SAMPLE_RATE))
+    narrow = pack(audio, [Span(SAMPLE_RATE // 2, 3 * SAMPLE_RATE)], WINDOW_SAMPLES)
+    (whole,) = widen(audio, narrow, WINDOW_SAMPLES)
+    assert (whole.start, len(whole.samples)) == (0, 4 * SAMPLE_RATE)
+    (bounded,) = widen(audio, narrow, WINDOW_SAMPLES, 5000, 50_000)
+    assert (bounded.start, len(bounded.samples)) == (5000, 45_000)
+    assert widen(audio, [], WINDOW_SAMPLES) == []

@@ -1,4 +1,4 @@
-"""Word errors on human speech with whisper-base, ours beside faster-whisper on the same weights.
+"""Word errors, languages and word times on human speech with whisper-base, beside others on the same weights.
 
 Results of a system are kept in the folder of --cache until its weights, version or settings change.
 """
@@ -14,71 +14,117 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import av
-import numpy as np
-
-from benchmarks.human import scores
+from benchmarks import openai_file
+from benchmarks.human import laid, systems
 from benchmarks.human.clips import PROMPTS, Clip, prompts, shipped
-from benchmarks.human.report import page
-from benchmarks.human.systems import FASTER, Result, faster, ours
+from benchmarks.human.report import report
+from benchmarks.human.systems import FASTER, NAMED_ONLY, OURS, REFERENCE, STOCK, TRANSFORMERS, Result
 from endpoint.config import load_settings
-from endpoint.languages import CODES
 from endpoint.local import running_server
+from endpoint.weights.find import find_checkpoint
 from endpoint.weights.packages import fetch_base
 
-OURS = "this endpoint"
-SLACK = 0.3  # points that a set may lie above the best greedy peer
+SHORT = ("lj", *PROMPTS)
+LAID = ("talk", "gaps", "languages", "nothing", "times")
+SYSTEMS = (OURS, *FASTER, REFERENCE, TRANSFORMERS, STOCK)
+PACKAGES = {STOCK: "vllm", TRANSFORMERS: "transformers", REFERENCE: "openai-whisper"}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.human", description=__doc__)
     parser.add_argument("--url", help="a running server with whisper-base; else one is started")
     parser.add_argument("--count", type=int, default=40, help="clips of each language of prompts")
-    parser.add_argument("--sets", default="lj," + ",".join(PROMPTS))
-    parser.add_argument("--systems", default=",".join((OURS, *(name.replace(",", ";") for name in FASTER))),
+    parser.add_argument("--sets", default=",".join((*SHORT, *LAID)))
+    parser.add_argument("--systems", default=",".join(name.replace(",", ";") for name in SYSTEMS),
                         help="separated by commas, a comma within a name written as ;")  # fmt: skip
     parser.add_argument("--cache", type=Path, default=Path("build/human"))
     given = parser.parse_args()
-    clips = [clip for name in given.sets.split(",") for clip in _set(name, given.cache, given.count)]
-    systems = [name.replace(";", ",") for name in given.systems.split(",")]
-    model = fetch_base(load_settings().model_folder)
+    clips = list(_clips(given.sets.split(","), given.cache, given.count))
+    chosen = [name.replace(";", ",") for name in given.systems.split(",")]
+    if unknown := set(chosen) - set(SYSTEMS):
+        parser.error(f"there is no system {', '.join(unknown)}")
+    models = _models(given.cache)
     good = True
     for named in (True, False):
-        results = {name: _results(name, clips, named, model, given.url, given.cache) for name in systems}
-        good &= _report(clips, results, named, given.cache)
+        wanted = [clip for clip in clips if _asked(clip, named)]
+        results = {
+            name: _results(name, [clip for clip in wanted if _given(name, clip)], named, models, given)
+            for name in chosen
+            if named or name not in NAMED_ONLY
+        }
+        good &= report(wanted, results, named, given.cache)
     return 0 if good else 1
 
 
-def _set(name: str, cache: Path, count: int) -> list[Clip]:
-    return shipped() if name == "lj" else prompts(name, cache / "prompts", count)
+def _clips(sets: Sequence[str], cache: Path, count: int) -> Iterator[Clip]:
+    """Long recordings are laid out of as many clips as are measured alone."""
+    folder = cache / f"laid-{count}"
+    short = [
+        clip for name in SHORT for clip in (shipped() if name == "lj" else prompts(name, cache / "prompts", count))
+    ]
+    yield from (clip for clip in short if clip.set in sets)
+    makers = {"talk": laid.talks, "gaps": laid.interrupted, "languages": laid.two_languages, "times": laid.timed}
+    for name, make in makers.items():
+        if name in sets:
+            yield from make(short, folder)
+    if "nothing" in sets:
+        yield from laid.nothing(folder)
+
+
+def _asked(clip: Clip, named: bool) -> bool:
+    """Several languages cannot be named; silence has none, and times of words do not depend on it."""
+    return {"languages": not named, "nothing": not named, "times": named}.get(clip.set, True)
+
+
+def _given(system: str, clip: Clip) -> bool:
+    if clip.set == "times":
+        return system in (OURS, *systems.TIMED)
+    return clip.set in LAID or system not in systems.LONG_ONLY
+
+
+def _models(cache: Path) -> tuple[Path, Path, Path]:
+    """whisper-base as CTranslate2 has it, as Hugging Face has it, and as OpenAI has it."""
+    settings = load_settings()
+    converted = fetch_base(settings.model_folder)
+    folder = find_checkpoint(str(converted), settings.model_folder)
+    file = cache / "whisper-base.pt"
+    return converted, folder, file if file.exists() else openai_file.write(folder, file)
 
 
 def _results(
-    system: str, clips: Sequence[Clip], named: bool, model: Path, url: str | None, cache: Path
+    system: str, clips: Sequence[Clip], named: bool, models: Sequence[Path], given: argparse.Namespace
 ) -> dict[str, Result]:
-    key = hashlib.sha256(f"{_version(system)} {model.name} {named}".encode()).hexdigest()[:12]
-    path = cache / "results" / f"{key}.json"
+    key = hashlib.sha256(f"{_version(system)} {models[0].name} {named}".encode()).hexdigest()[:12]
+    path = given.cache / "results" / f"{key}.json"
     known: dict[str, Result] = json.loads(path.read_text()) if path.exists() else {}
-    missing = [clip for clip in clips if clip.name not in known]
+    missing = [clip for clip in clips if _key(clip) not in known]
     if missing:
-        print(f"{system}, language {'named' if named else 'not named'}: {len(missing)} clips", flush=True)
+        print(f"{system}, language {'named' if named else 'not named'}: {len(missing)} recordings", flush=True)
         if system == OURS:
-            with _server(url, model) as base:
-                known |= dict(ours(base, missing, named))
+            with _server(given.url, models[0]) as base:
+                found = dict(systems.ours(base, missing, named))
         else:
-            known |= dict(faster(system, model, missing, named))
+            found = dict(systems.other(system, models, missing, named))
+        known |= {_key(clip): found[clip.name] for clip in missing}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(known, ensure_ascii=False))
-    return {clip.name: known[clip.name] for clip in clips}
+    return {clip.name: known[_key(clip)] for clip in clips}
+
+
+def _key(clip: Clip) -> str:
+    """Laid-out recordings differ with the number of clips in them."""
+    return str(clip.path) if clip.set in LAID else clip.name
 
 
 def _version(system: str) -> str:
     """What the results depend on: ours on the code as it is."""
-    if system != OURS:
+    if system in FASTER:
         return f"{system} {importlib.metadata.version('faster-whisper')} {FASTER[system]}"
+    if system != OURS:
+        return f"{system} {importlib.metadata.version(PACKAGES[system])}"
     changed = subprocess.run(["git", "stash", "create"], capture_output=True, text=True, check=True).stdout.strip()
-    head = subprocess.run(["git", "rev-parse", "HEAD:endpoint"], capture_output=True, text=True, check=True).stdout
-    return f"{system} {head} {changed}"
+    tree = f"{changed or 'HEAD'}:endpoint"
+    return f"{system} {subprocess.run(['git', 'rev-parse', tree], capture_output=True, text=True, check=True).stdout}"
 
 
 @contextmanager
@@ -88,60 +134,6 @@ def _server(url: str | None, model: Path) -> Iterator[str]:
         return
     with running_server(MODEL_ID=str(model)) as server:
         yield server.base
-
-
-def _report(clips: Sequence[Clip], results: dict[str, dict[str, Result]], named: bool, cache: Path) -> bool:
-    sets = [*dict.fromkeys(clip.set for clip in clips), "all"]
-    chosen = {name: [k for k, clip in enumerate(clips) if name in (clip.set, "all")] for name in sets}
-    texts = {system: {name: row["text"] for name, row in rows.items()} for system, rows in results.items()}
-    counts = {system: scores.errors(clips, texts[system]) for system in results}
-    rates = {system: {name: scores.rate(table[chosen[name]]) for name in sets} for system, table in counts.items()}
-    seconds = sum(_length(clip.path) for clip in clips)
-    speeds = {system: seconds / sum(row["seconds"] for row in rows.values()) for system, rows in results.items()}
-    right = {system: sum(_code(rows[c.name]) == c.language for c in clips) for system, rows in results.items()}
-    print(f"\nLanguage {'named' if named else 'not named'}; word errors in per cent, audio seconds a second")
-    for system in results:
-        cells = "  ".join(f"{name} {rates[system][name]:5.2f}" for name in sets)
-        print(f"{system:34} {cells}  {speeds[system]:5.2f}  languages {right[system]} of {len(clips)}")
-    verdicts = list(_verdicts(sets, rates, counts, right, named))
-    print("\n".join(verdicts))
-    path = cache / f"report-{'named' if named else 'detected'}.html"
-    path.write_text(page(sets, rates, speeds, clips, texts, verdicts), encoding="utf-8")
-    print(f"{path}")
-    return not any(verdict.startswith("FAIL") for verdict in verdicts)
-
-
-def _verdicts(
-    sets: Sequence[str],
-    rates: dict[str, dict[str, float]],
-    counts: dict[str, np.ndarray],
-    right: dict[str, int],
-    named: bool,
-) -> Iterator[str]:
-    greedy = [name for name in rates if name != OURS and "beam" not in name]
-    if OURS not in rates or not greedy:
-        return
-    for name in sets:
-        best = min(greedy, key=lambda system: rates[system][name])
-        limit = rates[best][name] + (SLACK if name != "all" else 0.0)
-        found = rates[OURS][name]
-        verdict = "PASS" if found <= limit else "FAIL"
-        yield f"{verdict} {name}: {found:.2f} against {rates[best][name]:.2f} of {best}"
-    best = min(greedy, key=lambda system: rates[system]["all"])
-    low, high = scores.difference(counts[OURS], counts[best])
-    yield f"     95 % of resamplings of the difference to {best}: {low:+.2f} to {high:+.2f} points"
-    if not named:
-        most = max(right[system] for system in greedy)
-        yield f"{'PASS' if right[OURS] >= most else 'FAIL'} languages: {right[OURS]} right against {most}"
-
-
-def _code(row: Result) -> str:
-    return CODES.get(row["language"], row["language"])
-
-
-def _length(path: Path) -> float:
-    with av.open(str(path)) as file:
-        return float((file.duration or 0) / av.time_base)
 
 
 if __name__ == "__main__":

@@ -1,76 +1,139 @@
-"""The page: tables, a dot for each system (speed against errors), and the clips where systems differ, playable."""
+"""What is printed: tables, and a verdict on each thing that was to be reached."""
 
 from __future__ import annotations
 
-import base64
-import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+import av
+import numpy as np
+
+from benchmarks.human import scores, times
 from benchmarks.human.clips import Clip
-from benchmarks.human.scores import words
+from benchmarks.human.laid import Timed
+from benchmarks.human.page import page
+from benchmarks.human.systems import OURS, Result
+from endpoint.languages import CODES
 
-STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}
-table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #ddd}
-td:first-child,th:first-child{text-align:left}.best{font-weight:600;color:#06653a}svg{background:#fafafa}
-.clip{margin:1.5rem 0;padding:1rem;background:#f6f6f4}.same{color:#06653a}"""
-KINDS = {".flac": "audio/flac", ".wav": "audio/wav"}
-
-
-def page(
-    sets: Sequence[str],
-    rates: Mapping[str, Mapping[str, float]],
-    speeds: Mapping[str, float],
-    clips: Sequence[Clip],
-    texts: Mapping[str, Mapping[str, str]],
-    verdicts: Sequence[str],
-) -> str:
-    """rates: system to set to word error rate. speeds: audio seconds a second. texts: system to clip to text."""
-    lines = "".join(f"<li>{html.escape(verdict)}</li>" for verdict in verdicts)
-    parts = [f"<ul>{lines}</ul>", _table(sets, rates, speeds), _plot(rates, speeds)]
-    parts += [_clip(clip, texts) for clip in clips if _differ(clip, texts)]
-    head = f"<!doctype html><meta charset=utf-8><title>Human speech</title><style>{STYLE}</style>"
-    return f"{head}<h1>Human speech</h1>{''.join(parts)}"
+SLACK = 0.3  # points that a set may lie above the best greedy peer
+LONGEST_MEDIAN = 50.0  # ms, of word times
+ALL, NOTHING = "all", "nothing"  # every set with a text; the set without
 
 
-def _table(sets: Sequence[str], rates: Mapping[str, Mapping[str, float]], speeds: Mapping[str, float]) -> str:
-    best = {name: min(row[name] for row in rates.values()) for name in sets}
-    head = "".join(f"<th>{name}</th>" for name in sets)
-    rows = [
-        f"<tr><td>{html.escape(system)}</td>"
-        + "".join(f"<td{' class=best' if row[name] == best[name] else ''}>{row[name]:.2f}</td>" for name in sets)
-        + f"<td>{speeds[system]:.2f}</td></tr>"
-        for system, row in rates.items()
-    ]
-    return f"<p>Word errors in per cent.<table><tr><th>system</th>{head}<th>audio s/s</th></tr>{''.join(rows)}</table>"
+@dataclass(frozen=True)
+class Found:
+    """The results of every system. A system that lacks clips of a set has no figure for it."""
+
+    clips: Sequence[Clip]
+    results: Mapping[str, Mapping[str, Result]]
+
+    @cached_property
+    def sets(self) -> list[str]:
+        return [*dict.fromkeys(clip.set for clip in self.clips if clip.text and not isinstance(clip, Timed)), ALL]
+
+    def of(self, name: str) -> list[Clip]:
+        return [clip for clip in self.clips if clip.set == name or (name == ALL and clip.set in self.sets)]
+
+    def texts(self, system: str) -> dict[str, str]:
+        return {name: row["text"] for name, row in self.results[system].items()}
+
+    def counts(self, system: str, name: str) -> np.ndarray | None:
+        texts = self.texts(system)
+        own = self.of(name)
+        return scores.errors(own, texts) if all(clip.name in texts for clip in own) else None
+
+    @cached_property
+    def rates(self) -> dict[str, dict[str, float]]:
+        """system to set to word errors in per cent."""
+        return {
+            system: {n: scores.rate(c) for n in self.sets if (c := self.counts(system, n)) is not None}
+            for system in self.results
+        }
+
+    @cached_property
+    def speeds(self) -> dict[str, float]:
+        """Seconds of sound a second."""
+        lengths = {clip.name: _length(clip.path) for clip in self.clips}
+        return {
+            system: sum(lengths[name] for name in rows) / max(1e-9, sum(row["seconds"] for row in rows.values()))
+            for system, rows in self.results.items()
+        }
+
+    def made_up(self, system: str) -> int:
+        texts = self.texts(system)
+        return sum(len(texts[clip.name].split()) for clip in self.clips if clip.set == NOTHING and clip.name in texts)
+
+    def right(self, system: str) -> int:
+        rows = self.results[system]
+        return sum(
+            CODES.get(rows[clip.name]["language"], rows[clip.name]["language"]) == clip.language
+            for clip in self.clips
+            if clip.language and "+" not in clip.language and clip.name in rows
+        )
+
+    def time_errors(self) -> dict[str, list[float]]:
+        own = [clip for clip in self.clips if isinstance(clip, Timed)]
+        return {
+            system: times.edge_errors(own, rows)
+            for system, rows in self.results.items()
+            if own and all(clip.name in rows for clip in own)
+        }
 
 
-def _plot(rates: Mapping[str, Mapping[str, float]], speeds: Mapping[str, float]) -> str:
-    high, fast = max(row["all"] for row in rates.values()) * 1.2, max(speeds.values()) * 1.2
-    dots = []
-    for system, row in rates.items():
-        x, y = 60 + 620 * speeds[system] / fast, 340 - 320 * row["all"] / high
-        dots.append(f"<circle cx={x:.0f} cy={y:.0f} r=6 fill=#06653a /><text x={x + 9:.0f} y={y + 5:.0f} font-size=13>"
-                    f"{html.escape(system)}</text>")  # fmt: skip
-    axes = (
-        "<path d='M60 10V340H690' fill=none stroke=#888 /><text x=480 y=365 font-size=13>audio seconds a second</text>"
-    )
-    return (
-        f"<svg viewBox='0 0 900 380' width=900>{axes}<text x=5 y=12 font-size=13>errors %</text>{''.join(dots)}</svg>"
-    )
+def report(clips: Sequence[Clip], results: Mapping[str, Mapping[str, Result]], named: bool, folder: Path) -> bool:
+    """Print all of it and write the page; whether nothing falls short."""
+    found = Found(clips, results)
+    print(f"\nLanguage {'named' if named else 'not named'}; word errors in per cent, audio seconds a second")
+    for system in results:
+        row = found.rates[system]
+        cells = "  ".join(f"{name} {row[name]:5.2f}" if name in row else f"{name}     –" for name in found.sets)  # noqa: RUF001
+        more = "" if named else f"  languages {found.right(system)}, made up {found.made_up(system)}"
+        print(f"{system:36} {cells}  {found.speeds[system]:5.2f}{more}")
+    for system, errors in found.time_errors().items():
+        print(f"word times of {system}: {times.line(errors)}")
+    lines = list(verdicts(found, named))
+    print("\n".join(lines))
+    path = folder / f"report-{'named' if named else 'detected'}.html"
+    short = [clip for clip in clips if clip.text]
+    texts = {system: found.texts(system) for system in results}
+    path.write_text(page(found.sets, found.rates, found.speeds, short, texts, lines), encoding="utf-8")
+    print(f"{path}", flush=True)
+    return not any(line.startswith("FAIL") for line in lines)
 
 
-def _differ(clip: Clip, texts: Mapping[str, Mapping[str, str]]) -> bool:
-    return len({words(by[clip.name], clip.language) for by in texts.values()}) > 1
+def verdicts(found: Found, named: bool) -> Iterator[str]:
+    rates = found.rates
+    greedy = [name for name in rates if name != OURS and "beam" not in name]
+    if OURS not in rates or not greedy:
+        return
+    for name in found.sets:
+        able = [system for system in greedy if name in rates[system]]
+        best = min(able, key=lambda system: rates[system][name])
+        slack = SLACK if name != ALL else 0.0
+        yield _line(rates[OURS][name] <= rates[best][name] + slack, f"{name}: {rates[OURS][name]:.2f} against "
+                    f"{rates[best][name]:.2f} of {best}")  # fmt: skip
+        if name == ALL:
+            ours, theirs = found.counts(OURS, ALL), found.counts(best, ALL)
+            assert ours is not None
+            assert theirs is not None
+            low, high = scores.difference(ours, theirs)
+            yield f"     95 % of resamplings of the difference to {best}: {low:+.2f} to {high:+.2f} points"
+    if not named:
+        full = [system for system in greedy if len(found.results[system]) == len(found.results[OURS])]
+        most = max((found.right(system) for system in full), default=0)
+        yield _line(found.right(OURS) >= most, f"languages: {found.right(OURS)} right against {most}")
+        if any(clip.set == NOTHING for clip in found.clips):
+            yield _line(not found.made_up(OURS), f"words made up where nobody speaks: {found.made_up(OURS)}")
+    if errors := found.time_errors().get(OURS):
+        yield _line(times.median(errors) <= LONGEST_MEDIAN, f"word times: median {times.median(errors):.0f} ms")
 
 
-def _clip(clip: Clip, texts: Mapping[str, Mapping[str, str]]) -> str:
-    data = base64.b64encode(Path(clip.path).read_bytes()).decode()
-    rows = [f"<tr><td>reference</td><td style='text-align:left'>{html.escape(clip.text)}</td></tr>"]
-    for system, by in texts.items():
-        right = words(by[clip.name], clip.language) == words(clip.text, clip.language)
-        kind = " class=same" if right else ""
-        text = html.escape(by[clip.name])
-        rows.append(f"<tr><td>{html.escape(system)}</td><td style='text-align:left'{kind}>{text}</td></tr>")
-    audio = f"<audio controls preload=none src='data:{KINDS[clip.path.suffix]};base64,{data}'></audio>"
-    return f"<div class=clip><b>{html.escape(clip.name)}</b> {audio}<table>{''.join(rows)}</table></div>"
+def _line(good: bool, text: str) -> str:
+    return f"{'PASS' if good else 'FAIL'} {text}"
+
+
+def _length(path: Path) -> float:
+    with av.open(str(path)) as file:
+        return float((file.duration or 0) / av.time_base)

@@ -12,22 +12,23 @@ import subprocess
 import sys
 import tempfile
 import time
-import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import librosa
 import numpy as np
 
+from endpoint.engine.arguments import compute_type
 from endpoint.net import free_port
 
 Transcribe = Callable[[Path, str | None], dict[str, Any]]
 LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
-def read_wav(path: Path) -> np.ndarray:
-    with wave.open(str(path)) as file:
-        return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
+def load(path: Path) -> np.ndarray:
+    """float32 [n], mono, 16 kHz."""
+    return librosa.load(path, sr=16_000)[0]
 
 
 def transformers_generate(model: Path) -> Transcribe:
@@ -41,7 +42,7 @@ def transformers_generate(model: Path) -> Transcribe:
 
     @torch.inference_mode()
     def transcribe(path: Path, label: str | None) -> dict[str, Any]:
-        sound = read_wav(path)
+        sound = load(path)
         long = len(sound) > 30 * 16_000
         padding = {"truncation": False, "padding": "longest"} if long else {}
         inputs = processor(sound, sampling_rate=16_000, return_tensors="pt", return_attention_mask=True, **padding)
@@ -133,7 +134,7 @@ def stock_vllm(model: Path) -> Transcribe:
 
     port = free_port()
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model)]
-    command += ["--port", str(port), "--host", "127.0.0.1", "--dtype", "bfloat16", "--max-model-len", "448"]
+    command += ["--port", str(port), "--host", "127.0.0.1", "--dtype", compute_type("auto"), "--max-model-len", "448"]
     command += ["--served-model-name", "whisper", "--enforce-eager"]
     # It refuses more than 600 s by default, and then there would be nothing to compare.
     environment = {**os.environ, "VLLM_MAX_AUDIO_DECODE_DURATION_S": "7200", "VLLM_MAX_AUDIO_CLIP_FILESIZE_MB": "512"}

@@ -20,6 +20,7 @@ SEARCH = 3  # the cut is looked for in the last third of a window, so that windo
 LONG_PAUSE = 5 * SAMPLE_RATE  # in no window: models make up text in long silences
 EASY_PAUSE = SAMPLE_RATE // 2  # as good to cut in as any longer one
 HARD_CUT = 0.3  # cost of a cut without a pause, in windows; the encoder takes the same time for every window
+MARGIN = SAMPLE_RATE  # of the pauses around a window that it takes in: models know recordings that begin with a breath
 OVERLAP = 3 * SAMPLE_RATE  # of windows cut inside speech: holds some words whole, whatever the cut hits
 
 
@@ -85,6 +86,26 @@ def _cut_cost(parts: Sequence[Span], first: int) -> float:
         return 0.0
     pause = parts[first].start - parts[first - 1].end
     return HARD_CUT * (1 - min(max(pause, 0), EASY_PAUSE) / EASY_PAUSE)
+
+
+def widen(audio: Audio, windows: Sequence[Window], longest: int, low: int = 0, high: int | None = None) -> list[Window]:
+    """The windows, each with up to MARGIN of the pauses around it, shared with its neighbour, as `longest` allows.
+
+    windows: from `pack`. low, high: samples of the file that none may reach beyond; unset: its ends. A recording of
+    speech that fits one window is thus heard nearly whole, as other implementations hear it.
+    """
+    ends = [window.start + len(window.samples) for window in windows]
+    before = [low, *ends[:-1]]
+    after = [*(window.start for window in windows[1:]), len(audio.samples) if high is None else high]
+    made = []
+    for k, window in enumerate(windows):
+        room = max(0, longest - len(window.samples))
+        first, last = window.start - before[k], after[k] - ends[k]  # pauses; between two windows each gets half
+        lead = max(0, min(first if k == 0 else first // 2, MARGIN, room))
+        tail = max(0, min(last if k == len(windows) - 1 else last // 2, MARGIN, room - lead))
+        start, end = window.start - lead, ends[k] + tail
+        made.append(replace(window, start=start, samples=audio.samples[start:end]) if lead or tail else window)
+    return made
 
 
 def cut(audio: Audio, longest: int, speech: Sequence[Span] = ()) -> list[Window]:

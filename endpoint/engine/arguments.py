@@ -49,7 +49,7 @@ def engine_args(settings: Settings, folder: str, tokens: WhisperTokens) -> Async
     given: dict[str, Any] = {
         "model": folder,
         "served_model_name": settings.model_name,
-        "dtype": _compute_type(settings.dtype),
+        "dtype": compute_type(settings.dtype),
         "load_format": "safetensors",
         "trust_remote_code": False,
         "max_model_len": 448,
@@ -84,7 +84,7 @@ def engine_args(settings: Settings, folder: str, tokens: WhisperTokens) -> Async
     return AsyncEngineArgs(**{**given, **settings.engine_args})
 
 
-def _compute_type(name: str) -> str:
+def compute_type(name: str) -> str:
     """vLLM's name for the setting. `auto` of vLLM's own would be the checkpoint's, float16 for most.
 
     A processor without bfloat16 arithmetic takes eight times as long for it as for float32 (AMD EPYC with AVX2,
