@@ -67,9 +67,10 @@ quality-test-model: install-dev ## word errors, word times and costs of the test
 	PYTHONPATH=build/peers $(BIN)/python -m pytest -q tests/test_engine_rules_reference.py tests/test_text_words_reference.py
 	$(BIN)/python -m benchmarks.quality
 
-compare: install-dev ## speed beside vLLM's own server, its bare engine, faster-whisper and openai-whisper (an hour)
+compare: install-dev ## speed on human speech beside vLLM's server and faster-whisper, over HTTP (an hour); COMPARE_ARGS=--small
 	benchmarks/install_peers.sh
-	$(BIN)/python -m benchmarks.compare
+	PYTHONPATH=build/peers $(BIN)/python -m pytest -q tests/test_compare.py
+	PYTHONPATH=build/peers $(BIN)/python -m benchmarks.compare $(COMPARE_ARGS)
 
 formats: install-dev ## the same weights as a faster-whisper folder, an OpenAI .pt and a Hugging Face folder give the same text
 	$(BIN)/python -m benchmarks.formats

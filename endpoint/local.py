@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,7 +39,7 @@ def running_server(waiting: Callable[[float], None] = lambda _: None, **settings
     """
     port = free_port()
     command = [sys.executable, "-m", "endpoint", "serve", "--host", "127.0.0.1", "--port", str(port)]
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+    with _stopped_by_exit(), tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         server = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, env={"CPU_KV_CACHE_GIB": "1", **os.environ, **settings}
         )
@@ -46,6 +48,19 @@ def running_server(waiting: Callable[[float], None] = lambda _: None, **settings
             yield LocalServer(base, server.pid, _wait(server, base, output, waiting))
         finally:
             stop(server)
+
+
+@contextmanager
+def _stopped_by_exit() -> Iterator[None]:
+    """SIGTERM raises SystemExit meanwhile: it would end this process at once, and leave the server behind."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
+import sys
 from urllib.parse import urlsplit
 
 import httpx2
+import psutil
 import pytest
 
 from endpoint.errors import ConfigError
@@ -31,3 +35,18 @@ def test_why_it_did_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAX_CHANNELS", "none")
     with pytest.raises(ConfigError, match=r"(?s)MAX_CHANNELS.*did not start"), running_server():
         pass
+
+
+def test_it_ends_with_a_process_that_is_told_to_end() -> None:
+    code = (
+        "import time\nfrom endpoint.local import running_server\n"
+        "with running_server(ENGINE='fake', DECODE_WORKERS='1') as server:\n"
+        "    print(server.pid, flush=True)\n    time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        server = int(process.stdout.readline())
+        assert psutil.pid_exists(server)
+        process.terminate()
+        assert process.wait(120) == 128 + signal.SIGTERM
+    assert not psutil.pid_exists(server)

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("vllm", reason="the base build has no engine")
 
 MAKEFILE = (Path(__file__).parents[1] / "Makefile").read_text(encoding="utf-8")
-NEEDS = {"benchmarks.human": "num2words"}  # installed by the target itself
+NEEDS = {"benchmarks.human": "num2words", "benchmarks.compare": "num2words"}  # installed by the target itself
 MODULES = sorted(set(re.findall(r"python -m ([a-z_.]+)", MAKEFILE)) - {"pip", "pytest"})
 
 

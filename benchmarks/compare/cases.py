@@ -1,43 +1,43 @@
-"""What everybody is given: the same recordings, of the same seed."""
+"""What everybody is given: the same human recordings, in the same order."""
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
+from pathlib import Path
 
-from endpoint.bench.recordings import WORKLOADS, Recording, Workload, make
-
-CONCURRENCY = 16
+from benchmarks.human import laid
+from benchmarks.human.clips import PROMPTS, Clip, prompts, shipped
 
 
 @dataclass(frozen=True)
 class Case:
-    """language: whether callers say it. rate: requests a second of an open loop, None for CONCURRENCY callers."""
+    """at_once: callers, each with one request after the other. clips: of `clips`; language: whether callers say it."""
 
-    workload: str
-    language: bool
-    rate: float | None = None
-
-    @property
-    def name(self) -> str:
-        said = "language given" if self.language else "no language"
-        return f"{self.workload}, {said}{', paced' if self.rate else ''}"
+    name: str
+    at_once: int
+    count: int
+    long: bool = False
+    language: bool = True
 
 
-@dataclass(frozen=True)
-class Size:
-    """How many requests of each workload a closed loop sends, and for how many seconds an open one does."""
-
-    requests: dict[str, int]
-    seconds: dict[str, float]
-
-
-FULL = Size({"packed": 64, "long": 16}, {"packed": 45, "long": 120})
-SMALL = Size({"packed": 32, "long": 4}, {"packed": 15, "long": 15})
+CASES = (
+    Case("clips, one at a time", 1, 8),
+    Case("clips, 8 at once", 8, 40),
+    Case("clips, 32 at once", 32, 64),
+    Case("clips, 8 at once, no language", 8, 40, language=False),
+    Case("talks of minutes", 2, 2, long=True),
+)
+SMALL = (Case("clips, 4 at once", 4, 8), Case("a talk of minutes", 1, 1, long=True))
 
 
-def sent(workload: str, size: Size) -> list[Recording]:
-    """The recordings that a closed loop of `endpoint bench` sends."""
-    full = WORKLOADS[workload]
-    count = size.requests[workload]
-    made = make(Workload(workload, full.seconds, min(count, full.count)))
-    return [made[k % len(made)] for k in range(count)]
+def recordings(cache: Path) -> tuple[list[Clip], list[Clip]]:
+    """Clips of LJ Speech and of prompts in five languages, mixed; and talks laid out of them, the longest first."""
+    clips = [*shipped(), *(clip for language in PROMPTS for clip in prompts(language, cache / "prompts", 20))]
+    talks = laid.talks(clips, cache / "laid-20")
+    random.Random(1).shuffle(clips)
+    return clips, sorted(talks, key=lambda clip: -clip.path.stat().st_size)
+
+
+def sent(case: Case, clips: list[Clip], talks: list[Clip]) -> list[Clip]:
+    return (talks if case.long else clips)[: case.count]

@@ -1,48 +1,80 @@
-"""Everybody who is compared, each a tree of processes that stands still while it is not its turn."""
+"""Everybody who is compared: a server each, a tree of processes that stands still while it is not its turn."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import psutil
 
-from benchmarks.compare.cases import CONCURRENCY, Case, Size
 from benchmarks.compare.settings import ENVIRONMENT, server_flags
-from benchmarks.quality.ours import PACKAGES
+from benchmarks.human.clips import Clip
 from endpoint.bench.usage import Processes
 from endpoint.net import free_port
 
 START_SECONDS = 600
-IDLE_SECONDS = 5
 STOP_SECONDS = 20
-CASE_SECONDS = 1800  # longest that anything may take
+LONGEST_SECONDS = 1800  # that a request may take
+PACKAGES = Path("build/peers")
 
-Row = dict[str, Any]  # of one case: audio_seconds_per_second, windows_per_second, requests_per_second, wer, latencies
+OURS, STOCK, FASTER, INT8 = "this endpoint", "vLLM's server", "faster-whisper float32", "faster-whisper int8"
+NAMES = (OURS, STOCK, FASTER, INT8)
+
+
+@dataclass(frozen=True)
+class Row:
+    """seconds: of wall time for all. cpu: processor seconds of the server. texts: by clip. latencies: in seconds."""
+
+    seconds: float
+    cpu: float
+    texts: dict[str, str]
+    latencies: list[float]
+    failures: int = 0
 
 
 class Contender:
     """A process with all that it starts. `turn` lets it run, `rest` stops it: an idle server costs its neighbours."""
 
-    def __init__(self, name: str, command: list[str], environment: dict[str, str], log: Path, **pipes: Any) -> None:
-        self.name, self.log = name, log
+    def __init__(self, name: str, command: list[str], environment: dict[str, str], log: Path) -> None:
+        self.name, self.log, self._port = name, log, free_port()
         self._output = log.open("w")
+        command = [*command, "--host", "127.0.0.1", "--port", str(self._port)]
         self._process = subprocess.Popen(
-            command, env={**os.environ, **environment}, stderr=self._output, text=True, start_new_session=True, **pipes
+            command,
+            env={**os.environ, **environment},
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
 
     def _tree(self) -> list[psutil.Process]:
         with suppress(psutil.NoSuchProcess):
             root = psutil.Process(self._process.pid)
             return [root, *root.children(recursive=True)]
         return []
+
+    def wait(self) -> None:
+        """Until it is ready. Raises RuntimeError."""
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end and self._process.poll() is None:
+            with suppress(httpx2.TransportError):
+                if httpx2.get(f"{self.base}/health", timeout=5).status_code == 200:
+                    return
+            time.sleep(0.5)
+        raise RuntimeError(f"{self.name} did not start (status {self._process.poll()}); see {self.log}")
 
     def rest(self) -> None:
         """Stop, and wait until all have: a stop takes effect when the kernel gets to it."""
@@ -62,9 +94,6 @@ class Contender:
         self.turn()
         tree = self._tree()
         self._process.terminate()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
         _, left = psutil.wait_procs(tree, timeout=60)
         for process in left:
             with suppress(psutil.NoSuchProcess):
@@ -72,112 +101,49 @@ class Contender:
         self._process.wait()
         self._output.close()
 
-    def idle(self) -> float:
-        """Share of a core that it takes when there is nothing to do."""
+    def measure(self, clips: Sequence[Clip], at_once: int, *, language: bool) -> Row:
+        """All of `clips`, by `at_once` callers."""
         processes = Processes(self._process.pid)
-        before = processes.cpu_seconds()
-        time.sleep(IDLE_SECONDS)
-        return (processes.cpu_seconds() - before) / IDLE_SECONDS
+        before, began = processes.cpu_seconds(), time.perf_counter()
+        with ThreadPoolExecutor(at_once) as pool:
+            answers = list(pool.map(lambda clip: self._ask(clip, language), clips))
+        seconds = time.perf_counter() - began
+        texts = {clip.name: text or "" for clip, (text, _) in zip(clips, answers, strict=True)}
+        failures = sum(text is None for text, _ in answers)
+        return Row(seconds, processes.cpu_seconds() - before, texts, [took for _, took in answers], failures)
 
-    def wait(self) -> None:
-        """Until it is ready. Raises RuntimeError."""
-        raise NotImplementedError
-
-    def measure(self, case: Case, size: Size) -> Row:
-        raise NotImplementedError
-
-    def _fail(self, what: str) -> RuntimeError:
-        return RuntimeError(f"{self.name}: {what}; see {self.log}")
+    def _ask(self, clip: Clip, language: bool) -> tuple[str | None, float]:
+        """Text, None for an error; and how long it took."""
+        data: dict[str, Any] = {"model": "whisper", "response_format": "json", "temperature": "0"}
+        if self.name == OURS:
+            del data["temperature"], data["model"]  # with it there would be no fallback
+        if language:
+            data["language"] = clip.language
+        began = time.perf_counter()
+        with clip.path.open("rb") as file:
+            reply = httpx2.post(
+                f"{self.base}/v1/audio/transcriptions", data=data, files={"file": file}, timeout=LONGEST_SECONDS
+            )
+        took = time.perf_counter() - began
+        return (str(reply.json()["text"]) if reply.status_code == 200 else None), took
 
 
 def _still(process: psutil.Process) -> bool:
-    try:
+    with suppress(psutil.NoSuchProcess):
         return process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True
+    return True
 
 
-class Server(Contender):
-    """Asked over HTTP by `endpoint bench`, in a process of its own."""
-
-    def __init__(self, name: str, command: list[str], environment: dict[str, str], log: Path) -> None:
-        self._port, self._figures = free_port(), log.with_suffix(".json")
-        where = ["--host", "127.0.0.1", "--port", str(self._port)]
-        super().__init__(name, [*command, *where], environment, log, stdout=subprocess.DEVNULL)
-
-    def wait(self) -> None:
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end and self._process.poll() is None:
-            with suppress(httpx2.TransportError):
-                if httpx2.get(f"http://127.0.0.1:{self._port}/health", timeout=5).status_code == 200:
-                    return
-            time.sleep(0.5)
-        raise self._fail(f"it did not start (status {self._process.poll()})")
-
-    def measure(self, case: Case, size: Size) -> Row:
-        command = [sys.executable, "-m", "endpoint", "bench", "--url", f"http://127.0.0.1:{self._port}/v1"]
-        command += ["--pid", str(self._process.pid), "--workload", case.workload, "--json", str(self._figures)]
-        command += ["--timeout", str(CASE_SECONDS), *(["--language", "spoken"] if case.language else [])]
-        if case.rate is None:
-            command += ["--concurrency", str(CONCURRENCY), "--requests", str(size.requests[case.workload])]
-        else:
-            command += ["--rate", str(case.rate), "--seconds", str(size.seconds[case.workload])]
-        command += ["--warm-up", "1" if case.workload == "long" else str(CONCURRENCY)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=2 * CASE_SECONDS, check=False)
-        if done.returncode:
-            raise self._fail(done.stderr.strip())
-        (row,) = json.loads(self._figures.read_text())["runs"]
-        return dict(row)
-
-
-class Bare(Contender):
-    """An engine or a library without a server: benchmarks/compare/bare.py. It knows closed loops with a language."""
-
-    def __init__(self, name: str, model: Path, size: str, environment: dict[str, str], log: Path) -> None:
-        command = [sys.executable, "-m", "benchmarks.compare.bare", name, str(model), size]
-        super().__init__(name, command, environment, log, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-    def _answer(self) -> Row:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise self._fail("it ended")
-        return dict(json.loads(line))
-
-    def wait(self) -> None:
-        self._answer()
-
-    def measure(self, case: Case, size: Size) -> Row:
-        assert self._process.stdin is not None
-        before = Processes(self._process.pid).cpu_seconds()
-        self._process.stdin.write(f"{case.workload}\n")
-        self._process.stdin.flush()
-        row = self._answer()
-        row["server_cpu_seconds"] = Processes(self._process.pid).cpu_seconds() - before
-        row["audio_seconds_per_second"] = row["audio_seconds"] / row["seconds"]
-        row["windows_per_second"] = row["windows"] / row["seconds"]
-        return row
-
-
-OURS, STOCK, ENGINE, FASTER, REFERENCE = (
-    "this endpoint",
-    "vLLM's server",
-    "vllm engine",
-    "faster-whisper",
-    "openai-whisper",
-)
-SERVERS = (OURS, STOCK)
-BARE = (ENGINE, FASTER, REFERENCE)
-
-
-def start(name: str, model: Path, size: str, folder: Path) -> Contender:
-    log = folder / f"{name.replace(' ', '-')}.log"
+def start(name: str, converted: Path, folder: Path, logs: Path) -> Contender:
+    """converted, folder: the model as CTranslate2 and as Hugging Face have it."""
+    log = logs / f"{name.replace(' ', '-')}.log"
     if name == OURS:
-        settings = {"MODEL_ID": str(model), "CPU_KV_CACHE_GIB": "1", "LOG_LEVEL": "warning"}
-        return Server(name, [sys.executable, "-m", "endpoint", "serve"], settings, log)
+        settings = {"MODEL_ID": str(folder), "CPU_KV_CACHE_GIB": "1", "LOG_LEVEL": "warning"}
+        return Contender(name, [sys.executable, "-m", "endpoint", "serve"], settings, log)
     if name == STOCK:
-        command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model)]
+        command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
         flags = ["--served-model-name", "whisper", *server_flags(), "--disable-log-stats"]
-        return Server(name, [*command, *flags], ENVIRONMENT, log)
-    packages = {} if name == ENGINE else {"PYTHONPATH": str(PACKAGES)}
-    return Bare(name, model, size, {**ENVIRONMENT, **packages}, log)
+        return Contender(name, [*command, *flags], ENVIRONMENT, log)
+    command = [sys.executable, "-m", "benchmarks.compare.faster_server", str(converted), name.rsplit(maxsplit=1)[-1]]
+    paths = os.pathsep.join(filter(None, (str(PACKAGES), os.environ.get("PYTHONPATH"))))
+    return Contender(name, command, {"PYTHONPATH": paths}, log)

@@ -1,4 +1,4 @@
-"""What vLLM's own server and bare engine are given: what this endpoint gives its engine."""
+"""What vLLM's own server is given: what this endpoint gives its engine."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import json
 from typing import Any
 
 from endpoint.config import Settings
+from endpoint.engine.arguments import compute_type
 
 
 def engine_settings() -> dict[str, Any]:
     """Arguments of vLLM's engine, by name; every other one is vLLM's default."""
     ours = Settings()
     return {
-        "dtype": ours.dtype,
+        "dtype": compute_type(ours.dtype),
         "max_model_len": 448,
         "max_num_seqs": ours.max_num_seqs,
         "max_num_batched_tokens": ours.max_num_batched_tokens,
