@@ -250,6 +250,8 @@ class Settings(BaseSettings):
         if self.is_demo:
             return "whisper-demo"
         given = self.model_id or self.model_path
+        if given.endswith(".pt"):  # OpenAI's file
+            return Path(given).stem
         return Path(given).name if os.path.isdir(given) else given
 
     @property

@@ -21,8 +21,8 @@ def weights() -> dict[str, np.ndarray]:
     return {name: value.astype(np.float32) for name, value in load_file(DEMO_MODEL / "model.safetensors").items()}
 
 
-def ctranslate2(folder: Path, kind: str) -> Path:
-    """A folder as faster-whisper has it, its matrices of this kind."""
+def ctranslate2(folder: Path, kind: str, rest: type[np.floating] = np.float32) -> Path:
+    """A folder as faster-whisper has it, its matrices of this kind. rest: of what integers do not replace."""
     folder.mkdir(parents=True, exist_ok=True)
     variables = {}
     for name, value in _variables(weights()).items():
@@ -38,7 +38,7 @@ def ctranslate2(folder: Path, kind: str) -> Path:
         elif kind == "bfloat16":
             variables[name] = (value.view(np.uint32) >> 16).astype(np.uint16)
         else:
-            variables[name] = value.astype(np.float16 if kind == "float16" else np.float32)
+            variables[name] = value.astype(np.float16 if kind == "float16" else rest)
     (folder / "model.bin").write_bytes(_binary(variables))
     generation = json.loads((DEMO_MODEL / "generation_config.json").read_text())
     settings = {

