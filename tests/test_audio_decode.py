@@ -49,7 +49,8 @@ def children(parent: int | None = None) -> set[int]:
     """Ids of the processes that this process, or `parent`, started; but not of a server that other tests keep."""
     found = set()
     for task in Path(f"/proc/{parent or os.getpid()}/task").iterdir():
-        found.update(map(int, (task / "children").read_text().split()))
+        with suppress(FileNotFoundError):  # a thread that has ended meanwhile
+            found.update(map(int, (task / "children").read_text().split()))
     return {pid for pid in found if b"\0serve\0" not in _command(pid)}
 
 
