@@ -17,16 +17,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from endpoint.errors import ConfigError
 from endpoint.languages import AUTO, find_language
-from endpoint.options import VadOptions
+from endpoint.options import MAX_BEAMS, VadOptions
 from endpoint.types import WINDOW_SECONDS
 
 DEMO_MODEL = Path(__file__).parent / "demo" / "model"
 MOUNTED_MODEL = Path("/repository")  # where Hugging Face Inference Endpoints mount the chosen model
 DEMO_WINDOW_SECONDS = 30.0  # the longest window the demo model is accurate on; see its model card
-NO_BEAMS = (
-    "there is no beam search: vLLM would encode the recording again for every beam and every token. Leave it out, or "
-    "say 1: the likeliest words, decoded again at higher temperatures where they are bad"
-)
 NO_ADAPTERS = (
     "vLLM gives an adapter to the wrong rows of Whisper's encoder (docs/decisions/0009). Merge it into the weights "
     "(peft: merge_and_unload, then save_pretrained) and name that folder in MODELS"
@@ -76,7 +72,10 @@ class Settings(BaseSettings):
         "default_language", "whisper_language",
     )  # fmt: skip
     lora_modules: str = _field("", "Only empty: adapters are merged into the weights and served as `MODELS`.")
-    beam_size: int = _field(1, "Only 1: there is no beam search.", "beam_size", "whisper_beam_size", ge=1)
+    beam_size: int = _field(
+        1, "Texts followed side by side for each window; 1: the likeliest token each time. Requests may differ.",
+        "beam_size", "whisper_beam_size", ge=1, le=MAX_BEAMS,
+    )  # fmt: skip
     engine: Literal["vllm", "fake"] = _field("vllm", "`fake` answers fixed text without a model, for load tests.")
 
     # Processes
@@ -164,13 +163,6 @@ class Settings(BaseSettings):
         if code := find_language(value):
             return code
         raise PydanticCustomError("language", "no language of Whisper; give a code such as `en`, or a name")
-
-    @field_validator("beam_size")
-    @classmethod
-    def _no_beams(cls, value: int) -> int:
-        if value > 1:
-            raise PydanticCustomError("beams", NO_BEAMS)
-        return value
 
     @field_validator("lora_modules")
     @classmethod

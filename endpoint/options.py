@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+MAX_BEAMS = 10
 BEST_OF = 5  # openai/whisper transcribe.py: candidates at a temperature above 0
 
 
@@ -28,7 +29,7 @@ class VadOptions:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are chosen. Defaults change nothing.
+    """How tokens are chosen, as openai/whisper's DecodingOptions have it. Defaults change nothing.
 
     seed: of the random numbers at a temperature above 0; None: made from the window's samples.
     best_of: candidates decoded at a temperature above 0, of which the best is kept; None: BEST_OF in a fallback, 1 at
@@ -36,6 +37,9 @@ class Sampling:
     temperature_increment: between the attempts of a fallback; 0: no fallback.
     top_p, top_k, min_p: of the tokens that may be sampled, as vLLM defines them; 1, 0 and 0 mean all.
     repetition_penalty, frequency_penalty, presence_penalty: on tokens generated before, as vLLM defines them.
+    beam_size: texts followed side by side at temperature 0; 1: the likeliest token each time; None: the server's.
+    patience: how many times `beam_size` texts have to end before the search does; None: 1.
+    length_penalty: of Google NMT, by which beams of different length are compared; None: by the mean of their tokens.
     suppress_tokens: ids that are not generated, beside those of the checkpoint.
     max_new_tokens: most tokens generated for a window; None: what the model has room for.
     """
@@ -49,6 +53,9 @@ class Sampling:
     repetition_penalty: float = 1.0
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
+    beam_size: int | None = None
+    patience: float | None = None
+    length_penalty: float | None = None
     suppress_tokens: tuple[int, ...] = ()
     max_new_tokens: int | None = None
 

@@ -92,8 +92,8 @@ async def test_inputs_and_parameters_are_taken_at_the_root(core):
         assert_error(await client.post("/", json=[1]), 400, "invalid_value", "inputs")
         odd = (await client.post("/", json={**given, "parameters": {"speed": 2, "chunk_length_s": 30}})).json()
         assert [(row["code"], row["param"]) for row in odd["warnings"]] == [("unknown_field", "speed")]
-        wrong = {**given, "parameters": {"num_beams": 5}}
-        assert_error(await client.post("/", json=wrong), 400, "unsupported", "num_beams")
+        wrong = {**given, "parameters": {"num_beam_groups": 5}}
+        assert_error(await client.post("/", json=wrong), 400, "unsupported", "num_beam_groups")
         not_json = await client.post("/", content=b"{", headers={"content-type": "application/json"})
         assert_error(not_json, 400, "invalid_value")
         assert_error(await client.post("/", files=FILES), 400, "invalid_value")

@@ -135,7 +135,7 @@ async def test_wrong_fields_are_named(field, value, part):
         ("response_format", "diarized_json"),
         ("known_speaker_names[]", "Anna"),
         ("known_speaker_references[]", "data:audio/wav;base64,AA=="),
-        ("beam_size", "5"),
+        ("early_stopping", "true"),
     ],
 )
 async def test_what_is_not_built_is_refused(field, value):
@@ -143,6 +143,30 @@ async def test_what_is_not_built_is_refused(field, value):
         data = {"response_format": "verbose_json", field: value}
         reply = await client.post(PATH, files={"file": AUDIO}, data=data)
     assert_error(reply, 400, "unsupported", field)
+
+
+@pytest.mark.parametrize(
+    ("sent", "beams"),
+    [
+        ({"beam_size": "5"}, 5),
+        ({"beam_size": "-1"}, None),  # whisper.cpp's clients
+        ({"num_beams": "4"}, 4),
+        ({"use_beam_search": "true", "n": "3"}, 3),
+        ({"use_beam_search": "true", "n": "3", "beam_size": "2"}, 2),
+        ({"use_beam_search": "true"}, 1),
+        ({}, None),
+    ],
+)
+async def test_beams_by_every_name(sent, beams):
+    core = StandIn()
+    assert (await post(core, patience="1.5", length_penalty="0.5", **sent)).status_code == 200
+    sampling = core.calls[0][1].sampling
+    assert (sampling.beam_size, sampling.patience, sampling.length_penalty) == (beams, 1.5, 0.5)
+
+
+@pytest.mark.parametrize(("field", "value"), [("n", "3"), ("n", "0"), ("beam_size", "11"), ("length_penalty", "2")])
+async def test_beams_out_of_range(field, value):
+    assert_error(await post(**{field: value}), 400, "invalid_value", field)
 
 
 async def test_unknown_fields_are_accepted():

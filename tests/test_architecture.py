@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "text": {"languages", "options", "types"},
     "audio": {"config", "errors", "memfile", "options", "types"},
     "weights": {"errors", "types"},
-    "engine": {"config", "errors", "languages", "text", "options", "types", "weights"},
+    "engine": {"config", "errors", "languages", "tasks", "text", "options", "types", "weights"},
     "multilingual": {"audio", "tasks", "options", "types"},
     "fallback": {"options", "tasks", "text", "types"},
     "repair": {"audio", "fallback", "options", "tasks", "text", "types"},
@@ -86,6 +86,9 @@ MAY_IMPORT = {
 KEPT_TO = {
     "vllm": {
         "engine/admission",
+        "engine/blocks",
+        "engine/groups",
+        "engine/request",
         "engine/vllm",
         "engine/arguments",
         "engine/core",
@@ -100,7 +103,10 @@ KEPT_TO = {
         "engine/place",  # counts the GPUs
         "engine/processor",
         "engine/processor_v2",
+        "engine/beams",
+        "engine/blocks",
         "engine/choice",
+        "engine/groups",
         "engine/rules",
         "engine/align",
         "engine/ahead",

@@ -17,6 +17,7 @@ from vllm.v1.outputs import LogprobsLists
 
 from endpoint.engine import scheduler
 from endpoint.engine.scheduler import (
+    BEAM_LATER,
     LATER,
     Answer,
     OnCpu,
@@ -90,11 +91,21 @@ class Tried(_WholeAnswers, Pretended):
 
 
 def request(name: str) -> SimpleNamespace:
-    return SimpleNamespace(request_id=name, sampling_params=SimpleNamespace(logprob_token_ids=list(range(ASKED))))
+    params = SimpleNamespace(logprob_token_ids=list(range(ASKED)), extra_args=None)
+    return SimpleNamespace(request_id=name, sampling_params=params)
 
 
 def step(tried: Tried, *parts: EngineCoreOutput, client: int = 0) -> dict[int, EngineCoreOutputs]:
     return tried.update_from_output(None, {client: EngineCoreOutputs(outputs=list(parts))})
+
+
+def test_beams_are_asked_for_more_at_every_step() -> None:
+    tried, asking = Tried(), request("a")
+    asking.sampling_params.extra_args = {"whisper": {"beam": {"group": "g", "index": 0, "size": 2, "most": 2}}}
+    asking.sampling_params.logprob_token_ids = list(range(9))
+    tried.add_request(asking)
+    step(tried, part(1))
+    assert asking.sampling_params.logprob_token_ids == list(range(BEAM_LATER - 1))
 
 
 def test_nothing_is_sent_before_an_answer_is_complete() -> None:
@@ -148,6 +159,9 @@ def test_the_scheduler_fits_how_the_engine_was_set_up(
     def pretended(self: Scheduler, **named: object) -> None:
         given.update(named)
         self.vllm_config, self.max_num_running_reqs = named["vllm_config"], 4
+        coordinator = SimpleNamespace(single_type_managers=())
+        pool = SimpleNamespace(num_gpu_blocks=9)
+        self.kv_cache_manager = SimpleNamespace(coordinator=coordinator, block_pool=pool)
 
     monkeypatch.setattr(scheduler, "offered", lambda: encoder)
     monkeypatch.setattr(Scheduler, "__init__", pretended)

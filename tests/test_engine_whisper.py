@@ -20,9 +20,9 @@ from vllm.multimodal.utils import group_and_batch_mm_items
 
 from endpoint.engine.align import AlignExtension
 from endpoint.engine.logmel import LogMel
+from endpoint.engine.prompt import ENCODER_TOKENS
 from endpoint.engine.whisper import (
     ARCHITECTURE,
-    ENCODER_TOKENS,
     SamplesProcessor,
     WhisperFromSamples,
     WorkerExtension,

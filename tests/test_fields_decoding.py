@@ -19,6 +19,7 @@ def test_values_reach_the_core() -> None:
     assert made.sampling() == Sampling(seed=7, best_of=3, top_p=0.9, suppress_tokens=(50,), max_new_tokens=9)
     made = Decoding(no_speech_threshold="none", logprob_threshold="-2", compression_ratio_threshold="3")
     assert made.thresholds() == Thresholds(None, -2.0, 3.0)
+    assert Decoding(use_beam_search=True, n=4, patience=2).sampling() == Sampling(beam_size=4, patience=2.0)
     assert Decoding(suppress_tokens=[-1, 3]).sampling().suppress_tokens == (3,)
 
 
@@ -28,6 +29,7 @@ def test_values_reach_the_core() -> None:
         {"seed": "x"}, {"seed": 2**63}, {"best_of": 0}, {"best_of": 17}, {"top_p": 0}, {"top_p": 2}, {"top_k": -2},
         {"min_p": -1}, {"repetition_penalty": 0}, {"frequency_penalty": 3}, {"presence_penalty": "nan"},
         {"suppress_tokens": "5"}, {"suppress_tokens": "-1,x"}, {"max_new_tokens": 0}, {"no_speech_threshold": 2},
+        {"beam_size": 0}, {"beam_size": 11}, {"patience": 0}, {"length_penalty": 1.5}, {"n": 2}, {"n": 0},
         {"logprob_threshold": 1}, {"logprob_threshold": "-inf"}, {"temperature_increment": 2},
     ],
     ids=str,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vllm.v1.core.sched.interface import PauseState
 
-from endpoint.engine.whisper import ENCODER_TOKENS
+from endpoint.engine.prompt import ENCODER_TOKENS
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig

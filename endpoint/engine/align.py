@@ -17,7 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from endpoint.engine import groups
+from endpoint.engine.blocks import SelfBlocks
 from endpoint.engine.logmel import LogMel
+from endpoint.engine.processor import WhisperRules
 
 KEEP = "words-"  # how the keys of windows begin whose encoder output is kept
 MEDIAN_WIDTH = 7  # frames; openai/whisper medfilt_width
@@ -89,6 +92,20 @@ class AlignExtension:
             self.model_runner.encoder_cache = self._whisper_kept
         elif hasattr(cache, "encoder_outputs"):  # V2
             cache.encoder_outputs = self._whisper_kept
+        self._attach_blocks()
+
+    def _attach_blocks(self) -> None:
+        """The rules get at the blocks of the decoder, for beam search; in the V1 runner."""
+        batch = getattr(self.model_runner, "input_batch", None)
+        for processor in batch.logitsprocs.all if batch is not None and hasattr(batch, "logitsprocs") else ():
+            if isinstance(processor, WhisperRules):
+                processor.blocks = SelfBlocks(self.model_runner)
+
+    def whisper_held(self) -> bytes:
+        """msgpack of what the engine holds of requests, by name; all 0 when there are none."""
+        batch = getattr(self.model_runner, "input_batch", None)
+        found = {"rows": batch.num_reqs if batch is not None else 0, "encoded": len(self._whisper_kept or ())}
+        return msgspec.msgpack.encode({**groups.held(), **found})
 
     @torch.inference_mode()
     def whisper_attend(self, call: bytes) -> bytes:

@@ -7,7 +7,7 @@ reach text only, for a penalty on timestamps would break Whisper's grammar.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -75,6 +75,15 @@ class Choices:
             self._rows[target] = moved
         if swap and other is not None:
             self._rows[source] = other
+
+    def take(self, rows: Tensor, sources: Tensor) -> None:
+        """Let `rows` go on from what `sources` said, both int64 [n]."""
+        if not self._rows:
+            return
+        before = dict(self._rows)
+        for row, source in zip(rows.tolist(), sources.tolist(), strict=True):
+            if row != source and source in before:
+                self._rows[row] = replace(before[source], said=before[source].said.clone())
 
     def note(self, rows: slice | Tensor, said: Tensor) -> None:
         """`rows` (int64 [n], or a slice of n) have just generated `said` (int64 [n])."""

@@ -13,6 +13,9 @@ import numpy as np
 import torch
 from vllm.v1.sample.logits_processor.interface import BatchUpdate, LogitsProcessor, MoveDirectionality
 
+from endpoint.engine.beam import Beam
+from endpoint.engine.beams import Beams
+from endpoint.engine.blocks import SelfBlocks
 from endpoint.engine.rules import Grammar, RowRules
 from endpoint.engine.tokens import WhisperTokens
 
@@ -29,7 +32,10 @@ class WhisperRules(LogitsProcessor):
 
     def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:
         rows = vllm_config.scheduler_config.max_num_seqs
-        self._grammar = Grammar(WhisperTokens.load(vllm_config.model_config.model), rows, device)
+        tokens = WhisperTokens.load(vllm_config.model_config.model)
+        self._grammar, self._beams = Grammar(tokens, rows, device), Beams(tokens, rows, device)
+        self._prefix = 2 if tokens.multilingual else 0  # language and task come before the text
+        self.blocks: SelfBlocks | None = None  # set by the worker, once there are blocks
         self._device = device
         self._said: list[list[int]] = [[] for _ in range(rows)]  # vLLM's own lists of generated ids
         self._seen = np.zeros(rows, np.int64)  # how many of them the grammar has taken note of
@@ -53,6 +59,7 @@ class WhisperRules(LogitsProcessor):
         for source, target, kind in batch_update.moved:
             swap = kind is MoveDirectionality.SWAP
             self._grammar.move(source, target, swap=swap)
+            self._beams.move(source, target, swap=swap)
             said, seen = self._said[target], self._seen[target]
             self._said[target], self._seen[target] = self._said[source], self._seen[source]
             if swap:
@@ -60,6 +67,7 @@ class WhisperRules(LogitsProcessor):
 
     def _put(self, row: int, rules: RowRules | None, said: list[int], prompt: list[int] | None = None) -> None:
         self._grammar.add(row, rules)
+        self._beams.add(row, Beam(**rules.beam) if rules and rules.beam else None)
         if rules and rules.choice and prompt:
             self._grammar.choices.give(row, torch.tensor(prompt, device=self._device))
         self._said[row], self._seen[row] = said, 0
@@ -82,4 +90,19 @@ class WhisperRules(LogitsProcessor):
         elif len(new):
             self._advance(new, np.fromiter(map(_last, map(lists.__getitem__, new)), np.int64, len(new)))
         self._seen[new] += 1
-        return self._grammar.apply(logits, opening=not sizes.all())
+        logits = self._grammar.apply(logits, opening=not sizes.all())
+        if self._beams:
+            self._search(logits, sizes)
+        return logits
+
+    def _search(self, logits: torch.Tensor, sizes: np.ndarray) -> None:
+        """sizes: int64 [rows], how many tokens each row has said."""
+        groups, torn = self._beams.groups()
+        self._beams.follow(logits, [rows for rows in groups if sizes[rows[0]] < self._prefix])
+        if torn:
+            self._beams.give_up(logits, torn)
+        if ranked := [rows for rows in groups if sizes[rows[0]] >= self._prefix]:
+            moves = self._beams.rank(logits, ranked)
+            self._grammar.take(moves.rows, moves.parents)
+            if self.blocks is not None:
+                self.blocks.copy(moves.rows, moves.parents)

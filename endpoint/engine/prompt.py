@@ -19,6 +19,7 @@ MAX_PROMPT_TOKENS = 223  # openai/whisper: n_text_ctx // 2 - 1
 MAX_HOTWORD_TOKENS = 111  # half of it
 MAX_NEW_TOKENS = 224  # openai/whisper: n_text_ctx // 2, language and task not counted
 CONTEXT_TOKENS = 448
+ENCODER_TOKENS = 1_500  # frames the encoder gives for any window
 
 
 def build_prompt(tokens: WhisperTokens, options: Options) -> list[int]:

@@ -38,6 +38,7 @@ class RowRules:
     """What one request asks. task: the task's token id. language: its token id, -1 to detect it.
 
     allowed: token ids of the languages to detect among; empty for all. choice: fields of a Choice, if not all defaults.
+    beam: fields of a Beam, if it is one.
     """
 
     task: int
@@ -45,6 +46,7 @@ class RowRules:
     allowed: tuple[int, ...] = ()
     timestamps: bool = True
     choice: Mapping[str, Any] | None = None
+    beam: Mapping[str, Any] | None = None
 
 
 class Grammar:
@@ -100,6 +102,12 @@ class Grammar:
             values[target] = values[source]
             if swap:
                 values[source] = kept
+
+    def take(self, rows: Tensor, sources: Tensor) -> None:
+        """Let `rows` go on from what `sources` said, both int64 [n]; rows may be sources of others."""
+        self.choices.take(rows, sources)
+        for values in self._state:
+            values[rows] = values[sources]
 
     # ---- a step -----------------------------------------------------------------------------------
 

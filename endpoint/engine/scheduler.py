@@ -1,4 +1,4 @@
-"""vLLM's scheduler, with three differences.
+"""vLLM's scheduler, with four differences.
 
 An answer leaves the engine once, when it is complete. vLLM sends every token to the API's process as it comes, with its
 scores: for each of them messages are packed, sent, unpacked and looked up on the API's event loop. Nobody reads a token
@@ -6,6 +6,8 @@ before its window is done.
 
 On a CPU, a request is admitted when its window has been encoded, see endpoint/engine/ahead.py. Elsewhere several are
 admitted in one step rather than one in each of several, see endpoint/engine/admission.py.
+
+Requests are admitted when they surely fit, and beams of one window together, see endpoint/engine/groups.py.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from vllm.v1.outputs import LogprobsLists
 
 from endpoint.engine.admission import Together
 from endpoint.engine.ahead import Ahead, offered
+from endpoint.engine.groups import Groups, beam_of, follows
 from endpoint.engine.whisper import put_encoded, samples_of
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 PATIENCE = 0.002  # seconds that an engine with nothing else to do waits at once: it has to look for new requests
 SHARED = "shared"  # in SamplingParams.extra_args: what requests of the same sound have in common
 LATER = 3  # scores that are read of every step after the first: of the token, and of the first two ids asked for
+BEAM_LATER = 6  # the same for beams: of the token, and of what endpoint/engine/beams.py carries
 
 
 def shared_of(request: Request) -> str:
@@ -41,10 +45,13 @@ def shared_of(request: Request) -> str:
 
 
 class Answer:
-    """The outputs of one request so far, of which the last is yet to come. asked: ids whose scores vLLM returns."""
+    """The outputs of one request so far, of which the last is yet to come. asked: ids whose scores vLLM returns.
 
-    def __init__(self, asked: list[int] | None) -> None:
-        self._asked = [] if asked is None else asked
+    later: how many scores are read of every step after the first.
+    """
+
+    def __init__(self, asked: list[int] | None, later: int = LATER) -> None:
+        self._asked, self._later = [] if asked is None else asked, later
         self._width = 1 + len(self._asked)
         self._parts: list[EngineCoreOutput] = []
 
@@ -53,14 +60,14 @@ class Answer:
         if not self._parts:
             # vLLM's V1 runner reads this very list at every step, where it is in the same process: only the first has
             # to tell of all languages.
-            del self._asked[LATER - 1 :]
+            del self._asked[self._later - 1 :]
         self._parts.append(part)
         return None if part.finish_reason is None else self._whole()
 
     def _whole(self) -> EngineCoreOutput:
         """What the last part says, with the tokens and scores of all.
 
-        Scores are one row after the other of `width`, for vLLM cuts a row there: all of the first step, LATER of each
+        Scores are one row after the other of `width`, for vLLM cuts a row there: all of the first step, `later` of each
         step behind it, and zeros.
         """
         whole = self._parts[-1]
@@ -69,7 +76,9 @@ class Answer:
         scores = [part.new_logprobs.logprobs for part in self._parts if part.new_logprobs is not None]
         if scores:
             # vLLM pads a step's scores to the longest list asked for in its batch.
-            said = np.concatenate([scores[0][0, : self._width], *(rows[:, :LATER].ravel() for rows in scores[1:])])
+            said = np.concatenate(
+                [scores[0][0, : self._width], *(rows[:, : self._later].ravel() for rows in scores[1:])]
+            )
             table = np.zeros((-(-said.size // self._width), self._width), np.float32)
             table.flat[: said.size] = said
             whole.new_logprobs = LogprobsLists(np.zeros(table.shape, np.int32), table, np.zeros(len(table), np.int32))
@@ -88,7 +97,8 @@ class _WholeAnswers:
     def add_request(self, request: Request) -> None:
         super().add_request(request)  # type: ignore[misc]
         params = request.sampling_params
-        self._answers[request.request_id] = Answer(params.logprob_token_ids if params else None)
+        later = BEAM_LATER if beam_of(request) else LATER
+        self._answers[request.request_id] = Answer(params.logprob_token_ids if params else None, later)
 
     def update_from_output(
         self, scheduler_output: SchedulerOutput, model_runner_output: ModelRunnerOutput
@@ -121,6 +131,9 @@ class _EncodesAhead:
         self._held: dict[str, tuple[Request, Future[Tensor]]] = {}
 
     def add_request(self, request: Request) -> None:
+        if follows(request):  # has no sound of its own
+            super().add_request(request)  # type: ignore[misc]
+            return
         self._held[request.request_id] = request, self._ahead.start(samples_of(request), shared_of(request))
 
     def schedule(self, *given: Any) -> SchedulerOutput:
@@ -156,15 +169,15 @@ class _EncodesAhead:
         return running, waiting + len(self._held)
 
 
-class WholeAnswers(Together, _WholeAnswers, Scheduler):
+class WholeAnswers(Together, Groups, _WholeAnswers, Scheduler):
     pass
 
 
-class WholeAnswersAsync(Together, _WholeAnswers, AsyncScheduler):
+class WholeAnswersAsync(Together, Groups, _WholeAnswers, AsyncScheduler):
     pass
 
 
-class OnCpu(_EncodesAhead, _WholeAnswers, Scheduler):
+class OnCpu(_EncodesAhead, Groups, _WholeAnswers, Scheduler):
     pass
 
 

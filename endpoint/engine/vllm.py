@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import structlog
 
@@ -23,20 +23,20 @@ from endpoint.config import Settings
 from endpoint.engine.align import KEEP
 from endpoint.engine.aligner import BATCH, Aligner, warm_up
 from endpoint.engine.arguments import load_args
+from endpoint.engine.beam import Beam
 from endpoint.engine.checkpoint import alignment_heads
 from endpoint.engine.place import Link, cpu_threads
-from endpoint.engine.prompt import Answer, build_prompt, check_options, cut_hints, max_new_tokens, read_answer
-from endpoint.engine.tokens import WhisperTokens
-from endpoint.errors import EngineFailed, NotReady
-from endpoint.options import Options, Task
+from endpoint.engine.prompt import build_prompt, check_options, cut_hints, max_new_tokens, read_answer
+from endpoint.engine.request import read, read_beams, sampling_params
+from endpoint.errors import ConfigError, EngineFailed, InvalidRequest, NotReady
+from endpoint.options import MAX_BEAMS, Options, Task
+from endpoint.tasks import together
 from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, EngineInfo, Hypothesis, Notice, Samples, Window
 
 if TYPE_CHECKING:
     from vllm import AsyncEngineArgs, SamplingParams
     from vllm.outputs import CompletionOutput
     from vllm.v1.engine.async_llm import AsyncLLM
-
-    from endpoint.engine.choice import Choice
 
 log = structlog.get_logger()
 
@@ -55,6 +55,7 @@ class VllmEngine:
         self._engine: AsyncLLM | None = None
         self._gone = asyncio.Event()  # set when the engine's process has ended, where that is not vLLM's to see
         self._input = _input_of(settings)
+        self._most_beams = _most_beams(settings)
         self._numbers = itertools.count()
         self._aligner = Aligner(self.tokens, alignment_heads(loaded.folder), self._attend)
         self._info = EngineInfo(
@@ -115,6 +116,10 @@ class VllmEngine:
 
     def check_options(self, options: Options) -> tuple[Notice, ...]:
         check_options(self.tokens, options)
+        if (size := self._beam_size(options)) > self._most_beams:
+            raise InvalidRequest(
+                f"beam_size {size} is too large for this server: at most {self._most_beams}", param="beam_size"
+            )
         return tuple(cut_hints(self.tokens, options))
 
     async def decode(self, window: Window, options: Options) -> Hypothesis:
@@ -151,6 +156,13 @@ class VllmEngine:
             gone.cancel()
         return answers[0]
 
+    async def held(self) -> dict[str, int]:
+        """What the engine holds of requests, counted in its process: all 0 when there are none."""
+        if self._engine is None:
+            raise NotReady("the model is still loading")
+        answers: list[bytes] = await self._engine.collective_rpc("whisper_held")
+        return msgspec.msgpack.decode(answers[0], type=dict[str, int])
+
     async def detect(self, window: Window, options: Options) -> Hypothesis:
         return await self._run(window, Options(languages=options.languages), [self.tokens.sot], 1)
 
@@ -161,18 +173,46 @@ class VllmEngine:
         if self._engine is None:
             raise NotReady("the model is still loading")
         check_options(self.tokens, options)
-        params = sampling_params(self.tokens, options, max_tokens, shared)
         client = 0 if self._link is None else self._link.client  # each counts its own
-        number = f"{KEEP if options.words else 'window-'}{client}-{next(self._numbers)}"
-        request = self._input(prompt, window.samples, number)
+        key = f"{KEEP if options.words else 'window-'}{client}-{next(self._numbers)}"
+        beams = self._beams(options, key) if max_tokens > 1 else []
         try:
-            async for output in self._engine.generate(request, params, number):
-                if output.finished:
-                    answer = _read(self.tokens, options, params.temperature, output.outputs[0])
-                    return replace(read_answer(self.tokens, window, options, len(prompt), answer), key=number)
+            if beams:
+                outputs = await together(
+                    self._generate(
+                        f"{key}.{beam.index}" if beam.index else key,
+                        prompt,
+                        window.samples[:1] if beam.index else window.samples,  # the first one's serve all
+                        sampling_params(self.tokens, options, max_tokens, shared, beam),
+                    )
+                    for beam in beams
+                )
+                answer = read_beams(self.tokens, options, outputs)
+            else:
+                params = sampling_params(self.tokens, options, max_tokens, shared)
+                output = await self._generate(key, prompt, window.samples, params)
+                answer = read(self.tokens, options, params.temperature, output)
         except Exception as error:
             raise EngineFailed(f"the engine failed on a window: {error}") from error
-        raise EngineFailed("the engine ended a request without an answer")
+        return replace(read_answer(self.tokens, window, options, len(prompt), answer), key=key)
+
+    async def _generate(
+        self, key: str, prompt: list[int], samples: Samples, params: SamplingParams
+    ) -> CompletionOutput:
+        assert self._engine is not None
+        async for output in self._engine.generate(self._input(prompt, samples, key), params, key):
+            if output.finished:
+                return output.outputs[0]
+        raise EngineFailed("a request ended without an answer")
+
+    def _beams(self, options: Options, group: str) -> list[Beam]:
+        """The beams of one window; none where it is decoded greedily or by sampling."""
+        size = self._beam_size(options)
+        most = max(1, round(size * (options.sampling.patience or 1.0)))
+        return [Beam(group, index, size, most) for index in range(size)] if size > 1 else []
+
+    def _beam_size(self, options: Options) -> int:
+        return 1 if options.temperature > 0 else options.sampling.beam_size or self._settings.beam_size
 
 
 def _connect(args: AsyncEngineArgs, link: Link | None) -> AsyncLLM:
@@ -189,6 +229,16 @@ def _connect(args: AsyncEngineArgs, link: Link | None) -> AsyncLLM:
         client_count=link.clients,
         client_index=link.client,
     )
+
+
+def _most_beams(settings: Settings) -> int:
+    """How many beams there is room for. Raises ConfigError where the server's own have none."""
+    newer = os.environ.get("VLLM_USE_V2_MODEL_RUNNER") == "1"
+    most = 1 if newer else min(MAX_BEAMS, settings.max_num_seqs)
+    if settings.beam_size > most:
+        reason = "vLLM's V2 model runner has no beam search here" if newer else "MAX_NUM_SEQS is smaller"
+        raise ConfigError(f"BEAM_SIZE={settings.beam_size}: {reason}")
+    return most
 
 
 def _input_of(settings: Settings) -> Callable[[list[int], Samples, str], Any]:
@@ -208,88 +258,6 @@ def stock_input(prompt: list[int], samples: Samples, key: str) -> Any:
 
 def _digest(window: Window) -> str:
     return blake2b(window.samples.tobytes(), digest_size=16).hexdigest()
-
-
-def sampling_params(tokens: WhisperTokens, options: Options, max_tokens: int, shared: str = "") -> SamplingParams:
-    from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
-
-    from endpoint.engine.choice import Choice
-    from endpoint.engine.rules import RowRules
-    from endpoint.engine.scheduler import SHARED
-
-    task = tokens.translate if options.task is Task.TRANSLATE else tokens.transcribe
-    language = -1 if options.language is None else tokens.languages.get(options.language, -1)
-    allowed = tuple(tokens.languages[code] for code in options.languages if tokens.multilingual)
-    choice = _choice(options)
-    rules = RowRules(task, language, allowed, choice=None if choice == Choice() else vars(choice))
-    read = [tokens.slot, tokens.no_speech]
-    if options.language is None:
-        read += tokens.languages.values()
-    return SamplingParams(
-        temperature=options.temperature,
-        max_tokens=max_tokens,
-        logprob_token_ids=read,
-        flat_logprobs=True,
-        detokenize=False,
-        stop_token_ids=[tokens.eot],
-        output_kind=RequestOutputKind.FINAL_ONLY,
-        seed=options.sampling.seed if options.temperature > 0 else None,
-        extra_args={"whisper": vars(rules), **({SHARED: shared} if shared else {})},
-    )
-
-
-def _choice(options: Options) -> Choice:
-    from endpoint.engine.choice import Choice
-
-    sampling = options.sampling
-    return Choice(
-        suppress=sampling.suppress_tokens,
-        temperature=options.temperature if (sampling.top_p, sampling.top_k, sampling.min_p) != (1.0, 0, 0.0) else 0.0,
-        top_p=sampling.top_p,
-        top_k=sampling.top_k,
-        min_p=sampling.min_p,
-        repetition_penalty=sampling.repetition_penalty,
-        frequency_penalty=sampling.frequency_penalty,
-        presence_penalty=sampling.presence_penalty,
-    )
-
-
-def _read(tokens: WhisperTokens, options: Options, temperature: float, output: CompletionOutput) -> Answer:
-    """Ids and scores out of vLLM's output; the scores are logits under the rules, see endpoint/engine/rules.py.
-
-    temperature: what vLLM used, and divided the scores by; it raises small ones.
-    """
-    from endpoint.engine.rules import OFFSET
-    from endpoint.engine.scheduler import LATER
-
-    flat: Any = output.logprobs
-    names = list(tokens.languages) if options.language is None else []
-    scores = np.asarray(flat.logprobs, np.float64) * (temperature or 1.0)
-    first, behind = scores[: LATER + len(names)], scores[LATER + len(names) :]
-    table = np.vstack([first[:LATER], behind[: LATER * (len(output.token_ids) - 1)].reshape(-1, LATER)])
-    said, slot = table[:, 0], table[:, 1]
-    return Answer(
-        ids=output.token_ids,
-        logprobs=(said - slot - OFFSET).tolist(),
-        no_speech_prob=min(1.0, math.exp(first[2] - first[1])),
-        language_probabilities=_share(names, first[LATER:], options.languages or names),
-        complete=output.finish_reason == "stop",
-    )
-
-
-def _share(names: Sequence[str], logits: np.ndarray, allowed: Sequence[str]) -> dict[str, float]:
-    """Probability of each language among those allowed; the likeliest one's logit is not lowered."""
-    from endpoint.engine.rules import OFFSET
-
-    if not names:
-        return {}
-    level = np.where(logits < logits.max() - OFFSET / 2, logits + OFFSET, logits)
-    heard = {name: score for name, score in zip(names, level.tolist(), strict=True) if name in allowed}
-    top = max(heard.values())
-    weights = {name: math.exp(score - top) for name, score in heard.items()}
-    total = math.fsum(weights.values())
-    return {name: weight / total for name, weight in weights.items()}
 
 
 def _floats(samples: Samples) -> np.ndarray:

@@ -35,6 +35,7 @@ from endpoint.engine import ahead
 from endpoint.engine.align import AlignExtension
 from endpoint.engine.attention import EncoderAttention, is_worth_it
 from endpoint.engine.logmel import LogMel
+from endpoint.engine.prompt import ENCODER_TOKENS
 from endpoint.types import PCM_FULL_SCALE, Samples
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from vllm.v1.request import Request
 
 ARCHITECTURE = "WhisperFromSamples"
-ENCODER_TOKENS = 1_500  # frames the encoder gives for any window
 _BATCHED = MultiModalFieldConfig.batched("audio")
 _PLACE = PlaceholderRange(offset=0, length=ENCODER_TOKENS)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from endpoint.options import Sampling, Thresholds
+from endpoint.options import MAX_BEAMS, Sampling, Thresholds
 
 _INT64 = 2**63
 _DEFAULT, _LIMITS = Sampling(), Thresholds()
@@ -17,6 +17,11 @@ MOST_CANDIDATES = 16  # of best_of: each is a decoding of its own
 def _none(value: Any) -> Any:
     """`none` and `null` switch a threshold off; a form has no other way to say it."""
     return None if isinstance(value, str) and value.strip().lower() in ("none", "null") else value
+
+
+def _unset(value: Any) -> Any:
+    """whisper.cpp's way to say none."""
+    return None if str(value).strip() == "-1" else value
 
 
 Threshold = Annotated[float | None, BeforeValidator(_none)]
@@ -31,6 +36,17 @@ class Decoding(BaseModel):
     best_of: int | None = Field(
         None, ge=1, le=MOST_CANDIDATES, description="Candidates at a temperature above 0, of which the best is kept."
     )
+    beam_size: Annotated[int | None, BeforeValidator(_unset)] = Field(
+        None, ge=1, le=MAX_BEAMS, description="Texts followed side by side at temperature 0; 1: greedy."
+    )
+    patience: float | None = Field(
+        None, gt=0, le=10, description="How many times `beam_size` texts have to end before the search does."
+    )
+    length_penalty: float | None = Field(
+        None, ge=0, le=1, description="By which beams are compared, as openai/whisper's; unset: by their tokens' mean."
+    )
+    use_beam_search: bool = Field(False, description="With `n` beams. As vLLM's.")
+    n: int = Field(1, ge=1, le=MAX_BEAMS, description="Beams, where `use_beam_search` is set. As vLLM's.")
     temperature_increment: float = Field(
         _DEFAULT.temperature_increment,
         ge=0,
@@ -61,6 +77,13 @@ class Decoding(BaseModel):
         _LIMITS.compression_ratio, gt=0, description="Repetition above which a window is decoded again; `none`: never."
     )
 
+    @field_validator("n")
+    @classmethod
+    def _of_a_search(cls, value: int, info: ValidationInfo) -> int:
+        if value > 1 and not info.data.get("use_beam_search"):
+            raise PydanticCustomError("several", "one text is answered; `n` counts beams, with `use_beam_search`")
+        return value
+
     @field_validator(
         "temperature_increment", "top_p", "min_p", "repetition_penalty", "frequency_penalty", "presence_penalty",
         "no_speech_threshold", "logprob_threshold", "compression_ratio_threshold",
@@ -87,6 +110,9 @@ class Decoding(BaseModel):
         return Sampling(
             seed=None if self.seed == -1 else self.seed,  # vLLM's way to say none
             best_of=self.best_of,
+            beam_size=self.n if self.use_beam_search and self.beam_size is None else self.beam_size,
+            patience=self.patience,
+            length_penalty=self.length_penalty,
             temperature_increment=self.temperature_increment,
             top_p=self.top_p,
             top_k=max(self.top_k, 0),

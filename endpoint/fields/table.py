@@ -14,7 +14,6 @@ WHISPERX, CPP, SPEACHES, HF = "WhisperX", "whisper.cpp", "speaches", "Hugging Fa
 
 _OFF = ("false", "0", "no", "off")
 _SPEAKERS = "speakers are not told apart in this version; leave it out, and ask for `verbose_json` for segments"
-_BEAMS = "there is no beam search; leave it out or send 1, which decodes greedily and tries again where that is bad"
 _VAD = "send `chunking_strategy` with `threshold`, `prefix_padding_ms` and `silence_duration_ms`"
 _LINES = "subtitles have one line for each segment; wrap the lines of the answer"
 _WORDS = "send `response_format=verbose_json` and `timestamp_granularities[]=word`"
@@ -72,13 +71,13 @@ _ROWS = [
     # Other names
     *_alias("prompt", "initial_prompt", WHISPER, FASTER, WHISPERX, example="Names."),
     *_alias("temperature_increment", "temperature_inc temperature_increment_on_fallback", CPP, WHISPER),
+    *_alias("beam_size", "num_beams", HF, example="5"),
     *_alias("max_new_tokens", "max_completion_tokens max_tokens", VLLM, example="100"),
     *_alias("logprob_threshold", "log_prob_threshold logprob_thold", FASTER, CPP, example="-2"),
     *_alias("no_speech_threshold", "no_speech_thold", CPP, example="0.5"),
     *_alias("vad_filter", "vad", CPP, example="false"),
     *_alias("condition_on_previous_text", "condition_on_prev_tokens", HF, example="true"),
     # Change nothing here
-    *_accepted("Only with beam search.", "patience length_penalty early_stopping", WHISPER, FASTER, VLLM, HF),
     *_accepted("Windows are decoded together in any case.", "batch_size", FASTER, WHISPERX, HF),
     *_accepted("Windows are cut in pauses, at most 30 s long.", "chunk_length", FASTER),
     *_accepted("Windows are cut in pauses, at most 30 s long.", "chunk_size", WHISPERX),
@@ -96,10 +95,9 @@ _ROWS = [
     *_refused(_SPEAKERS, "min_speakers max_speakers num_speakers", WHISPERX),
     *_refused(_SPEAKERS, "known_speaker_names known_speaker_references", OPENAI, example="Anna"),
     # Search
-    *_refused(_BEAMS, "beam_size", WHISPER, FASTER, WHISPERX, CPP, harmless=("1", "-1")),
-    *_refused(_BEAMS, "num_beams num_beam_groups", HF, harmless=("1",)),
-    *_refused(_BEAMS, "use_beam_search", VLLM, harmless=_OFF, example="true"),
-    *_refused("one text is answered; use `best_of` for the best of several", "n", VLLM, harmless=("1",)),
+    *_refused("use `beam_size`", "num_beam_groups", HF, harmless=("1",)),
+    *_refused("the search ends as openai/whisper's does; use `patience`", "early_stopping", HF,
+              harmless=_OFF, example="true"),
     *_refused("set `temperature` above 0", "do_sample", HF, harmless=_OFF, example="true"),
     *_refused(_SAMPLING, "typical_p", HF, harmless=("1",), example="0.5"),
     *_refused(_SAMPLING, "epsilon_cutoff eta_cutoff penalty_alpha", HF, harmless=("0",), example="0.5"),

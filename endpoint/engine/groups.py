@@ -1,0 +1,224 @@
+"""Beams of one window stay together: admitted in one step, and never preempted. One encoding, one cross-attention.
+
+A scheduler's mixin. Requests wait here, in their order, until they surely fit: places, blocks for the longest text, and
+the budgets of one step. So vLLM never has to take a block back from a request that runs, and splits no group.
+
+The first beam of a window is its leader: its sound is encoded and written to blocks of the cross-attention, and the
+other beams are given the same blocks. vLLM counts who has a block, so they stay for as long as any beam does.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from endpoint.engine.beam import Beam
+from endpoint.engine.prompt import ENCODER_TOKENS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from vllm.config import VllmConfig
+    from vllm.v1.core.sched.output import SchedulerOutput
+    from vllm.v1.request import Request, RequestStatus
+
+RULES, BEAM = "whisper", "beam"  # in SamplingParams.extra_args: fields of RowRules, and among them those of a Beam
+
+
+def beam_of(request: Request) -> Beam | None:
+    params = request.sampling_params
+    rules = (params.extra_args or {}).get(RULES) if params else None
+    found = rules and rules.get(BEAM)
+    return Beam(**found) if found else None
+
+
+def follows(request: Request) -> bool:
+    """Whether it is a beam behind the first of its window: it has no sound of its own."""
+    beam = beam_of(request)
+    return beam is not None and beam.index > 0
+
+
+_schedulers = list["Groups"]()  # of this process
+
+
+def held() -> dict[str, int]:
+    """What this process's scheduler holds of requests: all 0 when there are none."""
+    return _schedulers[0].held() if _schedulers else {}
+
+
+class Groups:
+    """Goes before one of vLLM's schedulers in the bases of a class."""
+
+    vllm_config: VllmConfig
+    requests: dict[str, Request]
+    waiting: Any
+    kv_cache_manager: Any
+    max_num_running_reqs: int
+    max_num_scheduled_tokens: int
+    max_num_encoder_input_tokens: int
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._parts: dict[str, dict[int, Request]] = {}  # groups that are not complete, by beam
+        self._line: deque[list[Request]] = deque()
+        self._leaders: dict[str, str] = {}  # names of requests that follow, to those of their leaders
+        managers = self.kv_cache_manager.coordinator.single_type_managers
+        self._cross = [manager for manager in managers if _is_cross(manager)]
+        self._own = [manager for manager in managers if not _is_cross(manager)]
+        for manager in self._cross:
+            manager.allocate_new_blocks = _sharing(manager, self._leaders)
+        self._blocks = self.kv_cache_manager.block_pool.num_gpu_blocks - 1  # one is vLLM's own, for nobody
+        write_once()
+        _schedulers[:] = [self]
+
+    # ---- requests come and go ----------------------------------------------------------------------
+
+    def add_request(self, request: Request) -> None:
+        beam = beam_of(request)
+        if beam is None:
+            self._line.append([request])
+            return
+        parts = self._parts.setdefault(beam.group, {})
+        parts[beam.index] = request
+        if len(parts) == beam.size:
+            del self._parts[beam.group]
+            ordered = [parts[index] for index in range(beam.size)]
+            self._leaders.update((other.request_id, ordered[0].request_id) for other in ordered[1:])
+            self._line.append(ordered)
+
+    def finish_requests(self, request_ids: Any, finished_status: RequestStatus) -> Any:
+        """Those that wait here are handed over first, so that vLLM ends them as it ends any other."""
+        given = {request_ids} if isinstance(request_ids, str) else request_ids
+        for request in [one for one in self._in_line() if given is None or one.request_id in given]:
+            self._drop(request)
+            super().add_request(request)  # type: ignore[misc]
+        return super().finish_requests(request_ids, finished_status)  # type: ignore[misc]
+
+    def _drop(self, request: Request) -> None:
+        for held in self._line:
+            if request in held:
+                held.remove(request)
+        for parts in self._parts.values():
+            for index in [index for index, one in parts.items() if one is request]:
+                del parts[index]
+        self._line = deque(held for held in self._line if held)
+        self._parts = {group: parts for group, parts in self._parts.items() if parts}
+
+    def _in_line(self) -> Iterator[Request]:
+        for held in self._line:
+            yield from held
+        for parts in self._parts.values():
+            yield from parts.values()
+
+    def held(self) -> dict[str, int]:
+        pool = self.kv_cache_manager.block_pool
+        return {
+            "requests": len(self.requests),
+            "held": sum(1 for _ in self._in_line()),
+            "followers": len(self._leaders),
+            "blocks": self._blocks - pool.get_num_free_blocks(),
+        }
+
+    def has_unfinished_requests(self) -> bool:
+        return any(True for _ in self._in_line()) or bool(super().has_unfinished_requests())  # type: ignore[misc]
+
+    def get_request_counts(self) -> tuple[int, int]:
+        running, waiting = super().get_request_counts()  # type: ignore[misc]
+        return running, waiting + sum(1 for _ in self._in_line())
+
+    # ---- a step ------------------------------------------------------------------------------------
+
+    def schedule(self, *given: Any) -> SchedulerOutput:
+        while self._line and self._fits(self._line[0]):
+            for request in self._line.popleft():
+                super().add_request(request)  # type: ignore[misc]
+        output: SchedulerOutput = super().schedule(*given)  # type: ignore[misc]
+        for gone in self._leaders.keys() - self.requests.keys() - {one.request_id for one in self._in_line()}:
+            del self._leaders[gone]
+        return output
+
+    def _fits(self, held: list[Request]) -> bool:
+        running, waiting = super().get_request_counts()  # type: ignore[misc]
+        if not running and not waiting:
+            return True
+        if running + waiting + len(held) > self.max_num_running_reqs:
+            return False
+        if sum(map(self._most_blocks, [*self.requests.values(), *held])) > self._blocks:
+            return False
+        new = [*self.waiting, *held]
+        tokens = running + sum(request.num_tokens for request in new)
+        frames = ENCODER_TOKENS * sum(not follows(request) for request in new)
+        return tokens <= self.max_num_scheduled_tokens and frames <= self.max_num_encoder_input_tokens
+
+    def _most_blocks(self, request: Request) -> int:
+        """Blocks that a request has at its longest."""
+        longest = request.num_prompt_tokens + request.max_tokens
+        own: int = sum(-(-longest // manager.block_size) for manager in self._own)
+        if follows(request):
+            return own
+        shared: int = sum(-(-ENCODER_TOKENS // manager.block_size) for manager in self._cross)
+        return own + shared
+
+    def _try_schedule_encoder_inputs(
+        self, request: Request, computed: int, new: int, budget: int, *rest: Any, **named: Any
+    ) -> Any:
+        found = super()._try_schedule_encoder_inputs  # type: ignore[misc]
+        if not follows(request):
+            return found(request, computed, new, budget, *rest, **named)
+        # As vLLM answers for requests that have nothing to encode, however many values that is.
+        empty = found(request, computed, 0, budget, *rest, **named)
+        return (empty[0], new, *empty[2:])
+
+    def _free_encoder_inputs(self, request: Request) -> None:
+        if not follows(request):  # a follower has taken nothing
+            super()._free_encoder_inputs(request)  # type: ignore[misc]
+
+
+def _is_cross(manager: Any) -> bool:
+    from vllm.v1.core.single_type_kv_cache_manager import CrossAttentionManager
+
+    return isinstance(manager, CrossAttentionManager)
+
+
+def _sharing(manager: Any, leaders: dict[str, str]) -> Callable[..., Any]:
+    """Allocation of a manager of cross-attention blocks that gives followers the blocks of their leader."""
+    allocate = manager.allocate_new_blocks
+
+    def allocate_new_blocks(request_id: str, *given: Any, **named: Any) -> Any:
+        leader = leaders.get(request_id)
+        if leader is None:
+            return allocate(request_id, *given, **named)
+        own = manager.req_to_blocks[request_id]
+        if own:
+            return []
+        shared = list(manager.req_to_blocks[leader])
+        manager.block_pool.touch(shared)
+        own.extend(shared)
+        return shared
+
+    return allocate_new_blocks
+
+
+def write_once() -> None:
+    """vLLM writes the cross-attention's keys and values for every row that begins; rows that share blocks, for one."""
+    from vllm.model_executor.layers.attention import cross_attention
+
+    slots: Any = cross_attention._get_cross_slot_mapping
+    if getattr(slots, "writes_once", False):
+        return
+
+    def writes_once(encoder_seq_lens: np.ndarray, block_table_tensor: Tensor, *given: Any, **named: Any) -> Tensor:
+        beginning = np.flatnonzero(encoder_seq_lens)
+        if len(beginning) > 1:
+            first = block_table_tensor[beginning.tolist(), 0].cpu().numpy()
+            _, leaders = np.unique(first, return_index=True)
+            lengths = np.zeros_like(encoder_seq_lens)
+            lengths[beginning[leaders]] = encoder_seq_lens[beginning[leaders]]
+            encoder_seq_lens = lengths
+        found: Tensor = slots(encoder_seq_lens, block_table_tensor, *given, **named)
+        return found
+
+    writes_once.writes_once = True  # type: ignore[attr-defined]
+    cross_attention._get_cross_slot_mapping = writes_once

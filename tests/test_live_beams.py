@@ -1,0 +1,122 @@
+"""Beam search on the real engine with the bundled model: many windows and many beams in one batch."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+import pytest_asyncio
+
+from endpoint.bench.recordings import WORKLOADS, Recording, make
+from endpoint.bench.words import errors
+from endpoint.config import Settings
+from endpoint.errors import InvalidRequest
+from endpoint.options import Options, Sampling, Task
+from endpoint.types import Hypothesis, Window
+
+pytest.importorskip("vllm", reason="the base build has no vLLM")
+from endpoint.engine.vllm import VllmEngine
+
+pytestmark = [
+    pytest.mark.model,
+    pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("ignore:Unclosed context <zmq:ResourceWarning"),  # vLLM leaves its own to the collector
+    pytest.mark.asyncio(loop_scope="module"),
+]
+RECORDINGS = make(replace(WORKLOADS["short"], count=12), ["en", "de"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def engine() -> AsyncIterator[VllmEngine]:
+    made = VllmEngine(Settings(cpu_kv_cache_gib=1, log_level="error", max_num_seqs=32))
+    await made.start()
+    yield made
+    await made.close()
+    gc.collect()  # while the exception above holds
+
+
+def asked(size: int | None, **more: object) -> Options:
+    return Options(sampling=Sampling(beam_size=size, **more))
+
+
+async def decode(engine: VllmEngine, recording: Recording, options: Options) -> Hypothesis:
+    return await engine.decode(Window(0, recording.samples), options)
+
+
+def said(hypotheses: list[Hypothesis]) -> list[tuple[int, ...]]:
+    return [hypothesis.tokens for hypothesis in hypotheses]
+
+
+async def test_many_windows_at_once_say_what_they_say_alone(engine: VllmEngine) -> None:
+    alone = [await decode(engine, recording, asked(3)) for recording in RECORDINGS]
+    together = await asyncio.gather(*(decode(engine, recording, asked(3)) for recording in RECORDINGS))
+    assert said(together) == said(alone)
+    wrong = sum(errors(r.text or "", h.text)[0] for r, h in zip(RECORDINGS, together, strict=True))
+    assert wrong <= 2
+    for recording, hypothesis in zip(RECORDINGS, together, strict=True):
+        assert hypothesis.language == recording.language
+        assert sum(hypothesis.language_probabilities.values()) == pytest.approx(1)
+        assert hypothesis.no_speech_prob < 0.5
+        assert hypothesis.complete
+        assert len(hypothesis.logprobs) == len(hypothesis.tokens)
+        assert all(logprob <= 1e-3 for logprob in hypothesis.logprobs)
+
+
+async def test_a_beam_is_never_less_likely_than_the_greedy_text(engine: VllmEngine) -> None:
+    """Of these windows; in general it may be, as any search that is not exhaustive."""
+    for recording in RECORDINGS[:4]:
+        greedy = await decode(engine, recording, asked(1))
+        wide = await decode(engine, recording, asked(5))
+        assert wide.avg_logprob >= greedy.avg_logprob - 1e-3
+
+
+async def test_words_are_timed_and_prompts_and_translation_work(engine: VllmEngine) -> None:
+    options = replace(asked(4), words=True, prompt="Words before.", language=RECORDINGS[0].language)
+    heard = await decode(engine, RECORDINGS[0], options)
+    timed = await engine.align(heard, Task.TRANSCRIBE)
+    assert timed.words
+    assert all(word.start_ms <= word.end_ms for word in timed.words)
+    assert (await decode(engine, RECORDINGS[0], replace(options, task=Task.TRANSLATE))).complete
+
+
+async def test_candidates_above_temperature_0_are_sampled(engine: VllmEngine) -> None:
+    heard = await decode(engine, RECORDINGS[0], replace(asked(5), temperature=0.5))
+    assert heard.temperature == 0.5
+
+
+async def test_more_beams_than_places_are_refused() -> None:
+    engine = VllmEngine(Settings(max_num_seqs=4))
+    with pytest.raises(InvalidRequest, match="beam_size 5 is too large for this server: at most 4"):
+        engine.check_options(asked(5))
+
+
+async def test_a_mixed_crowd_leaves_nothing_behind(engine: VllmEngine) -> None:
+    """Beams of every size, greedy requests, sampling, words, and some that are given up: then the engine is empty."""
+    choose = random.Random(3)
+    expected = {size: said([await decode(engine, RECORDINGS[0], asked(size))])[0] for size in (1, 2, 5, 10)}
+
+    async def one(number: int) -> None:
+        size = choose.choice([1, 2, 5, 10])
+        options = asked(size)
+        if number % 5 == 4:
+            options = replace(options, temperature=0.4)
+        work = asyncio.ensure_future(decode(engine, RECORDINGS[0], options))
+        if number % 3 == 2:
+            await asyncio.sleep(choose.random() / 2)
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+        elif options.temperature == 0:
+            assert (await work).tokens == expected[size]
+        else:
+            await work
+
+    await asyncio.gather(*(one(number) for number in range(60)))
+    for _ in range(600):  # what was given up ends at the engine's next steps
+        if not any((await engine.held()).values()):
+            break
+        await asyncio.sleep(0.1)
+    assert set((await engine.held()).values()) == {0}
