@@ -14,7 +14,22 @@ from rich.console import Console
 
 from benchmarks.gpu import report
 from benchmarks.gpu.__main__ import end_group, group_lives
-from benchmarks.gpu.lines import ENGINE, FULL, HTTP, LARGE, SMALL, STOCK, TOKENS, TURBO, Run, picked, reached, runs
+from benchmarks.gpu.lines import (
+    BASE,
+    ENGINE,
+    FULL,
+    HTTP,
+    HUMAN,
+    LARGE,
+    SMALL,
+    STOCK,
+    TOKENS,
+    TURBO,
+    Run,
+    picked,
+    reached,
+    runs,
+)
 from endpoint.config import Settings
 from endpoint.text.judge import compression_ratio
 
@@ -39,7 +54,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_was_promised_comes_first_and_no_name_comes_twice() -> None:
     for size in (FULL, SMALL):
         made = runs(size)
-        assert [(run.who, run.model, run.kv) for run in made[:2]] == [(HTTP, LARGE, "fp8"), (HTTP, TURBO, "fp8")]
+        assert [(run.who, run.model) for run in made[:2]] == [(HUMAN, BASE)] * 2
+        assert [(run.who, run.model, run.kv) for run in made[2:4]] == [(HTTP, LARGE, "fp8"), (HTTP, TURBO, "fp8")]
         assert len({run.name for run in made}) == len(made)
         assert {run.kv for run in made} == {"fp8", "bf16"}
 
@@ -59,7 +75,7 @@ def test_runs_become_our_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_default_run_is_the_default_of_the_settings() -> None:
     made = Settings()
-    first = runs(FULL)[0]
+    first = runs(FULL)[2]
     assert (first.places, 1_500 * first.encoder) == (made.max_num_seqs, made.max_num_batched_tokens)
     assert first.admission == made.admission_milliseconds
 

@@ -6,11 +6,12 @@
     --folder build/gpu        report.json and a log for each run go here, and models without weights
     --small                   a tiny model and few windows, on any machine: proves that all this runs, and nothing else
 
-Needs an NVIDIA GPU, and downloads nothing: shapes are the published ones, weights random, the vocabulary filler. Our
-engine alone, through HTTP with wav and with mp3, voice activity on, and beside it vLLM's AsyncLLM on stock Whisper and
-vLLM's own server; bf16 and fp8 key-value cache; numbers decoded and encoded at once. A request is a window (25 to
-29.9 s of speech), a window 114 output tokens, whatever random weights say: benchmarks/gpu/steady.py says how. vLLM's
-server is asked for at most 114 tokens; that random weights do not end before is likely, and not enforced.
+Needs an NVIDIA GPU, and downloads nothing: shapes are the published ones, weights random, the vocabulary filler. Real
+weights first: whisper-base on the human recordings shipped here, greedy and with a beam of 5. Our engine alone, through
+HTTP with wav and with mp3, voice activity on, and beside it vLLM's AsyncLLM on stock Whisper and vLLM's own server;
+bf16 and fp8 key-value cache; numbers decoded and encoded at once. A request is a window (25 to 29.9 s of speech), a
+window 114 output tokens, whatever random weights say: benchmarks/gpu/steady.py says how. vLLM's server is asked for at
+most 114 tokens; that random weights do not end before is likely, and not enforced.
 
 Each run is a process with a time limit; one that fails is a line with its reason, and the rest goes on. What is
 measured is written at once, so that a run of this program that is killed leaves what it had.

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 
 LARGE, TURBO = "large-v3", "large-v3-turbo"
+BASE = "whisper-base"  # with its weights
 ENGINE, HTTP, BARE, STOCK = "engine", "http", "stock engine", "stock server"
+HUMAN = "human speech"  # real weights, through all but HTTP
 WANTED = {LARGE: 68.0, TURBO: 130.0}  # windows/s through HTTP with wav, on an H200
 FRAMES = 1_500  # of the encoder, a window
 TOKENS = 114  # of output a window: the mean of real speech in 30 s
@@ -25,16 +27,18 @@ class Size:
     tokens: int
     layers: int | None = None  # None: as published; else of a tiny model
     limit: float = 300.0  # seconds a run may take
+    clips: int = 16  # of human speech
 
 
 FULL = Size(places=128, encoder=16, turns=8, levels=(2.0, 0.5), tokens=TOKENS)
-SMALL = Size(places=2, encoder=2, turns=2, levels=(2.0,), tokens=6, layers=1, limit=240.0)
+SMALL = Size(places=2, encoder=2, turns=2, levels=(2.0,), tokens=6, layers=1, limit=240.0, clips=2)
 
 
 @dataclass(frozen=True)
 class Run:
-    """who: one of the four above. kv: fp8 or bf16. places: windows decoded at once (max_num_seqs). encoder: windows
-    encoded at once (max_num_batched_tokens / FRAMES). admission: ADMISSION_MILLISECONDS, of our own engine only.
+    """who: one of the five above. kv: fp8 or bf16. places: windows decoded at once (max_num_seqs). encoder: windows
+    encoded at once (max_num_batched_tokens / FRAMES). admission: ADMISSION_MILLISECONDS, of our own engine only. beams:
+    BEAM_SIZE, likewise.
     """
 
     who: str
@@ -43,11 +47,13 @@ class Run:
     places: int
     encoder: int
     admission: int = 8
+    beams: int = 1
 
     @property
     def name(self) -> str:
         admission = "" if self.admission == Run.admission else f"-{self.admission}-ms"
-        return f"{self.model}-{self.who}-{self.kv}-{self.places}-{self.encoder}{admission}".replace(" ", "-")
+        beams = "" if self.beams == 1 else f"-beams-{self.beams}"
+        return f"{self.model}-{self.who}-{self.kv}-{self.places}-{self.encoder}{admission}{beams}".replace(" ", "-")
 
     @property
     def containers(self) -> tuple[str, ...]:
@@ -55,13 +61,15 @@ class Run:
 
     def environment(self, folder: str) -> dict[str, str]:
         """Our settings for it."""
+        weights = {} if self.who == HUMAN else {"load_format": "dummy"}
         return {
             "MODEL_ID": folder,
             "SERVED_MODEL_NAME": self.model,
             "MAX_NUM_SEQS": str(self.places),
             "MAX_NUM_BATCHED_TOKENS": str(self.encoder * FRAMES),
             "ADMISSION_MILLISECONDS": str(self.admission),
-            "ENGINE_ARGS": json.dumps({"load_format": "dummy", "kv_cache_dtype": self.cache}),
+            "ENGINE_ARGS": json.dumps({**weights, "kv_cache_dtype": self.cache}),
+            "BEAM_SIZE": str(self.beams),
             "MAX_CONCURRENT_REQUESTS": str(8 * self.places),
             "LOG_LEVEL": "warning",
             "CPU_KV_CACHE_GIB": "1",
@@ -77,13 +85,15 @@ def runs(size: Size) -> list[Run]:
     """All, the most important first: what was promised, then the parts of it, then what else could be faster."""
     made = list[Run]()
 
-    def add(who: str, kv: str, *, places: float = 1, encoder: float = 1, admission: int = 8) -> None:
+    def add(who: str, kv: str, *, places: float = 1, encoder: float = 1, admission: int = 8, beams: int = 1) -> None:
         for model in (LARGE, TURBO):
             most = max(1, round(size.encoder * encoder))
-            made.append(Run(who, model, kv, max(1, round(size.places * places)), most, admission))
+            made.append(Run(who, model, kv, max(beams, round(size.places * places)), most, admission, beams))
 
+    made += [Run(HUMAN, BASE, kv, max(5, size.places), size.encoder) for kv in ("fp8", "bf16")]
     add(HTTP, "fp8")
     add(ENGINE, "fp8")
+    add(ENGINE, "fp8", beams=5)
     add(HTTP, "bf16")
     add(BARE, "bf16")
     add(ENGINE, "bf16")
@@ -98,8 +108,8 @@ def runs(size: Size) -> list[Run]:
 
 def picked(all_runs: Sequence[Run], models: Sequence[str], patterns: Sequence[str]) -> list[Run]:
     """Those of these models (all if none) whose `name` fits one of the patterns (all if none). Raises ValueError."""
-    if unknown := set(models) - {LARGE, TURBO}:
-        raise ValueError(f"--only: no model {', '.join(sorted(unknown))}; there are {LARGE}, {TURBO}")
+    if unknown := set(models) - {LARGE, TURBO, BASE}:
+        raise ValueError(f"--only: no model {', '.join(sorted(unknown))}; there are {LARGE}, {TURBO}, {BASE}")
     found = [
         run
         for run in all_runs

@@ -21,7 +21,8 @@ import httpx2
 import numpy as np
 
 from benchmarks.gpu import model
-from benchmarks.gpu.lines import BARE, ENGINE, FRAMES, FULL, HTTP, SMALL, STOCK, Run, Size, runs
+from benchmarks.gpu.human import human, weights
+from benchmarks.gpu.lines import BARE, ENGINE, FRAMES, FULL, HTTP, HUMAN, SMALL, STOCK, Run, Size, runs
 from endpoint.bench.recordings import WORKLOADS, make
 from endpoint.config import load_settings
 from endpoint.local import stop
@@ -36,7 +37,7 @@ Put = Callable[..., None]  # a row
 def at_once(run: Run, size: Size) -> list[int]:
     """How many windows are asked for at any time; servers only at the first level."""
     levels = size.levels if run.who in (ENGINE, BARE) else size.levels[:1]
-    return [max(1, round(level * run.places)) for level in levels]
+    return [max(1, round(level * run.places / run.beams)) for level in levels]
 
 
 # ---- engines ----------------------------------------------------------------------------------------
@@ -220,7 +221,10 @@ def count_file(folder: Path, run: Run) -> Path:
 def main() -> None:
     name, size, folder = sys.argv[1], SMALL if sys.argv[2] == "small" else FULL, Path(sys.argv[3])
     run = next(run for run in runs(size) if run.name == name)
-    checkpoint = model.build(run.model, folder / f"{run.model}-{sys.argv[2]}", size.layers)
+    if run.who == HUMAN:
+        checkpoint = weights()
+    else:
+        checkpoint = model.build(run.model, folder / f"{run.model}-{sys.argv[2]}", size.layers)
     os.environ.update(run.environment(str(checkpoint)))
     os.environ |= {
         "GPU_TOKENS": str(size.tokens),
@@ -232,7 +236,9 @@ def main() -> None:
         with (folder / f"{name}.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
 
-    if run.who in (ENGINE, BARE):
+    if run.who == HUMAN:
+        asyncio.run(human(run, size, put))
+    elif run.who in (ENGINE, BARE):
         asyncio.run(engine(run, size, put))
     else:
         served(run, size, put, folder)

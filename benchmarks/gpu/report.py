@@ -50,7 +50,18 @@ class Report:
 
     def show(self, console: Console) -> None:
         table = Table(title=", ".join(f"{name} {value}" for name, value in self._about.items() if value is not None))
-        right = ("places", "encoder", "wait ms", "at once", "windows/s", "p95 s", "client cores", "windows/request")
+        right = (
+            "places",
+            "encoder",
+            "beams",
+            "wait ms",
+            "at once",
+            "windows/s",
+            "p95 s",
+            "client cores",
+            "windows/request",
+            "errors %",
+        )
         for head in ("model", "who", "kv", *right, ""):
             table.add_column(head, justify="right" if head in right else "left")
         for row in self.rows():
@@ -66,12 +77,16 @@ def cells(row: Row) -> list[str]:
 
     who = f"{row['who']} {row.get('container') or ''}".strip()
     what = [str(row[name]) for name in ("kv", "places", "encoder")]
+    what.append(str(row.get("beams") or 1))
     what.append(str(row["admission"]) if row["who"] in (ENGINE, HTTP) else "")
     last = str(row.get("failure", "")) if "windows_per_second" not in row else ""
+    if "word_errors" in row:
+        last = f"{row['same_at_once']} of {row['clips']} the same at once, {row['timed_words']} words timed"
     if row.get("failed"):
         last = f"{row['failed']} requests failed"
     forms = {"at_once": "d", "windows_per_second": ".1f", "p95_seconds": ".2f", "client_cores": ".2f"}
-    measured = [number(name, form) for name, form in {**forms, "windows_per_request": ".3f"}.items()]
+    more = {"windows_per_request": ".3f", "word_errors": ".2f"}
+    measured = [number(name, form) for name, form in {**forms, **more}.items()]
     return [str(row["model"]), who, *what, *measured, last]
 
 
