@@ -54,8 +54,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_was_promised_comes_first_and_no_name_comes_twice() -> None:
     for size in (FULL, SMALL):
         made = runs(size)
-        assert [(run.who, run.model) for run in made[:2]] == [(HUMAN, BASE)] * 2
-        assert [(run.who, run.model, run.kv) for run in made[2:4]] == [(HTTP, LARGE, "fp8"), (HTTP, TURBO, "fp8")]
+        assert [(run.who, run.model) for run in made[:3]] == [(HUMAN, BASE), (ENGINE, LARGE), (ENGINE, TURBO)]
+        assert [(run.who, run.model, run.kv) for run in made[3:5]] == [(HTTP, LARGE, "fp8"), (HTTP, TURBO, "fp8")]
         assert len({run.name for run in made}) == len(made)
         assert {run.kv for run in made} == {"fp8", "bf16"}
 

@@ -22,22 +22,22 @@ import numpy as np
 
 from benchmarks.gpu import model
 from benchmarks.gpu.human import human, weights
-from benchmarks.gpu.lines import BARE, ENGINE, FRAMES, FULL, HTTP, HUMAN, SMALL, STOCK, Run, Size, runs
+from benchmarks.gpu.lines import BARE, BEAMS, ENGINE, FRAMES, FULL, HTTP, HUMAN, SMALL, STOCK, Run, Size, runs
 from endpoint.bench.recordings import WORKLOADS, make
 from endpoint.config import load_settings
 from endpoint.local import stop
 from endpoint.net import free_port
-from endpoint.options import Options
+from endpoint.options import Options, Sampling
 from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, Samples, Window
 
-Decode = Callable[[Samples], Awaitable[int]]  # a window, to the number of tokens said
+Decode = Callable[[Samples, int], Awaitable[int]]  # a window and how many beams, to the number of tokens said
 Put = Callable[..., None]  # a row
 
 
 def at_once(run: Run, size: Size) -> list[int]:
     """How many windows are asked for at any time; servers only at the first level."""
     levels = size.levels if run.who in (ENGINE, BARE) else size.levels[:1]
-    return [max(1, round(level * run.places / run.beams)) for level in levels]
+    return [max(1, round(level * run.places)) for level in levels]
 
 
 # ---- engines ----------------------------------------------------------------------------------------
@@ -48,9 +48,9 @@ async def ours(run: Run, size: Size) -> tuple[Decode, Callable[[], Awaitable[Non
 
     engine = SteadyEngine(load_settings())
     await engine.start()
-    options = Options(language="en")
 
-    async def decode(samples: Samples) -> int:
+    async def decode(samples: Samples, beams: int) -> int:
+        options = Options(language="en", sampling=Sampling(beam_size=beams))
         heard = await engine.decode(Window(0, samples), options)
         return len(heard.tokens) + 2  # language and task
 
@@ -78,7 +78,7 @@ async def bare(run: Run, size: Size) -> tuple[Decode, Callable[[], Awaitable[Non
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
 
-    async def decode(samples: Samples) -> int:
+    async def decode(samples: Samples, beams: int) -> int:
         sound = samples.astype(np.float32) / PCM_FULL_SCALE
         request: Any = {
             "encoder_prompt": {"prompt": "", "multi_modal_data": {"audio": (sound, SAMPLE_RATE)}},
@@ -115,13 +115,13 @@ def stock(run: Run) -> dict[str, Any]:
     }
 
 
-async def closed_loop(decode: Decode, sounds: Sequence[Samples], callers: int, count: int) -> int:
+async def closed_loop(decode: Decode, sounds: Sequence[Samples], callers: int, count: int, beams: int = 1) -> int:
     """Tokens of `count` windows, so many asked for at any time."""
     numbers, tokens = iter(range(count)), list[int]()
 
     async def caller() -> None:
         for number in numbers:
-            tokens.append(await decode(sounds[number % len(sounds)]))
+            tokens.append(await decode(sounds[number % len(sounds)], beams))
 
     async with asyncio.TaskGroup() as group:
         for _ in range(callers):
@@ -133,13 +133,17 @@ async def engine(run: Run, size: Size, put: Put) -> None:
     sounds = [recording.samples for recording in make(WORKLOADS["packed"])]
     decode, close = await (ours(run, size) if run.who == ENGINE else bare(run, size))
     try:
-        for callers in at_once(run, size):
-            await closed_loop(decode, sounds, callers, callers)
+        work = [(callers, 1) for callers in at_once(run, size)]
+        if run.who == ENGINE:
+            work.append((max(1, work[0][0] // BEAMS), BEAMS))
+        for callers, beams in work:
+            await closed_loop(decode, sounds, callers, callers, beams)
             count = size.turns * callers
             began, spent = time.perf_counter(), time.process_time()
-            tokens = await closed_loop(decode, sounds, callers, count)
+            tokens = await closed_loop(decode, sounds, callers, count, beams)
             seconds = time.perf_counter() - began
             put(
+                beams=beams,
                 at_once=callers,
                 windows=count,
                 seconds=seconds,

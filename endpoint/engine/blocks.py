@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -40,5 +41,6 @@ def _blocks_first(cache: Any, blocks: int) -> Tensor:
     cache = cache[0] if isinstance(cache, list | tuple) else cache
     for dimension, size in enumerate(cache.shape[:2]):
         if size == blocks:
-            return cache.movedim(dimension, 0)  # type: ignore[no-any-return]
+            first: Tensor = cache.movedim(dimension, 0)
+            return first.view(torch.uint8) if first.element_size() == 1 else first  # fp8 cannot be indexed
     raise ValueError(f"the cache of a layer has the shape {tuple(cache.shape)}, and no dimension of {blocks} blocks")
