@@ -43,11 +43,14 @@ def read_step(scores: Sequence[float]) -> Step:
 class _Groups:
     """Windows that are ranked together. rows: int64 [groups, widest], padded with row 0 where `there` is False.
 
-    size, most: int64 [groups, 1], as a Beam has them.
+    own: int64 [n], all rows but the padding; at: where they are in `rows`, flattened. A mask would say the same, and
+    the host would have to wait for the device. size, most: int64 [groups, 1], as a Beam has them.
     """
 
     rows: Tensor
     there: Tensor
+    own: Tensor
+    at: Tensor
     size: Tensor
     most: Tensor
 
@@ -125,7 +128,7 @@ class Beams:
     def rank(self, logits: Tensor, groups: Sequence[tuple[int, ...]]) -> Moves:
         """Choose what `groups` say next, and write it into their logits, float32 [rows, vocabulary]; the rules were."""
         packed = self._pack(tuple(groups))
-        rows, there = packed.rows, packed.there
+        rows, there, own, at = packed.rows, packed.there, packed.own, packed.at
         logprobs = logits[rows.flatten()]
         scores = [self._tokens.slot, self._tokens.no_speech]
         slot, no_speech = logprobs[:, scores].unbind(-1)
@@ -140,7 +143,7 @@ class Beams:
         chosen = _choose(totals, ids == self._tokens.eot, packed.size)
         ended, done = self._end(chosen, packed, totals)
         parent, token, gained, total = _place(chosen.best, packed, ids, top, totals)
-        self._totals[rows[there]] = total[there]
+        self._totals[own] = total.flatten()[at]
         closing = logprobs[:, self._tokens.eot].view(rows.shape)
         carried = {
             self._tokens.slot: gained,
@@ -150,22 +153,18 @@ class Beams:
             self._tokens.no_timestamps: token.float(),
         }
         self._tell(logits, packed, carried, torch.where(done, self._tokens.eot, token))
-        return Moves(rows[there], rows.gather(1, parent)[there])
+        return Moves(own, rows.gather(1, parent).flatten()[at])
 
     def _pack(self, groups: tuple[tuple[int, ...], ...]) -> _Groups:
         if groups not in self._packed:
             self._packed.clear()
             width = max(map(len, groups))
-            padded = torch.tensor([[*group, *[-1] * (width - len(group))] for group in groups], device=self._device)
-            sizes = [[len(group)] for group in groups]
-            most = [[self._of[group[0]].most] for group in groups]
-            there = padded >= 0
-            self._packed[groups] = _Groups(
-                padded.clamp(min=0),
-                there,
-                torch.tensor(sizes, device=self._device),
-                torch.tensor(most, device=self._device),
-            )
+            padded = torch.tensor([[*group, *[-1] * (width - len(group))] for group in groups])
+            at = (padded >= 0).flatten().nonzero().flatten()
+            sizes = torch.tensor([[len(group)] for group in groups])
+            most = torch.tensor([[self._of[group[0]].most] for group in groups])
+            parts = padded.clamp(min=0), padded >= 0, padded.flatten()[at], at, sizes, most
+            self._packed[groups] = _Groups(*(part.to(self._device, non_blocking=True) for part in parts))
         return self._packed[groups]
 
     def _end(self, chosen: _Chosen, packed: _Groups, totals: Tensor) -> tuple[Tensor, Tensor]:
@@ -174,17 +173,16 @@ class Beams:
         room = packed.most - before
         ending = chosen.ending & (chosen.ending.cumsum(-1) <= room)
         parents = chosen.order // totals.shape[-1]
-        ended = torch.zeros_like(packed.there).scatter_reduce(1, parents, ending, "amax")
+        ended = torch.zeros_like(packed.rows).scatter_add(1, parents, ending.long()) > 0
         now = before + ending.sum(-1, keepdim=True)
-        self._ended[packed.rows[packed.there]] = now.expand_as(packed.rows)[packed.there]
+        self._ended[packed.own] = now.expand_as(packed.rows).flatten()[packed.at]
         return ended, now >= packed.most
 
     def _tell(self, logits: Tensor, packed: _Groups, carried: Mapping[int, Tensor], said: Tensor) -> None:
-        rows = packed.rows[packed.there]
-        logits[rows] = _NO
+        logits.index_fill_(0, packed.own, _NO)
         for token, values in carried.items():
-            logits[rows, token] = values[packed.there]
-        logits[rows, said[packed.there]] = FORCED
+            logits[packed.own, token] = values.flatten()[packed.at]
+        logits[packed.own, said.flatten()[packed.at]] = FORCED
 
 
 @dataclass(frozen=True)
@@ -224,8 +222,8 @@ def _place(
     parent = (best // totals.shape[-1]).masked_fill(~used, width)
     alike = parent[:, :, None] == parent[:, None, :]
     first = used & ~(alike & (index[:, None] > index)).any(-1)
-    taken = torch.zeros(len(best), width + 1, dtype=torch.bool, device=device)
-    taken = taken.scatter(1, torch.where(first, parent, width), True)[:, :width]
+    taken = torch.zeros(len(best), width + 1, dtype=torch.long, device=device)
+    taken = taken.scatter(1, torch.where(first, parent, width), 1)[:, :width] > 0
     free = (taken | ~packed.there).long().argsort(dim=-1, stable=True)
     turn = ((used & ~first).cumsum(-1) - 1).clamp(min=0)
     beam = torch.where(first, parent, torch.where(used, free.gather(1, turn), width))

@@ -20,7 +20,8 @@ class SelfBlocks:
         ((number, group),) = own
         self._table = runner.input_batch.block_table[number]
         layers = runner.compilation_config.static_forward_context
-        self._caches = [_blocks_first(layers[name].kv_cache, config.num_blocks) for name in group.layer_names]
+        caches = [layers[name].kv_cache for name in group.layer_names]
+        self._caches = [part for cache in caches for part in _flat(cache, config.num_blocks)]
 
     def copy(self, rows: Tensor, sources: Tensor) -> None:
         """Let `rows` have the keys and values of `sources`, both int64 [n]; rows may be sources of others."""
@@ -33,14 +34,21 @@ class SelfBlocks:
         table = self._table.get_device_tensor(self._table.max_num_reqs)[:, :used].long()
         to, of = table[rows].flatten(), table[sources].flatten()
         for cache in self._caches:
-            cache[to] = cache[of]
+            cache.index_copy_(0, to, cache.index_select(0, of))
 
 
-def _blocks_first(cache: Any, blocks: int) -> Tensor:
-    """A view of a layer's cache whose first dimension counts blocks. Raises ValueError where none does."""
+def _flat(cache: Any, blocks: int) -> list[Tensor]:
+    """Views of a layer's cache, int64 [blocks, n] where that goes: whole words are copied faster than bytes.
+
+    Raises ValueError for a cache whose first dimensions do not count blocks, or whose blocks have holes.
+    """
     cache = cache[0] if isinstance(cache, list | tuple) else cache
-    for dimension, size in enumerate(cache.shape[:2]):
-        if size == blocks:
-            first: Tensor = cache.movedim(dimension, 0)
-            return first.view(torch.uint8) if first.element_size() == 1 else first  # fp8 cannot be indexed
-    raise ValueError(f"the cache of a layer has the shape {tuple(cache.shape)}, and no dimension of {blocks} blocks")
+    parts = [cache] if cache.shape[0] == blocks else list(cache.unbind(0))
+    if any(part.shape[0] != blocks or part.stride(0) != part[0].numel() for part in parts):
+        raise ValueError(
+            f"a layer's cache of shape {tuple(cache.shape)}, strides {cache.stride()}: not {blocks} blocks"
+        )
+    size = parts[0].stride(0)
+    plain = [part.as_strided((blocks, size), (size, 1)) for part in parts]
+    words = size * cache.element_size() % 8 == 0
+    return [part.view(torch.int64 if words else torch.uint8) for part in plain]
