@@ -53,10 +53,22 @@ def test_speed_is_not_bought_with_errors_or_failures() -> None:
 
 def test_who_is_not_there_is_not_judged_and_the_page_shows_who_is() -> None:
     assert report.checks([CASE], {CASE.name: {STOCK: rows(1)}}, {CASE.name: CLIPS}) == []
-    page = report.page([CASE], {CASE.name: {OURS: rows(2), STOCK: rows(4)}}, {CASE.name: 8.0}, "a & b")
+    page = report.page([CASE], {CASE.name: {OURS: rows(2), STOCK: rows(4)}}, {CASE.name: 8.0}, "a & b", {})
     assert page.count("class=bar") == 2
     assert "<b>4.00</b>" in page
     assert "a &amp; b" in page
+
+
+def test_a_search_is_held_against_greedy_decoding_and_against_others_that_search() -> None:
+    plain, wide = Case("plain", 2, 2), Case("wide", 2, 2, beam=5)
+    found = {"plain": {OURS: rows(2, 2, 2)}, "wide": {OURS: rows(4, 6, 5), FASTER: rows(5, 5, 5)}}
+    clips = {"plain": CLIPS, "wide": CLIPS}
+    lines = report.checks([plain, wide], found, clips)
+    assert measured(lines, "times as long as greedy") == ("2.50", True)
+    assert measured(lines, f"times as fast as {FASTER}") == ("1.00 (0.83 to 1.25)", True)
+    page = report.page([plain, wide], found, {"plain": 8.0, "wide": 8.0}, "", clips)
+    assert page.count("<circle") == 3
+    assert "this endpoint, 5: 1.6, 0.0 %" in page
 
 
 def test_everybody_is_given_the_same_recordings() -> None:

@@ -1,8 +1,8 @@
-"""make compare: python -m benchmarks.compare [--rounds N] [--small] [--only "this endpoint,vLLM's server"]
+"""make compare: python -m benchmarks.compare [--rounds N] [--small] [--only "this endpoint,vLLM's server"] [--beams]
 
 This endpoint, vLLM's own server and faster-whisper behind HTTP, with whisper-base and the same human recordings, one
 after the other and round after round, the others standing still. Prints the tables and what was to be reached, and
-writes build/compare/report.html and report.json. Exit status 1 if a line falls short.
+writes build/compare/report.html and report.json (beams.html and beams.json). Exit status 1 if a line falls short.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import av
 from rich.console import Console
 
 from benchmarks.compare import report
-from benchmarks.compare.cases import CASES, SMALL, Case, recordings, sent
+from benchmarks.compare.cases import CASES, SEARCHES, SMALL, Case, recordings, sent
 from benchmarks.compare.contenders import NAMES, Contender, Row, start
 from benchmarks.human.clips import Clip
 from endpoint.config import load_settings
@@ -38,16 +38,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="few recordings, one round: to see that it works")
+    parser.add_argument("--beams", action="store_true", help="beam search instead: beams of 1, 2, 5 and 10")
     parser.add_argument("--only", default=",".join(NAMES), help="who, separated by commas")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # or those that stand still would stay for ever
     console = Console(width=180, soft_wrap=True)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    cases, began = SMALL if args.small else CASES, datetime.now(UTC)
+    cases, began = SEARCHES if args.beams else SMALL if args.small else CASES, datetime.now(UTC)
     clips, talks = recordings(CACHE)
     chosen = {case.name: sent(case, clips, talks) for case in cases}
     with ExitStack() as stack:
-        contenders = _start(args.only.split(","), stack, clips[:WARM_UP], console)
+        wanted = {who for case in cases for who in case.who or NAMES}
+        contenders = _start([who for who in args.only.split(",") if who in wanted], stack, clips[:WARM_UP], console)
         results = _run(contenders, cases, chosen, 1 if args.small else args.rounds, console)
     seconds = {name: sum(_length(clip.path) for clip in own) for name, own in chosen.items()}
     report.print_rows(console, cases, results, chosen, seconds)
@@ -56,8 +58,11 @@ def main() -> int:
     about = {"began": began.isoformat(timespec="seconds"), "cores": os.cpu_count(), "load": _load()}
     rows = {case: {who: [asdict(row) for row in each] for who, each in by.items()} for case, by in results.items()}
     written = {**about, "seconds": seconds, "results": rows, "checks": lines}
-    (FOLDER / "report.json").write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n")
-    (FOLDER / "report.html").write_text(report.page(cases, results, seconds, f"{os.cpu_count()} cores, {began:%F}."))
+    name = "beams" if args.beams else "report"
+    (FOLDER / f"{name}.json").write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n")
+    (FOLDER / f"{name}.html").write_text(
+        report.page(cases, results, seconds, f"{os.cpu_count()} cores, {began:%F}.", chosen)
+    )
     console.print(f"all of it is in {FOLDER}")
     return 0 if lines and all(met for *_, met in lines) else 1
 
@@ -89,10 +94,11 @@ def _run(
     results: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for number in range(rounds):
         for case in cases:
-            for who in contenders if number % 2 == 0 else contenders[::-1]:
+            here = [who for who in contenders if who.name in (case.who or NAMES)]
+            for who in here if number % 2 == 0 else here[::-1]:
                 who.turn()
                 try:
-                    row = who.measure(chosen[case.name], case.at_once, language=case.language)
+                    row = who.measure(chosen[case.name], case.at_once, language=case.language, beam=case.beam)
                 finally:
                     who.rest()
                 results[case.name][who.name].append(row)

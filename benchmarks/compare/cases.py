@@ -6,19 +6,25 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.compare.contenders import FASTER, OURS, STOCK
 from benchmarks.human import laid
 from benchmarks.human.clips import PROMPTS, Clip, prompts, shipped
 
 
 @dataclass(frozen=True)
 class Case:
-    """at_once: callers, each with one request after the other. clips: of `clips`; language: whether callers say it."""
+    """at_once: callers, each with one request after the other. clips: of `clips`; language: whether callers say it.
+
+    beam: beam_size. who: contenders; empty for all.
+    """
 
     name: str
     at_once: int
     count: int
     long: bool = False
     language: bool = True
+    beam: int = 1
+    who: tuple[str, ...] = ()
 
 
 CASES = (
@@ -27,6 +33,11 @@ CASES = (
     Case("clips, 32 at once", 32, 64),
     Case("clips, 8 at once, no language", 8, 40, language=False),
     Case("talks of minutes", 2, 2, long=True),
+)
+# vLLM's own search encodes again for every token of every beam: it is given few clips.
+SEARCHES = (
+    *(Case(f"clips, 16 at once, beam of {beam}", 16, 48, beam=beam, who=(OURS, FASTER)) for beam in (1, 2, 5, 10)),
+    Case("clips, 2 at once, beam of 5", 2, 2, beam=5, who=(OURS, STOCK)),
 )
 SMALL = (Case("clips, 4 at once", 4, 8), Case("a talk of minutes", 1, 1, long=True))
 

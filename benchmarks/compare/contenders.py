@@ -101,22 +101,26 @@ class Contender:
         self._process.wait()
         self._output.close()
 
-    def measure(self, clips: Sequence[Clip], at_once: int, *, language: bool) -> Row:
+    def measure(self, clips: Sequence[Clip], at_once: int, *, language: bool, beam: int = 1) -> Row:
         """All of `clips`, by `at_once` callers."""
         processes = Processes(self._process.pid)
         before, began = processes.cpu_seconds(), time.perf_counter()
         with ThreadPoolExecutor(at_once) as pool:
-            answers = list(pool.map(lambda clip: self._ask(clip, language), clips))
+            answers = list(pool.map(lambda clip: self._ask(clip, language, beam), clips))
         seconds = time.perf_counter() - began
         texts = {clip.name: text or "" for clip, (text, _) in zip(clips, answers, strict=True)}
         failures = sum(text is None for text, _ in answers)
         return Row(seconds, processes.cpu_seconds() - before, texts, [took for _, took in answers], failures)
 
-    def _ask(self, clip: Clip, language: bool) -> tuple[str | None, float]:
+    def _ask(self, clip: Clip, language: bool, beam: int) -> tuple[str | None, float]:
         """Text, None for an error; and how long it took."""
         data: dict[str, Any] = {"model": "whisper", "response_format": "json", "temperature": "0"}
         if self.name == OURS:
             del data["temperature"], data["model"]  # with it there would be no fallback
+        if beam > 1 and self.name == STOCK:
+            data |= {"use_beam_search": "true", "n": str(beam)}
+        elif beam > 1:
+            data["beam_size"] = str(beam)
         if language:
             data["language"] = clip.language
         began = time.perf_counter()

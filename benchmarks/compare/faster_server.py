@@ -31,13 +31,15 @@ def build(model: str, kind: str) -> FastAPI:
         return {"status": "ok"}
 
     @app.post("/v1/audio/transcriptions")
-    def transcribe(file: UploadFile, language: Annotated[str | None, Form()] = None) -> dict[str, str]:
+    def transcribe(
+        file: UploadFile, language: Annotated[str | None, Form()] = None, beam_size: Annotated[int, Form()] = 1
+    ) -> dict[str, str]:
         data = file.file.read()
         sound = io.BytesIO(data)
         if _seconds(data) > WINDOW_SECONDS:
-            segments, _ = batched.transcribe(sound, language=language, beam_size=1, batch_size=BATCH)
+            segments, _ = batched.transcribe(sound, language=language, beam_size=beam_size, batch_size=BATCH)
         else:
-            segments, _ = loaded.transcribe(sound, language=language, beam_size=1)
+            segments, _ = loaded.transcribe(sound, language=language, beam_size=beam_size)
         return {"text": "".join(segment.text for segment in segments).strip()}
 
     return app

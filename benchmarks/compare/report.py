@@ -17,6 +17,8 @@ from benchmarks.human import scores
 from benchmarks.human.clips import Clip
 
 WANTED = {STOCK: 2.0, FASTER: 2.0}  # times as fast
+SEARCHING = {FASTER: 1.0}  # likewise, of beams
+BEAM, DEAREST = 5, 2.5  # a search of so many beams takes at most so many times the time of greedy decoding
 SLACK = 0.3  # points of word errors: no speed is bought with errors
 Results = Mapping[str, Mapping[str, Sequence[Row]]]  # case -> contender -> a row for each round
 Check = tuple[str, str, str, bool]  # what, measured, wanted, met
@@ -77,7 +79,7 @@ def checks(cases: Sequence[Case], results: Results, clips: Mapping[str, Sequence
         for other in (STOCK, FASTER, INT8):
             if other not in found:
                 continue
-            each, wanted = ratios(found, other), WANTED.get(other)
+            each, wanted = ratios(found, other), (WANTED if case.beam == 1 else SEARCHING).get(other)
             measured = f"{statistics.median(each):.2f} ({min(each):.2f} to {max(each):.2f})"
             met = wanted is None or statistics.median(each) >= wanted
             lines.append((f"times as fast as {other}, {case.name}", measured, f"{wanted or 'said'}", met))
@@ -87,6 +89,21 @@ def checks(cases: Sequence[Case], results: Results, clips: Mapping[str, Sequence
         lines.append((f"word errors, {case.name}", f"{mine:.2f} %", wanted_errors, mine <= best + SLACK))
         lost = sum(row.failures for row in found[OURS])
         lines.append((f"requests that failed, {case.name}", str(lost), "0", not lost))
+    return lines + dear(cases, results)
+
+
+def dear(cases: Sequence[Case], results: Results) -> list[Check]:
+    """What a search costs beside greedy decoding of the same clips."""
+    lines = list[Check]()
+    for case in cases:
+        greedy = [one for one in cases if one.beam == 1 and (one.at_once, one.count) == (case.at_once, case.count)]
+        if case.beam == 1 or not greedy or OURS not in results.get(case.name, {}):
+            continue
+        pairs = zip(results[case.name][OURS], results[greedy[0].name][OURS], strict=True)
+        cost = statistics.median(wide.seconds / plain.seconds for wide, plain in pairs)
+        wanted = DEAREST if case.beam == BEAM else None
+        met = wanted is None or cost <= wanted
+        lines.append((f"times as long as greedy, {case.name}", f"{cost:.2f}", f"{wanted or 'said'}", met))
     return lines
 
 
@@ -99,8 +116,14 @@ def print_checks(console: Console, lines: Sequence[Check]) -> None:
     console.print(table)
 
 
-def page(cases: Sequence[Case], results: Results, seconds: Mapping[str, float], about: str) -> str:
-    """Bars of audio seconds a second."""
+def page(
+    cases: Sequence[Case],
+    results: Results,
+    seconds: Mapping[str, float],
+    about: str,
+    clips: Mapping[str, Sequence[Clip]],
+) -> str:
+    """Bars of audio seconds a second; for searches also a plot of speed against errors."""
     parts = [f"<!doctype html><meta charset=utf-8><title>Speed</title><style>{STYLE}</style><h1>Speed</h1>"]
     parts.append(f"<p>whisper-base on human speech, over HTTP; seconds of sound a second. {html.escape(about)}")
     for case in cases:
@@ -112,4 +135,30 @@ def page(cases: Sequence[Case], results: Results, seconds: Mapping[str, float], 
             f"style='width:{30 * speed / most:.1f}rem'></i><b>{speed:.2f}</b></div>"
             for who, speed in found.items()
         ]
+    if any(case.beam > 1 for case in cases):
+        parts.append(plot(cases, results, seconds, clips))
     return "".join(parts)
+
+
+def plot(
+    cases: Sequence[Case], results: Results, seconds: Mapping[str, float], clips: Mapping[str, Sequence[Clip]]
+) -> str:
+    """SVG: a dot for each contender and beam size, further right where faster, lower where right."""
+    dots = [
+        (who, case.beam, statistics.median(each), word_errors(results[case.name][who], clips[case.name]))
+        for case in cases
+        for who, each in speeds(results[case.name], seconds[case.name]).items()
+        if case.at_once == cases[0].at_once
+    ]
+    fast, wrong = max(dot[2] for dot in dots), [dot[3] for dot in dots]
+    low, high = min(wrong) - 0.5, max(wrong) + 0.5
+    marks = []
+    for who, beam, speed, errors in dots:
+        x, y = 60 + 600 * speed / fast, 20 + 280 * (high - errors) / (high - low)
+        marks.append(
+            f"<circle cx={x:.0f} cy={y:.0f} r=6 fill='{'#06653a' if who == OURS else '#9ab'}'/>"
+            f"<text x={x + 9:.0f} y={y + 4:.0f}>{html.escape(who)}, {beam}: {speed:.1f}, {errors:.1f} %</text>"
+        )
+    axes = "<path d='M60 10V300H860' fill=none stroke=#888 /><text x=60 y=325>seconds of sound a second</text>"
+    title = "<h2>Errors against speed</h2><p>by beam size"
+    return f"{title}<svg viewBox='0 0 900 340' font-size=12>{axes}{''.join(marks)}</svg>"
