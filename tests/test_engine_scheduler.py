@@ -204,6 +204,8 @@ class Beside(_EncodesAhead, Waiting):
 class ByHand:
     """Encoders that are done when the test says so."""
 
+    cores = 9
+
     def __init__(self, encode: object) -> None:
         self.futures: list[Future] = []
         self.shared: list[str] = []
@@ -254,6 +256,22 @@ def test_a_request_is_admitted_when_its_window_is_encoded(beside: Beside) -> Non
     assert beside.get_request_counts() == (0, 2)
     beside._ahead.futures[0].set_result(torch.ones(1500, 4))
     assert beside.schedule() == ["b", "a"]
+
+
+@pytest.mark.parametrize(("cores", "longest", "first"), [(2, 1e9, "ab"), (4, 1e9, "a"), (2, -1.0, "a")])
+def test_few_rows_wait_for_more_while_the_cores_encode_in_any_case(
+    beside: Beside, cores: int, longest: float, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not where a core is free, and no longer than is allowed."""
+    beside._ahead.cores = cores
+    for name in "abc":
+        beside.add_request(sounding(name))
+    encode = iter(beside._ahead.futures)
+    next(encode).set_result(torch.zeros(1500, 4))
+    assert beside.schedule() == ["a"]
+    monkeypatch.setattr(scheduler, "LONGEST_HOLD", longest)
+    monkeypatch.setattr(scheduler, "wait", lambda *_: next(encode).set_result(torch.zeros(1500, 4)))
+    assert beside.schedule() == list(first)
 
 
 def test_what_could_not_be_encoded_is_left_to_the_engine(beside: Beside) -> None:

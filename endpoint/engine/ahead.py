@@ -39,8 +39,8 @@ class Ahead:
 
     def __init__(self, encode: Encode) -> None:
         self._encode = encode
-        self._cores = len(os.sched_getaffinity(0))
-        self._pool = ThreadPoolExecutor(self._cores, thread_name_prefix="encode")
+        self.cores = len(os.sched_getaffinity(0))
+        self._pool = ThreadPoolExecutor(self.cores, thread_name_prefix="encode")
         self._kept: OrderedDict[str, Future[Tensor]] = OrderedDict()
         self._asked: set[Future[Tensor]] = set()  # that wait or are being encoded
 
@@ -65,7 +65,7 @@ class Ahead:
             future.cancel()
 
     def _run(self, samples: Tensor) -> Tensor:
-        set_num_threads(max(1, self._cores // max(1, len(self._asked))))  # of this thread
+        set_num_threads(max(1, self.cores // max(1, len(self._asked))))  # of this thread
         with torch.inference_mode():
             return self._encode(samples)
 

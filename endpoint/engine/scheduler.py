@@ -4,14 +4,16 @@ An answer leaves the engine once, when it is complete. vLLM sends every token to
 scores: for each of them messages are packed, sent, unpacked and looked up on the API's event loop. Nobody reads a token
 before its window is done.
 
-On a CPU, a request is admitted when its window has been encoded, see endpoint/engine/ahead.py. Elsewhere several are
-admitted in one step rather than one in each of several, see endpoint/engine/admission.py.
+On a CPU, a request is admitted when its window has been encoded, see endpoint/engine/ahead.py, and few rows wait for
+more while the cores encode in any case. Elsewhere several are admitted in one step rather than one in each of several,
+see endpoint/engine/admission.py.
 
 Requests are admitted when they surely fit, and beams of one window together, see endpoint/engine/groups.py.
 """
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from vllm.v1.outputs import ModelRunnerOutput
     from vllm.v1.request import Request, RequestStatus
 
+LONGEST_HOLD = 0.3  # seconds a step waits for windows that are being encoded
+ROWS_TOGETHER = 8  # rows from which on no step waits
 PATIENCE = 0.002  # seconds that an engine with nothing else to do waits at once: it has to look for new requests
 SHARED = "shared"  # in SamplingParams.extra_args: what requests of the same sound have in common
 LATER = 3  # scores that are read of every step after the first: of the token, and of the first two ids asked for
@@ -137,12 +141,25 @@ class _EncodesAhead:
         self._held[request.request_id] = request, self._ahead.start(samples_of(request), shared_of(request))
 
     def schedule(self, *given: Any) -> SchedulerOutput:
-        if self._held:
-            if not self.requests:
-                wait([encoded for _, encoded in self._held.values()], PATIENCE, FIRST_COMPLETED)
+        end = time.monotonic() + LONGEST_HOLD
+        while self._held:
+            idle = not self.requests
+            if idle or self._holds(end - time.monotonic()):
+                some = [encoded for _, encoded in self._held.values()]
+                wait(some, PATIENCE if idle else LONGEST_HOLD, FIRST_COMPLETED)
             self._admit([name for name, (_, encoded) in self._held.items() if encoded.done()])
+            if idle or not self._holds(end - time.monotonic()):
+                break
         output: SchedulerOutput = super().schedule(*given)  # type: ignore[misc]
         return output
+
+    def _holds(self, left: float) -> bool:
+        """Whether this step waits for windows that are being encoded, `left` seconds at most.
+
+        A step costs nearly as much for one row as for eight: its time goes into reading the weights. While the cores
+        have windows to encode in any case, few rows wait for more.
+        """
+        return left > 0 and len(self._held) >= self._ahead.cores and len(self.requests) < ROWS_TOGETHER
 
     def _admit(self, names: list[str]) -> None:
         for name in names:
