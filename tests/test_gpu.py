@@ -34,7 +34,7 @@ from endpoint.config import Settings
 from endpoint.text.judge import compression_ratio
 
 pytest.importorskip("transformers", reason="the base build has no engine")
-from benchmarks.gpu import model
+from benchmarks.gpu import floor, model
 from endpoint.engine.checkpoint import alignment_heads
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.weights.find import check_folder
@@ -131,6 +131,19 @@ def test_what_is_put_in_place_of_text_is_not_decoded_again() -> None:
     from benchmarks.gpu.steady import SAID
 
     assert compression_ratio(SAID) < 2.4  # that of the fallback
+
+
+def test_a_search_costs_more_bytes_and_sharing_saves_most_of_them() -> None:
+    greedy, wide, shared = (
+        floor.step(LARGE, 128, beams, share) for beams, share in ((1, False), (5, False), (5, True))
+    )
+    assert greedy.cross == wide.cross == 5 * shared.cross
+    assert greedy.copied == 0 < wide.copied
+    card = floor.CARDS["H100"]
+    rates = [
+        floor.windows_per_second(LARGE, card, beams, share) for beams, share in ((1, False), (5, True), (5, False))
+    ]
+    assert rates == sorted(rates, reverse=True)
 
 
 # ---- the report -----------------------------------------------------------------------------------
