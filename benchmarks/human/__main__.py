@@ -18,7 +18,7 @@ from benchmarks import openai_file
 from benchmarks.human import laid, systems
 from benchmarks.human.clips import PROMPTS, Clip, prompts, shipped
 from benchmarks.human.report import report
-from benchmarks.human.systems import FASTER, NAMED_ONLY, OURS, REFERENCE, STOCK, TRANSFORMERS, Result
+from benchmarks.human.systems import FASTER, NAMED_ONLY, OURS, OWN, REFERENCE, STOCK, TRANSFORMERS, Result
 from endpoint.config import load_settings
 from endpoint.local import running_server
 from endpoint.weights.find import find_checkpoint
@@ -26,7 +26,7 @@ from endpoint.weights.packages import fetch_base
 
 SHORT = ("lj", *PROMPTS)
 LAID = ("talk", "gaps", "languages", "nothing", "times")
-SYSTEMS = (OURS, *FASTER, REFERENCE, TRANSFORMERS, STOCK)
+SYSTEMS = (*OWN, *FASTER, REFERENCE, TRANSFORMERS, STOCK)
 PACKAGES = {STOCK: "vllm", TRANSFORMERS: "transformers", REFERENCE: "openai-whisper"}
 
 
@@ -100,9 +100,9 @@ def _results(
     missing = [clip for clip in clips if _key(clip) not in known]
     if missing:
         print(f"{system}, language {'named' if named else 'not named'}: {len(missing)} recordings", flush=True)
-        if system == OURS:
+        if system in OWN:
             with _server(given.url, models[0]) as base:
-                found = dict(systems.ours(base, missing, named))
+                found = dict(systems.ours(base, missing, named, OWN[system]))
         else:
             found = dict(systems.other(system, models, missing, named))
         known |= {_key(clip): found[clip.name] for clip in missing}
@@ -120,7 +120,7 @@ def _version(system: str) -> str:
     """What the results depend on: ours on the code as it is."""
     if system in FASTER:
         return f"{system} {importlib.metadata.version('faster-whisper')} {FASTER[system]}"
-    if system != OURS:
+    if system not in OWN:
         return f"{system} {importlib.metadata.version(PACKAGES[system])}"
     changed = subprocess.run(["git", "stash", "create"], capture_output=True, text=True, check=True).stdout.strip()
     tree = f"{changed or 'HEAD'}:endpoint"

@@ -14,7 +14,7 @@ from benchmarks.human import scores, times
 from benchmarks.human.clips import Clip
 from benchmarks.human.laid import Timed
 from benchmarks.human.page import page
-from benchmarks.human.systems import OURS, Result
+from benchmarks.human.systems import FASTER_SEARCHING, OURS, OWN, SEARCHING, Result
 from endpoint.languages import CODES
 
 SLACK = 0.3  # points that a set may lie above the best greedy peer
@@ -104,22 +104,11 @@ def report(clips: Sequence[Clip], results: Mapping[str, Mapping[str, Result]], n
 
 
 def verdicts(found: Found, named: bool) -> Iterator[str]:
-    rates = found.rates
-    greedy = [name for name in rates if name != OURS and "beam" not in name]
-    if OURS not in rates or not greedy:
+    greedy = [name for name in found.rates if name not in OWN and "beam" not in name]
+    yield from _beside(found, SEARCHING, [name for name in found.rates if name == FASTER_SEARCHING])
+    if OURS not in found.rates or not greedy:
         return
-    for name in found.sets:
-        able = [system for system in greedy if name in rates[system]]
-        best = min(able, key=lambda system: rates[system][name])
-        slack = SLACK if name != ALL else 0.0
-        yield _line(rates[OURS][name] <= rates[best][name] + slack, f"{name}: {rates[OURS][name]:.2f} against "
-                    f"{rates[best][name]:.2f} of {best}")  # fmt: skip
-        if name == ALL:
-            ours, theirs = found.counts(OURS, ALL), found.counts(best, ALL)
-            assert ours is not None
-            assert theirs is not None
-            low, high = scores.difference(ours, theirs)
-            yield f"     95 % of resamplings of the difference to {best}: {low:+.2f} to {high:+.2f} points"
+    yield from _beside(found, OURS, greedy)
     if not named:
         full = [system for system in greedy if len(found.results[system]) == len(found.results[OURS])]
         most = max((found.right(system) for system in full), default=0)
@@ -128,6 +117,25 @@ def verdicts(found: Found, named: bool) -> Iterator[str]:
             yield _line(not found.made_up(OURS), f"words made up where nobody speaks: {found.made_up(OURS)}")
     if errors := found.time_errors().get(OURS):
         yield _line(times.median(errors) <= LONGEST_MEDIAN, f"word times: median {times.median(errors):.0f} ms")
+
+
+def _beside(found: Found, own: str, others: Sequence[str]) -> Iterator[str]:
+    """Word errors of each set beside those of the best of `others`."""
+    rates = found.rates
+    if own not in rates or not others:
+        return
+    for name in found.sets:
+        able = [system for system in others if name in rates[system]]
+        best = min(able, key=lambda system: rates[system][name])
+        slack = SLACK if name != ALL else 0.0
+        yield _line(rates[own][name] <= rates[best][name] + slack, f"{own}, {name}: {rates[own][name]:.2f} against "
+                    f"{rates[best][name]:.2f} of {best}")  # fmt: skip
+        if name == ALL:
+            ours, theirs = found.counts(own, ALL), found.counts(best, ALL)
+            assert ours is not None
+            assert theirs is not None
+            low, high = scores.difference(ours, theirs)
+            yield f"     95 % of resamplings of the difference to {best}: {low:+.2f} to {high:+.2f} points"
 
 
 def _line(good: bool, text: str) -> str:

@@ -20,15 +20,17 @@ from benchmarks.human.clips import Clip
 
 AT_ONCE = 8
 ALONE = {"condition_on_previous_text": False}
+OURS, REFERENCE, TRANSFORMERS, STOCK = "this endpoint", "openai-whisper", "transformers", "vLLM's server"
+SEARCHING, FASTER_SEARCHING = "this endpoint, beam 5", "faster-whisper float32, beam 5"
+OWN = {OURS: 1, SEARCHING: 5}  # of this endpoint: beam_size
 # name: (compute type, arguments of transcribe, batched)
 FASTER: dict[str, tuple[str, dict[str, Any], bool]] = {
     "faster-whisper float32, greedy": ("float32", {"beam_size": 1}, False),
     "faster-whisper float32, greedy, vad": ("float32", {"beam_size": 1, "vad_filter": True, **ALONE}, False),
     "faster-whisper int8, greedy": ("int8", {"beam_size": 1}, False),
     "faster-whisper float32, batched": ("float32", {"beam_size": 1, "batch_size": 8}, True),
-    "faster-whisper float32, beam 5": ("float32", {"beam_size": 5}, False),
+    FASTER_SEARCHING: ("float32", {"beam_size": 5}, False),
 }
-OURS, REFERENCE, TRANSFORMERS, STOCK = "this endpoint", "openai-whisper", "transformers", "vLLM's server"
 LONG_ONLY = ("faster-whisper float32, greedy, vad",)  # the same as without on short clips, but for the pauses
 NAMED_ONLY = (STOCK, TRANSFORMERS)  # they say no language
 TIMED = (FASTER_GREEDY := "faster-whisper float32, greedy", REFERENCE)  # have times of words
@@ -49,13 +51,13 @@ def ask_for(clip: Clip, named: bool) -> Ask:
     return Ask(clip.language if named and clip.language else None, "+" in clip.language, clip.set == "times")
 
 
-def ours(base: str, clips: Sequence[Clip], named: bool) -> Iterator[tuple[str, Result]]:
+def ours(base: str, clips: Sequence[Clip], named: bool, beams: int) -> Iterator[tuple[str, Result]]:
     """All clips, AT_ONCE at a time; `seconds` is each one's share of the wall time."""
     import httpx2
 
     def one(clip: Clip) -> Result:
         ask = ask_for(clip, named)
-        data: dict[str, Any] = {"response_format": "verbose_json"}
+        data: dict[str, Any] = {"response_format": "verbose_json", "beam_size": str(beams)}
         data["language"] = "multi" if ask.mixed else ask.language or "auto"
         if ask.words:
             data["timestamp_granularities[]"] = ["word", "segment"]
