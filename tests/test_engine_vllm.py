@@ -5,20 +5,23 @@ The engine with a model is tested in test_live_model.py.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from endpoint.config import DEMO_MODEL, Settings
-from endpoint.errors import ConfigError, NotReady
+from endpoint.errors import ConfigError, EngineFailed, NotReady
 
 pytest.importorskip("torch", reason="the base build has no engine")
 pytest.importorskip("vllm", reason="the base build has no vLLM")
 import torch
 from vllm import AsyncEngineArgs
 
+from endpoint.engine import vllm
 from endpoint.engine.arguments import _prepare_environment, engine_args
 from endpoint.engine.request import sampling_params
 from endpoint.engine.tokens import WhisperTokens
@@ -138,3 +141,39 @@ def test_vllm_reports_nothing_and_the_operators_variables_stay(monkeypatch: pyte
     _prepare_environment(Settings(cpu_kv_cache_gib=3))
     assert environment["VLLM_NO_USAGE_STATS"] == environment["DO_NOT_TRACK"] == "1"
     assert (environment["VLLM_CPU_KVCACHE_SPACE"], environment["VLLM_LOGGING_LEVEL"]) == ("3", "INFO")
+
+
+async def test_who_waits_for_the_worker_is_told_when_the_engine_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """vLLM would let such a call wait for ever, and with it the start of the server."""
+
+    async def never(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(vllm, "LOOK", 0.01)
+    engine = VllmEngine(Settings())
+    engine._engine = SimpleNamespace(collective_rpc=never, errored=False)
+    waiting = asyncio.ensure_future(engine.held())
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    engine._engine.errored = True
+    with pytest.raises(EngineFailed, match="the engine stopped"):
+        await waiting
+
+
+async def test_what_the_worker_fails_at_is_said() -> None:
+    async def fails(*_: object, **__: object) -> None:
+        raise ValueError("no room")
+
+    engine = VllmEngine(Settings())
+    engine._engine = SimpleNamespace(collective_rpc=fails, errored=False)
+    with pytest.raises(EngineFailed, match="whisper_held: no room"):
+        await engine.held()
+
+
+@pytest.mark.parametrize(("settings", "newer", "reason"), [({"max_num_seqs": 4}, "0", "MAX_NUM_SEQS"), ({}, "1", "V2")])
+def test_a_server_without_room_for_its_beams_does_not_start(
+    settings: dict[str, int], newer: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLLM_USE_V2_MODEL_RUNNER", newer)
+    with pytest.raises(ConfigError, match=f"BEAM_SIZE=5: .*{reason}"):
+        VllmEngine(Settings(beam_size=5, **settings))

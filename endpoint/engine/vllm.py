@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
 
 log = structlog.get_logger()
+LOOK = 1.0  # seconds after which one who waits looks whether the engine is still there: vLLM tells nobody
 
 
 class VllmEngine:
@@ -84,7 +85,7 @@ class VllmEngine:
                 asyncio.get_running_loop().add_reader(self._link.alive.fileno(), self._end)
             # All that are being decoded and all that wait for their words; 4 MB each with large-v3.
             clients = 1 if self._link is None else self._link.clients
-            await engine.collective_rpc("whisper_keep", args=(self._settings.max_num_seqs + 2 * BATCH * clients,))
+            await self._ask("whisper_keep", self._settings.max_num_seqs + 2 * BATCH * clients)
             await self.decode(Window(0, np.zeros(SAMPLE_RATE, np.int16)), Options())
             await asyncio.to_thread(warm_up)
         except EngineFailed:
@@ -140,28 +141,30 @@ class VllmEngine:
         return await self._aligner.align(hypothesis, task)
 
     async def _attend(self, call: bytes) -> bytes:
-        if self._engine is None:
-            raise NotReady("the model is still loading")
-        asked = asyncio.ensure_future(self._engine.collective_rpc("whisper_attend", args=(call,)))
-        gone = asyncio.ensure_future(self._gone.wait())
-        try:
-            await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not asked.done():
-                raise EngineFailed("the engine stopped")
-            answers: list[bytes] = asked.result()
-        except Exception as error:
-            raise EngineFailed(f"the engine failed to time words: {error}") from error
-        finally:
-            asked.cancel()
-            gone.cancel()
-        return answers[0]
+        answer: bytes = await self._ask("whisper_attend", call)
+        return answer
 
     async def held(self) -> dict[str, int]:
         """What the engine holds of requests, counted in its process: all 0 when there are none."""
+        return msgspec.msgpack.decode(await self._ask("whisper_held"), type=dict[str, int])
+
+    async def _ask(self, method: str, *given: Any) -> Any:
+        """What a method of the worker answers. Raises EngineFailed where it fails, or where the engine ends before."""
         if self._engine is None:
             raise NotReady("the model is still loading")
-        answers: list[bytes] = await self._engine.collective_rpc("whisper_held")
-        return msgspec.msgpack.decode(answers[0], type=dict[str, int])
+        asked = asyncio.ensure_future(self._engine.collective_rpc(method, args=given))
+        gone = asyncio.ensure_future(self._gone.wait())
+        try:
+            while not asked.done():
+                await asyncio.wait({asked, gone}, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
+                if not asked.done() and (gone.done() or self._engine.errored):
+                    raise EngineFailed("the engine stopped")
+            return asked.result()[0]
+        except Exception as error:
+            raise EngineFailed(f"the engine failed at {method}: {error}") from error
+        finally:
+            asked.cancel()
+            gone.cancel()
 
     async def detect(self, window: Window, options: Options) -> Hypothesis:
         return await self._run(window, Options(languages=options.languages), [self.tokens.sot], 1)

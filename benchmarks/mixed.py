@@ -1,0 +1,104 @@
+"""make mixed: many different requests at once, and then nothing of them is left in the engine.
+
+    --count 1000    requests, 24 at a time, of whisper-base with packing of short clips
+    --seed 0
+
+Beams of 1 to 10, sampling with candidates, words, streams, translations, packed clips, and a fifth that is given up
+while it runs. What the engine holds is counted in its process: requests, blocks, rows, encoder outputs, waiting beams.
+Exit status 1 if anything is left a minute after the last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.human.clips import PROMPTS, prompts, shipped
+from endpoint.audio.decode import Decoder
+from endpoint.config import load_settings
+from endpoint.engine.packing import PackingEngine
+from endpoint.engine.vllm import VllmEngine
+from endpoint.options import Options, Sampling, Task
+from endpoint.pipeline import Pipeline
+
+AT_ONCE, PATIENCE = 24, 60
+
+
+def options(choose: random.Random, language: str) -> Options:
+    sampling = Sampling(beam_size=choose.randint(1, 10), best_of=choose.choice([None, 3]))
+    made = Options(sampling=sampling, language=choose.choice([None, language]))
+    kind = choose.randrange(6)
+    if kind == 0:
+        return replace(made, temperature=0.4)
+    if kind == 1:
+        return replace(made, words=True)
+    if kind == 2:
+        return replace(made, task=Task.TRANSLATE)
+    return replace(made, prompt="Names." if kind == 3 else None)
+
+
+async def run(count: int, seed: int) -> int:
+    settings = load_settings(model_id="base", log_level="error")
+    engine = VllmEngine(settings)
+    pipeline = Pipeline(PackingEngine(engine, settings.window_seconds), Decoder(settings), settings.window_seconds)
+    clips = [*shipped(), *(clip for name in PROMPTS for clip in prompts(name, Path("build/human/prompts"), 20))]
+    data = [(clip.path.read_bytes(), clip.language) for clip in clips]
+    choose, done = random.Random(seed), Counter[str]()
+    numbers = iter(range(count))
+
+    async def one() -> None:
+        sound, language = choose.choice(data)
+        stream = choose.random() < 0.2
+        tell = (lambda segments: done.update({"segments streamed": len(segments)})) if stream else None
+        work = asyncio.ensure_future(pipeline.transcribe(sound, options(choose, language), heard=tell))
+        if choose.random() < 0.2:
+            await asyncio.sleep(choose.random() * 4)
+            if not work.done():
+                work.cancel()
+                done["given up"] += 1
+        await asyncio.gather(work, return_exceptions=True)
+        if not work.cancelled():
+            done["failed" if work.exception() else "answered"] += 1
+            if error := work.exception():
+                print(f"{type(error).__name__}: {error}", flush=True)
+
+    async def caller() -> None:
+        for number in numbers:
+            await one()
+            if number % 100 == 99:
+                print(number + 1, dict(done), await engine.held(), flush=True)
+
+    await pipeline.start()
+    try:
+        await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
+        held = await emptied(engine)
+    finally:
+        await pipeline.close()
+    print(f"{count} requests: {dict(done)}; left in the engine: {held}")
+    return 1 if any(held.values()) or done["failed"] else 0
+
+
+async def emptied(engine: VllmEngine) -> dict[str, int]:
+    """What the engine holds once that is nothing, or after PATIENCE seconds."""
+    for _ in range(PATIENCE):
+        if not any((held := await engine.held()).values()):
+            break
+        await asyncio.sleep(1)
+    return held
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=1_000)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    return asyncio.run(run(args.count, args.seed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
