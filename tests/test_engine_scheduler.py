@@ -274,6 +274,18 @@ def test_few_rows_wait_for_more_while_the_cores_encode_in_any_case(
     assert beside.schedule() == list(first)
 
 
+def test_a_step_has_all_cores_while_nothing_is_encoded(beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = list[int]()
+    monkeypatch.setattr(scheduler, "set_num_threads", given.append)
+    beside._ahead.cores = 4
+    beside.add_request(sounding("a"))
+    beside.schedule()
+    beside._ahead.futures[0].set_result(torch.zeros(1500, 4))
+    beside.schedule()
+    beside.schedule()
+    assert given == [3, 4]
+
+
 def test_what_could_not_be_encoded_is_left_to_the_engine(beside: Beside) -> None:
     request = sounding("a")
     beside.add_request(request)

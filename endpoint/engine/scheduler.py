@@ -23,7 +23,7 @@ from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.outputs import LogprobsLists
 
 from endpoint.engine.admission import Together
-from endpoint.engine.ahead import Ahead, offered
+from endpoint.engine.ahead import Ahead, offered, set_num_threads
 from endpoint.engine.groups import Groups, beam_of, follows
 from endpoint.engine.whisper import put_encoded, samples_of
 
@@ -133,6 +133,7 @@ class _EncodesAhead:
         assert encode is not None
         self._ahead = Ahead(encode)
         self._held: dict[str, tuple[Request, Future[Tensor]]] = {}
+        self._threads = 0  # of a step, as set last
 
     def add_request(self, request: Request) -> None:
         if follows(request):  # has no sound of its own
@@ -150,8 +151,16 @@ class _EncodesAhead:
             self._admit([name for name, (_, encoded) in self._held.items() if encoded.done()])
             if idle or not self._holds(end - time.monotonic()):
                 break
+        self._take_cores()
         output: SchedulerOutput = super().schedule(*given)  # type: ignore[misc]
         return output
+
+    def _take_cores(self) -> None:
+        """A step leaves one core to the encoders while there is something to encode."""
+        threads = max(1, self._ahead.cores - 1) if self._held else self._ahead.cores
+        if threads != self._threads:
+            self._threads = threads
+            set_num_threads(threads)
 
     def _holds(self, left: float) -> bool:
         """Whether this step waits for windows that are being encoded, `left` seconds at most.
