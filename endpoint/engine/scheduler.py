@@ -18,12 +18,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from torch import set_num_threads  # vLLM's CPU worker takes the name in torch away
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.outputs import LogprobsLists
 
 from endpoint.engine.admission import Together
-from endpoint.engine.ahead import Ahead, offered, set_num_threads
+from endpoint.engine.ahead import Ahead, offered
 from endpoint.engine.groups import Groups, beam_of, follows
 from endpoint.engine.whisper import put_encoded, samples_of
 
