@@ -178,6 +178,8 @@ def test_the_scheduler_fits_how_the_engine_was_set_up(
 class Waiting(Pretended):
     """One that says what it was given to schedule, and aborts."""
 
+    max_num_running_reqs = 128
+
     def schedule(self) -> list[str]:
         return list(self.requests)
 
@@ -258,12 +260,15 @@ def test_a_request_is_admitted_when_its_window_is_encoded(beside: Beside) -> Non
     assert beside.schedule() == ["b", "a"]
 
 
-@pytest.mark.parametrize(("cores", "longest", "first"), [(2, 1e9, "ab"), (4, 1e9, "a"), (2, -1.0, "a")])
+@pytest.mark.parametrize(
+    ("cores", "places", "longest", "first"),
+    [(2, 128, 1e9, "ab"), (4, 128, 1e9, "a"), (2, 1, 1e9, "a"), (2, 128, -1.0, "a")],
+)
 def test_few_rows_wait_for_more_while_the_cores_encode_in_any_case(
-    beside: Beside, cores: int, longest: float, first: str, monkeypatch: pytest.MonkeyPatch
+    beside: Beside, cores: int, places: int, longest: float, first: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not where a core is free, and no longer than is allowed."""
-    beside._ahead.cores = cores
+    """Not where a core is free or no place is, and no longer than is allowed."""
+    beside._ahead.cores, beside.max_num_running_reqs = cores, places
     for name in "abc":
         beside.add_request(sounding(name))
     encode = iter(beside._ahead.futures)

@@ -127,6 +127,7 @@ class _EncodesAhead:
     """Goes before one of vLLM's schedulers in the bases of a class, in a process that holds the model."""
 
     requests: dict[str, Any]
+    max_num_running_reqs: int
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -169,7 +170,8 @@ class _EncodesAhead:
         A step costs nearly as much for one row as for eight: its time goes into reading the weights. While the cores
         have windows to encode in any case, few rows wait for more.
         """
-        return left > 0 and len(self._held) >= self._ahead.cores and len(self.requests) < ROWS_TOGETHER
+        rows = min(ROWS_TOGETHER, self.max_num_running_reqs)
+        return left > 0 and len(self._held) >= self._ahead.cores and len(self.requests) < rows
 
     def _admit(self, names: list[str]) -> None:
         for name in names:
