@@ -17,14 +17,15 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.human.clips import PROMPTS, prompts, shipped
 from endpoint.audio.decode import Decoder
 from endpoint.config import load_settings
-from endpoint.engine.packing import PackingEngine
-from endpoint.engine.vllm import VllmEngine
 from endpoint.options import Options, Sampling, Task
-from endpoint.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from endpoint.engine.vllm import VllmEngine
 
 AT_ONCE, PATIENCE = 24, 60
 
@@ -43,6 +44,11 @@ def options(choose: random.Random, language: str) -> Options:
 
 
 async def run(count: int, seed: int) -> int:
+    # Not above: the engine's process imports this file again, and vLLM's CPU build fails where it finds numba.
+    from endpoint.engine.packing import PackingEngine
+    from endpoint.engine.vllm import VllmEngine
+    from endpoint.pipeline import Pipeline
+
     settings = load_settings(model_id="base", log_level="error")
     engine = VllmEngine(settings)
     pipeline = Pipeline(PackingEngine(engine, settings.window_seconds), Decoder(settings), settings.window_seconds)
