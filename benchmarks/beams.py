@@ -135,10 +135,10 @@ def main() -> int:
         cache = load_settings().model_folder
         folder, sounds = find_checkpoint(str(fetch_base(cache)), cache), human(args.count)
     file = openai_file.write(folder, FOLDER / f"{args.model}.pt")
-    heard = asyncio.run(ours(folder, sounds, sampling))
+    recognized = asyncio.run(ours(folder, sounds, sampling))
     expected = theirs(file, WhisperTokens.load(folder), sounds, sampling)
     same = 0
-    for sound, our, their in zip(sounds, heard, expected, strict=True):
+    for sound, our, their in zip(sounds, recognized, expected, strict=True):
         if list(our.tokens) == list(their.tokens):
             same += 1
             continue

@@ -26,7 +26,7 @@ from endpoint.engine.arguments import _prepare_environment, engine_args
 from endpoint.engine.request import sampling_params
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.engine.vllm import VllmEngine, _floats
-from endpoint.options import Options
+from endpoint.options import Options, Sampling
 from endpoint.types import Window
 
 TOKENS = WhisperTokens.load(DEMO_MODEL)
@@ -149,15 +149,21 @@ async def test_who_waits_for_the_worker_is_told_when_the_engine_has_ended(monkey
     async def never(*_: object, **__: object) -> None:
         await asyncio.Event().wait()
 
+    class Ends:
+        """Is there at the first two looks."""
+
+        looks, collective_rpc = iter([False, False, True]), staticmethod(never)
+
+        @property
+        def errored(self) -> bool:
+            return next(self.looks)
+
     monkeypatch.setattr(vllm, "LOOK", 0.01)
     engine = VllmEngine(Settings())
-    engine._engine = SimpleNamespace(collective_rpc=never, errored=False)
-    waiting = asyncio.ensure_future(engine.held())
-    await asyncio.sleep(0.05)
-    assert not waiting.done()
-    engine._engine.errored = True
+    engine._engine = Ends()
     with pytest.raises(EngineFailed, match="the engine stopped"):
-        await waiting
+        await engine.held()
+    assert list(Ends.looks) == []
 
 
 async def test_what_the_worker_fails_at_is_said() -> None:
@@ -168,6 +174,14 @@ async def test_what_the_worker_fails_at_is_said() -> None:
     engine._engine = SimpleNamespace(collective_rpc=fails, errored=False)
     with pytest.raises(EngineFailed, match="whisper_held: no room"):
         await engine.held()
+
+
+def test_beams_are_the_servers_where_a_request_says_nothing() -> None:
+    engine = VllmEngine(Settings(beam_size=3))
+    assert [beam.index for beam in engine._beams(Options(), "g")] == [0, 1, 2]
+    assert engine._beams(Options(sampling=Sampling(beam_size=1)), "g") == []
+    assert engine._beams(Options(temperature=0.4), "g") == []
+    assert {beam.most for beam in engine._beams(Options(sampling=Sampling(patience=2.0)), "g")} == {6}
 
 
 @pytest.mark.parametrize(("settings", "newer", "reason"), [({"max_num_seqs": 4}, "0", "MAX_NUM_SEQS"), ({}, "1", "V2")])

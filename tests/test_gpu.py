@@ -34,7 +34,7 @@ from endpoint.config import Settings
 from endpoint.text.judge import compression_ratio
 
 pytest.importorskip("transformers", reason="the base build has no engine")
-from benchmarks.gpu import floor, model
+from benchmarks.gpu import floor, model, parts
 from endpoint.engine.checkpoint import alignment_heads
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.weights.find import check_folder
@@ -144,6 +144,12 @@ def test_a_search_costs_more_bytes_and_sharing_saves_most_of_them() -> None:
         floor.windows_per_second(LARGE, card, beams, share) for beams, share in ((1, False), (5, True), (5, False))
     ]
     assert rates == sorted(rates, reverse=True)
+
+
+def test_every_part_of_a_step_is_measured() -> None:
+    found = parts.parts("cpu", 5)
+    assert {"the rules", "ranking"} < found.keys()
+    assert all(whole >= host >= 0 for whole, host in found.values())
 
 
 # ---- the report -----------------------------------------------------------------------------------

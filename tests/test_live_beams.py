@@ -115,8 +115,7 @@ async def test_a_mixed_crowd_leaves_nothing_behind(engine: VllmEngine) -> None:
             await work
 
     await asyncio.gather(*(one(number) for number in range(60)))
-    for _ in range(600):  # what was given up ends at the engine's next steps
+    while True:  # what was given up ends at the engine's next steps, or the test's time does
         if not any((await engine.held()).values()):
             break
         await asyncio.sleep(0.1)
-    assert set((await engine.held()).values()) == {0}

@@ -63,6 +63,14 @@ def test_the_five_formats(client: OpenAI) -> None:
     assert 0 <= segment.start < segment.end <= verbose.duration
 
 
+def test_a_search_streams_what_it_answers(client: OpenAI) -> None:
+    asked = {"file": AUDIO / "seven.wav", "model": "", "extra_body": {"beam_size": 5}}
+    whole = client.audio.transcriptions.create(**asked)
+    events = list(client.audio.transcriptions.create(**asked, stream=True))
+    assert events[-1].text == whole.text == SAID["seven.wav"]
+    assert "".join(event.delta for event in events[:-1]) == whole.text
+
+
 @pytest.mark.parametrize("name", sorted(json.loads((SAMPLES / "said.json").read_text())))
 def test_bundled_recordings(client: OpenAI, name: str) -> None:
     said = json.loads((SAMPLES / "said.json").read_text())[name]

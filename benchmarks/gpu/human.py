@@ -41,9 +41,9 @@ async def human(run: Run, size: Size, put: Callable[..., None]) -> None:
     try:
         for beams in (1, 5):
             options = Options(words=True, sampling=Sampling(beam_size=beams))
-            heard = [await pipeline.transcribe(each, options) for each in data]
+            recognized = [await pipeline.transcribe(each, options) for each in data]
             again = await asyncio.gather(*(pipeline.transcribe(each, options) for each in data))
-            put(beams=beams, at_once=1, **judged(clips, heard, again))
+            put(beams=beams, at_once=1, **judged(clips, recognized, again))
             callers = run.places // beams
             plain = Options(sampling=options.sampling)
             await rate(pipeline, data, plain, callers, callers)  # warms up
@@ -53,17 +53,17 @@ async def human(run: Run, size: Size, put: Callable[..., None]) -> None:
         await pipeline.close()
 
 
-def judged(clips: Sequence[Clip], heard: Sequence[Transcript], again: Sequence[Transcript]) -> dict[str, object]:
+def judged(clips: Sequence[Clip], recognized: Sequence[Transcript], again: Sequence[Transcript]) -> dict[str, object]:
     """again: the same clips, all at once."""
-    counts = [errors(clip.text, transcript.text) for clip, transcript in zip(clips, heard, strict=True)]
-    words = [word for transcript in heard for word in transcript.words or ()]
+    counts = [errors(clip.text, transcript.text) for clip, transcript in zip(clips, recognized, strict=True)]
+    words = [word for transcript in recognized for word in transcript.words or ()]
     return {
         "clips": len(clips),
         "word_errors": 100 * sum(wrong for wrong, _ in counts) / sum(said for _, said in counts),
-        "languages_right": sum(t.language == clip.language for clip, t in zip(clips, heard, strict=True)),
+        "languages_right": sum(t.language == clip.language for clip, t in zip(clips, recognized, strict=True)),
         "timed_words": len(words),
-        "same_at_once": sum(one.text == other.text for one, other in zip(heard, again, strict=True)),
-        "texts": [transcript.text for transcript in heard],
+        "same_at_once": sum(one.text == other.text for one, other in zip(recognized, again, strict=True)),
+        "texts": [transcript.text for transcript in recognized],
     }
 
 
@@ -71,11 +71,11 @@ async def rate(
     pipeline: Pipeline, data: Sequence[bytes], options: Options, callers: int, count: int
 ) -> dict[str, object]:
     """`count` recordings, so many asked for at any time."""
-    numbers, heard = iter(range(count)), list[Transcript]()
+    numbers, recognized = iter(range(count)), list[Transcript]()
 
     async def caller() -> None:
         for number in numbers:
-            heard.append(await pipeline.transcribe(data[number % len(data)], options))
+            recognized.append(await pipeline.transcribe(data[number % len(data)], options))
 
     began, spent = time.perf_counter(), time.process_time()
     async with asyncio.TaskGroup() as group:
@@ -86,6 +86,6 @@ async def rate(
         "windows": count,
         "seconds": seconds,
         "windows_per_second": count / seconds,
-        "audio_seconds_per_second": sum(transcript.duration_ms for transcript in heard) / 1000 / seconds,
+        "audio_seconds_per_second": sum(transcript.duration_ms for transcript in recognized) / 1000 / seconds,
         "client_cores": (time.process_time() - spent) / seconds,
     }

@@ -6,7 +6,7 @@ over what that row's decoder kept (endpoint/engine/blocks.py) and the state of t
 row of its text wherever it can, so that little is copied.
 
 What was chosen leaves through logits that are asked for (`carriers`), as scores do in endpoint/engine/rules.py.
-No step waits for the device.
+No step waits for the device, unless penalties are asked for (endpoint/engine/choice.py).
 """
 
 from __future__ import annotations
@@ -72,13 +72,18 @@ class Beams:
         self._ended = torch.zeros(rows, dtype=torch.long, device=device)  # texts of the row's window that ended
         self._of: dict[int, Beam] = {}
         self._packed: dict[tuple[tuple[int, ...], ...], _Groups] = {}
+        self._found: tuple[list[tuple[int, ...]], list[int]] | None = None  # until a row comes, moves or goes
 
     def __bool__(self) -> bool:
         return bool(self._of)
 
+    def _forget(self) -> None:
+        self._packed.clear()
+        self._found = None
+
     def add(self, row: int, beam: Beam | None) -> None:
         """Start a request in `row`; None for one that is no beam."""
-        self._packed.clear()
+        self._forget()
         self._of.pop(row, None)
         if beam is not None:
             self._of[row] = beam
@@ -87,7 +92,7 @@ class Beams:
             self._ended[row] = 0
 
     def move(self, source: int, target: int, *, swap: bool) -> None:
-        self._packed.clear()
+        self._forget()
         moved, other = self._of.pop(source, None), self._of.pop(target, None)
         if moved is not None:
             self._of[target] = moved
@@ -101,6 +106,11 @@ class Beams:
 
     def groups(self) -> tuple[list[tuple[int, ...]], list[int]]:
         """The rows of every window in the order of its beams; and rows of windows that are not all there."""
+        if self._found is None:
+            self._found = self._find()
+        return self._found
+
+    def _find(self) -> tuple[list[tuple[int, ...]], list[int]]:
         found: dict[str, dict[int, int]] = {}
         for row, beam in self._of.items():
             found.setdefault(beam.group, {})[beam.index] = row

@@ -135,8 +135,9 @@ class Groups:
             for request in self._line.popleft():
                 super().add_request(request)  # type: ignore[misc]
         output: SchedulerOutput = super().schedule(*given)  # type: ignore[misc]
-        for gone in self._leaders.keys() - self.requests.keys() - {one.request_id for one in self._in_line()}:
-            del self._leaders[gone]
+        if self._leaders:
+            for gone in self._leaders.keys() - self.requests.keys() - {one.request_id for one in self._in_line()}:
+                del self._leaders[gone]
         return output
 
     def _fits(self, held: list[Request]) -> bool:
