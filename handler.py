@@ -1,4 +1,4 @@
-"""The Hugging Face door.
+"""The entry point of Hugging Face's toolkit.
 
 `EndpointHandler` is what Hugging Face's default toolkit loads from a model repository; the toolkit calls it for one
 request at a time, so the container image serves a GPU better. `python handler.py` serves the HTTP API instead, as
@@ -16,8 +16,10 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from endpoint.call import Call
 from endpoint.config import load_settings
-from endpoint.errors import DeadlineExceeded, TooLarge
+from endpoint.core.transcriber import transcribe
+from endpoint.errors import TooLarge
 from endpoint.huggingface import Parameters, read_inputs, reply
 from endpoint.options import Options
 from endpoint.types import Transcript
@@ -53,12 +55,9 @@ class EndpointHandler:
         return reply(transcript, parameters)
 
     async def _transcribe(self, audio: bytes, options: Options) -> Transcript:
-        seconds = self._settings.request_timeout_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._pipeline.transcribe(audio, options)
-        except TimeoutError as error:
-            raise DeadlineExceeded(f"the request took longer than {seconds:g} s") from error
+        call = Call(seconds=self._settings.request_timeout_seconds)
+        async with call.deadline():
+            return await transcribe(self._pipeline, audio, options, call)
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

@@ -60,7 +60,7 @@ def of_the_test_model(count: int) -> list[Sound]:
 
 
 async def ours(folder: Path, sounds: Sequence[Sound], sampling: Sampling) -> list[Hypothesis]:
-    from endpoint.engine.vllm import VllmEngine
+    from endpoint.engine.client import VllmEngine
 
     engine = VllmEngine(load_settings(model_id=str(folder), dtype="float32", log_level="error"))
     await engine.start()

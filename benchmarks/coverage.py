@@ -21,8 +21,9 @@ from rich.table import Table
 
 from benchmarks.quality import scores
 from benchmarks.quality.recordings import Recording, Studio
-from endpoint import pipeline as core
 from endpoint.config import DEMO_MODEL, load_settings
+from endpoint.core import pipeline as core
+from endpoint.core.transcriber import transcribe
 from endpoint.options import Options
 from endpoint.text.coverage import account
 from endpoint.types import SAMPLE_RATE, Hypothesis, Span, Transcript
@@ -82,7 +83,7 @@ async def measure(model: Path) -> Table:
             alone.clear()
             for item in items:
                 data = (FOLDER / item.name).read_bytes()
-                found[item.name] = await pipeline.transcribe(data, Options(language=item.label))
+                found[item.name] = await transcribe(pipeline, data, Options(language=item.label))
             lost = [seconds(transcript) for transcript in found.values()]
             figures = scores.of_set(items, {name: {"text": t.text, "seconds": 0.0} for name, t in found.items()})
             wer = f"{figures['wer']:.1%}" if "wer" in figures else f"{figures['made_up']:.0f} words"

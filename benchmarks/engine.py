@@ -62,7 +62,7 @@ def spent(pid: int) -> float:
 
 
 async def ours(settings: Settings, language: str | None) -> tuple[Decode, Callable[[], Awaitable[None]]]:
-    from endpoint.engine.vllm import VllmEngine
+    from endpoint.engine.client import VllmEngine
 
     engine = VllmEngine(settings)
     await engine.start()
@@ -76,7 +76,7 @@ async def ours(settings: Settings, language: str | None) -> tuple[Decode, Callab
 
 
 async def bare(settings: Settings) -> tuple[Decode, Callable[[], Awaitable[None]]]:
-    from endpoint.engine.vllm import VllmEngine
+    from endpoint.engine.client import VllmEngine
 
     engine = VllmEngine(settings)  # for its settings only
     from vllm import AsyncEngineArgs, SamplingParams

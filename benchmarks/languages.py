@@ -19,6 +19,7 @@ from rich.table import Table
 from benchmarks.quality import scores
 from benchmarks.quality.recordings import Recording, Studio
 from endpoint.config import DEMO_MODEL, load_settings
+from endpoint.core.transcriber import transcribe
 from endpoint.options import Options
 from endpoint.types import Hypothesis, Window
 from endpoint.wiring import build_pipeline
@@ -62,7 +63,7 @@ async def measure(model: Path) -> Table:
             looks.clear()
             before, answers, items = pipeline.counts["windows"], {}, list(group)
             for item in items:
-                found = await pipeline.transcribe((FOLDER / item.name).read_bytes(), Options(multilingual=True))
+                found = await transcribe(pipeline, (FOLDER / item.name).read_bytes(), Options(multilingual=True))
                 answers[item.name] = {"text": found.text, "seconds": 0.0}
             figures, windows = scores.of_set(items, answers), pipeline.counts["windows"] - before
             wer, each = f"{figures['wer']:.2%}", f"{len(looks) / windows:.1f}"

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from endpoint.config import DEMO_MODEL, load_settings
+from endpoint.core.pipeline import Pipeline
+from endpoint.core.transcriber import transcribe
 from endpoint.options import Options
-from endpoint.pipeline import Pipeline
 from endpoint.wiring import build_pipeline
 
 FOLDER = Path("build/lora").resolve()
@@ -104,7 +105,7 @@ async def hear(model: Path, adapter: Path | None = None, only: list[str] | None 
 
 async def one(pipeline: Pipeline, data: bytes, adapted: bool = True, **options: Any) -> list[Any]:
     ADAPTED.set(adapted)
-    made = await pipeline.transcribe(data, Options(**options))
+    made = await transcribe(pipeline, data, Options(**options))
     return [made.text, round(made.segments[0].avg_logprob, 4)]
 
 

@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING
 from benchmarks.human.clips import PROMPTS, prompts, shipped
 from endpoint.audio.decode import Decoder
 from endpoint.config import load_settings
+from endpoint.core.transcriber import transcribe
 from endpoint.options import Options, Sampling, Task
 
 if TYPE_CHECKING:
-    from endpoint.engine.vllm import VllmEngine
+    from endpoint.engine.client import VllmEngine
 
 AT_ONCE, PATIENCE = 24, 60
 
@@ -45,9 +46,9 @@ def options(choose: random.Random, language: str) -> Options:
 
 async def run(count: int, seed: int) -> int:
     # Not above: the engine's process imports this file again, and vLLM's CPU build fails where it finds numba.
-    from endpoint.engine.packing import PackingEngine
-    from endpoint.engine.vllm import VllmEngine
-    from endpoint.pipeline import Pipeline
+    from endpoint.core.packing import PackingEngine
+    from endpoint.core.pipeline import Pipeline
+    from endpoint.engine.client import VllmEngine
 
     settings = load_settings(model_id="base", log_level="error")
     engine = VllmEngine(settings)
@@ -59,9 +60,9 @@ async def run(count: int, seed: int) -> int:
 
     async def one() -> None:
         sound, language = choose.choice(data)
-        stream = choose.random() < 0.2
-        tell = (lambda segments: done.update({"segments streamed": len(segments)})) if stream else None
-        work = asyncio.ensure_future(pipeline.transcribe(sound, options(choose, language), heard=tell))
+        asked = replace(options(choose, language), incremental=choose.random() < 0.2)
+        done["streams"] += asked.incremental
+        work = asyncio.ensure_future(transcribe(pipeline, sound, asked))
         if choose.random() < 0.2:
             await asyncio.sleep(choose.random() * 4)
             if not work.done():

@@ -27,9 +27,10 @@ from endpoint.bench.containers import encode
 from endpoint.bench.recordings import LANGUAGES, WORKLOADS, Recording, make
 from endpoint.bench.words import errors
 from endpoint.config import load_settings
-from endpoint.engine.packing import CLIP_SECONDS, GAP_SECONDS, PackingEngine
+from endpoint.core.packing import CLIP_SECONDS, GAP_SECONDS, PackingEngine
+from endpoint.core.pipeline import Pipeline
+from endpoint.core.transcriber import transcribe
 from endpoint.options import Options
-from endpoint.pipeline import Pipeline
 from endpoint.wiring import build_engine
 
 
@@ -53,7 +54,7 @@ async def turn(
         while waiting:
             number, recording = waiting.pop()
             began = time.perf_counter()
-            heard = await pipeline.transcribe(files[number], Options(language=recording.language))
+            heard = await transcribe(pipeline, files[number], Options(language=recording.language))
             into.latencies.append(time.perf_counter() - began)
             texts[number] = heard.text
 

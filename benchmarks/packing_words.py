@@ -22,7 +22,7 @@ from endpoint.bench.containers import encode
 from endpoint.bench.recordings import LANGUAGES, WORKLOADS, Recording, make
 from endpoint.bench.words import errors
 from endpoint.config import load_settings
-from endpoint.engine.packing import GAP_SECONDS, LEAN, lay, split
+from endpoint.core.packing import GAP_SECONDS, LEAN, lay, split
 from endpoint.options import Options, VadOptions
 from endpoint.types import SAMPLE_RATE, WINDOW_SAMPLES, Engine, Hypothesis, Window
 from endpoint.wiring import build_engine

@@ -66,7 +66,7 @@ def recorded(count: int) -> list[Recording]:
 
 async def run(given: dict[str, Any], count: int) -> dict[str, Any]:
     """What the engine with settings `given` heard in every window, and its figures."""
-    from endpoint.engine.vllm import VllmEngine
+    from endpoint.engine.client import VllmEngine
 
     engine = VllmEngine(load_settings(log_level="error", **given))
     windows = [Window(0, recording.samples) for recording in recorded(count)]

@@ -18,6 +18,7 @@ from typing import Any
 from unittest.mock import patch
 
 from endpoint.config import DEMO_MODEL, load_settings
+from endpoint.core.transcriber import transcribe
 from endpoint.options import Options
 from endpoint.wiring import build_pipeline
 
@@ -27,8 +28,8 @@ WAYS = ("none", "kept", "encoded again")
 
 
 async def measure(data: bytes, model: str) -> dict[str, float]:
-    from endpoint.engine.aligner import Aligner  # here: vLLM's own processes import this file, and must not see numba
-    from endpoint.engine.vllm import VllmEngine
+    from endpoint.engine.alignment import Aligner  # here: vLLM's own processes import this file, and must not see numba
+    from endpoint.engine.client import VllmEngine
 
     pipeline = build_pipeline(load_settings(model_id=model, cpu_kv_cache_gib=1, log_level="warning"))
     engine: Any = pipeline._engine
@@ -59,7 +60,7 @@ async def measure(data: bytes, model: str) -> dict[str, float]:
                 await engine._engine.collective_rpc("whisper_keep", args=(0 if way == "encoded again" else 160,))
                 inside.update(attend=0.0, warp=0.0)
                 began = time.perf_counter()
-                await pipeline.transcribe(data, Options(language="en", words=way != "none"))
+                await transcribe(pipeline, data, Options(language="en", words=way != "none"))
                 if turn:  # the first turn warms up
                     spent[way].append(time.perf_counter() - began)
                     if way == "kept":

@@ -2,7 +2,7 @@
 
     python -m demo_model.evaluate [--model DIR] [--phrases N] [--bundle]
 
-Phrases are drawn with a seed training never used. Transcripts come from endpoint.engine.vllm, so what is
+Phrases are drawn with a seed training never used. Transcripts come from endpoint.engine.client, so what is
 measured is what is served; only the word alignment is read from transformers' attentions.
 """
 
@@ -163,7 +163,7 @@ def _edge_errors(laid: Laid, hypothesis: Hypothesis) -> list[float]:
 
 
 async def run_engine(model: Path, count: int) -> dict[str, object]:
-    from endpoint.engine.vllm import VllmEngine
+    from endpoint.engine.client import VllmEngine
 
     engine = VllmEngine(load_settings(model_id=str(model)))
     await engine.start()

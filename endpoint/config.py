@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     max_upload_mb: int = _field(512, "Largest upload, in MiB (1,048,576 bytes).", ge=1)
     max_audio_seconds: int = _field(4 * 3600, "Longest recording, in seconds.", ge=1)
     max_concurrent_requests: int = _field(256, "Requests worked on at once; more are answered 503.", ge=1)
+    max_concurrent_audio_seconds: int = _field(
+        360_000, "Seconds of audio worked on at once; more is refused with 503, but for a request alone.", ge=1
+    )
     request_timeout_seconds: float = _field(600.0, "Longest a request may take, in seconds; then 504.", gt=0)
     url_hosts: str = _field("", "Hosts that `url` may name, separated by commas; empty: any public one.")
     url_networks: str = _field("", "Private networks that `url` may lead to, such as 10.1.0.0/16, separated by commas.")

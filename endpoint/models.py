@@ -8,11 +8,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from endpoint.admission import Load
 from endpoint.config import Settings, split
 from endpoint.errors import ConfigError, EndpointError, EngineFailed, ModelNotFound, NotReady
 
 if TYPE_CHECKING:
-    from endpoint.pipeline import Pipeline
+    from endpoint.core.transcriber import Transcriber
 
 # Names of OpenAI's models, sent by clients that cannot be told another: they mean the default model.
 OPENAI_MODELS = frozenset(
@@ -95,48 +96,48 @@ def _these(names: Mapping[str, str] | list[str] | tuple[str, ...]) -> str:
 class Peers:
     """The API processes that serve the models together, by what they share: numbers, one of each process.
 
-    ready: 1 once it can answer. taken: requests it works on. number: which of them this one is.
+    ready: 1 once its models are loaded. load: their work under way. number: which of them this one is.
     """
 
     ready: MutableSequence[int]
-    taken: MutableSequence[int]
+    load: Load
     number: int = 0
 
     @classmethod
     def none(cls) -> Peers:
         """Of a process that serves alone."""
-        return cls([1], [0])
+        return cls([1], Load.alone())
 
 
 class Models:
     """Every model of one server. They start and stop together."""
 
-    def __init__(self, names: Names, pipelines: Mapping[str, Pipeline], peers: Peers | None = None) -> None:
-        """pipelines: by the name that is served; these share one decoder."""
+    def __init__(self, names: Names, transcribers: Mapping[str, Transcriber], peers: Peers | None = None) -> None:
+        """transcribers: by the name that is served; these share one decoder."""
         self.names = names
-        self._pipelines = dict(pipelines)
+        self._transcribers = dict(transcribers)
         self.peers = peers or Peers.none()
 
-    def find(self, name: str) -> Pipeline:
+    def find(self, name: str) -> Transcriber:
         """The model that `name` means. Raises ModelNotFound."""
-        return self._pipelines[self.names.find(name)]
+        return self._transcribers[self.names.find(name)]
 
     async def start(self) -> None:
         """Load the models, one after the other: vLLM measures what memory is left. Raises EngineFailed."""
-        for pipeline in self._pipelines.values():
-            await pipeline.start()
+        for transcriber in self._transcribers.values():
+            await transcriber.start()
         self.peers.ready[self.peers.number] = 1
 
     async def close(self) -> None:
         async with AsyncExitStack() as stack:  # closes the rest where one fails
-            for pipeline in self._pipelines.values():
-                stack.push_async_callback(pipeline.close)
+            for transcriber in self._transcribers.values():
+                stack.push_async_callback(transcriber.close)
 
     async def check(self) -> None:
         """Raises NotReady while one is loading, EngineFailed, with its name, when one can answer no more."""
-        for name, pipeline in self._pipelines.items():
+        for name, transcriber in self._transcribers.items():
             try:
-                await pipeline.check()
+                await transcriber.check()
             except EngineFailed as error:
                 raise EngineFailed(f"{name}: {error.message}") from error
         if not all(self.peers.ready):  # the next request may be another's
@@ -145,9 +146,9 @@ class Models:
     async def check_any(self) -> None:
         """Raises as the default model's check, if no model can answer."""
         failure: EndpointError | None = None
-        for pipeline in (self.find(""), *self._pipelines.values()):
+        for transcriber in (self.find(""), *self._transcribers.values()):
             try:
-                return await pipeline.check()
+                return await transcriber.check()
             except EndpointError as error:
                 failure = failure or error
         assert failure is not None

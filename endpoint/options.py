@@ -88,6 +88,7 @@ class Options:
     multilingual: every window keeps the language heard in it; else the file has one.
     condition_on_previous_text: each window is given the text before it, so windows are decoded one by one.
     detect_language: the language is detected although the server has a default.
+    incremental: segments are settled as early as can be: the file's language is decided by what was recognized so far.
     logprobs: keep how likely each token of the text was.
     audio_track: which audio stream of the file, counted from 0; None: the one a player would play.
     """
@@ -107,6 +108,7 @@ class Options:
     thresholds: Thresholds = Thresholds()
     audio_track: int | None = None
     detect_language: bool = False
+    incremental: bool = False
 
     def spoken_in(self, language: str | None) -> Options:
         """The same in `language`, unless they say anything of languages themselves."""

@@ -25,9 +25,10 @@ from typing import Any, NoReturn
 
 import structlog
 
+from endpoint.admission import Load
 from endpoint.config import Settings
-from endpoint.engine import core
-from endpoint.engine.place import Environment, Link, find_engines
+from endpoint.engine.inside import process
+from endpoint.engine.placement import Environment, Link, find_engines
 from endpoint.errors import ConfigError, EndpointError
 from endpoint.models import Peers
 from endpoint.wiring import Links, each_served
@@ -155,7 +156,7 @@ class _Supervisor:
         self._settings, self._environments, self._folder = settings, engines, folder
         self._count = count  # of API processes
         self._ready: MutableSequence[int] = RawArray("b", count)
-        self._taken: MutableSequence[int] = RawArray("i", count)
+        self._work = Load(RawArray("i", count), RawArray("q", count))
         self._front: list[_Child] = []  # API processes
         self._engines: list[_Child] = []
         self._signal, self._tell = multiprocessing.Pipe(duplex=False)
@@ -176,7 +177,7 @@ class _Supervisor:
                 for model, one in enumerate(served)
             }
             own = share(self._settings, self._count, client)
-            given = (self._environments[0], answer, own, listening, links, Peers(self._ready, self._taken, client))
+            given = (self._environments[0], answer, own, listening, links, Peers(self._ready, self._work, client))
             self._front.append(_Child.start(f"api-{client}", self._folder, _answer, *given))
             listening.close()  # connections would go on to wait at it after the process has closed it
         for model, one in enumerate(served):  # one after the other: vLLM measures what memory is left
@@ -250,4 +251,4 @@ def _answer(_: Connection, place: Environment, answer: Answer, *given: Any) -> i
 
 
 def _engine(report: Connection, _: Connection, settings: Settings, place: Environment, base: str, clients: int) -> int:
-    return core.run(report, settings, place, base, clients)
+    return process.run(report, settings, place, base, clients)

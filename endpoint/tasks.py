@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-class Places:
-    """Where at most so many work at once: `first` to begin with, one more for each that is done, up to `most`."""
+class Slots:
+    """So many may work at once: `first` to begin with, one more for each that is done, up to `most`."""
 
     def __init__(self, first: int, most: int) -> None:
         self._free = asyncio.Semaphore(first)
         self._more = most - first
 
-    async def __aenter__(self) -> None:
+    async def acquire(self) -> None:
         await self._free.acquire()
 
-    async def __aexit__(self, *_: object) -> None:
+    def release(self) -> None:
         self._free.release()
         if self._more > 0:
             self._more -= 1
@@ -44,3 +44,20 @@ async def in_order(work: Iterable[Coroutine[Any, Any, T]], take: Callable[[T], A
                 await take(await task)
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
+
+
+async def produced(work: Callable[[Callable[[T], None]], Coroutine[Any, Any, None]]) -> AsyncGenerator[T, None]:
+    """What `work` hands to the function it is given, as it comes. Closing the generator cancels and awaits `work`.
+
+    A failure of `work` is raised after what it handed over before.
+    """
+    items = asyncio.Queue[tuple[T] | None]()
+    working = asyncio.ensure_future(work(lambda item: items.put_nowait((item,))))
+    working.add_done_callback(lambda _: items.put_nowait(None))
+    try:
+        while (item := await items.get()) is not None:
+            yield item[0]
+        await working
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)

@@ -6,7 +6,7 @@ Times are integers: samples before the engine, milliseconds after it. Offsets tr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -55,12 +55,15 @@ class Audio:
     unreadable: stretches in milliseconds, in order, whose sound the file should hold and that could not be decoded;
         `samples` are silent there, and the last stretch may lie behind their end.
     notices: what the caller should know of the file.
+    decode_seconds, vad_seconds: what these took.
     """
 
     samples: Samples
     speech: npt.NDArray[np.uint8] | None = None
     unreadable: tuple[tuple[int, int], ...] = ()
     notices: tuple[Notice, ...] = ()
+    decode_seconds: float = 0.0
+    vad_seconds: float = 0.0
 
     @property
     def duration_ms(self) -> int:
@@ -210,7 +213,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Transcript:
-    """The whole file. `words` is None unless they were asked for. `timings` are seconds by stage name."""
+    """The whole file. `words` is None unless they were asked for."""
 
     task: Task
     language: str
@@ -222,7 +225,6 @@ class Transcript:
     coverage: float | None = None  # share of the speech heard that segments cover, 0 to 1; None without voice activity
     uncovered: tuple[tuple[int, int], ...] = ()  # stretches of speech without text, in milliseconds
     notices: tuple[Notice, ...] = ()
-    timings: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -249,18 +251,8 @@ class EngineInfo:
     languages: tuple[str, ...] = ()  # codes it knows; empty: English only, or all
 
 
-class Engine(Protocol):
-    """The one seam to a model. Cancelling `decode` aborts its work."""
-
-    @property
-    def info(self) -> EngineInfo: ...
-
-    async def start(self) -> None:
-        """Load the model and answer one silent window. Raises EngineFailed."""
-
-    def check_options(self, options: Options) -> tuple[Notice, ...]:
-        """What of the options has no room. Raises InvalidRequest for those that this model cannot follow."""
-        ...
+class WindowEngine(Protocol):
+    """What decodes windows. Cancelling a call aborts its work."""
 
     async def decode(self, window: Window, options: Options) -> Hypothesis:
         """Transcribe one window. Raises EngineFailed; InvalidRequest for options this model cannot follow."""
@@ -274,7 +266,21 @@ class Engine(Protocol):
         """The same with `words`, and its pieces' times moved to them. For what `decode` gave with options.words."""
         ...
 
+
+class Engine(WindowEngine, Protocol):
+    """The one seam to a model."""
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    async def start(self) -> None:
+        """Load the model and decode one silent window. Raises EngineFailed."""
+
+    def check_options(self, options: Options) -> tuple[Notice, ...]:
+        """What of the options has no room. Raises InvalidRequest for those that this model cannot follow."""
+        ...
+
     async def check(self) -> None:
-        """Raises EngineFailed if the model can answer no more."""
+        """Raises EngineFailed if the model can decode no more."""
 
     async def close(self) -> None: ...

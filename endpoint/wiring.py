@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from endpoint import __version__
 from endpoint.audio.decode import Decoder
 from endpoint.config import Settings
+from endpoint.core.pipeline import Pipeline
 from endpoint.errors import ConfigError
 from endpoint.models import Models, Names, Peers
-from endpoint.pipeline import Pipeline
 from endpoint.types import Engine, EngineInfo
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from endpoint.engine.place import Link
+    from endpoint.engine.placement import Link
 
 Links = Mapping[str, "Sequence[Link]"]  # to the engines of each served model
 
@@ -29,7 +29,7 @@ def build_engine(settings: Settings, links: Sequence[Link] = ()) -> Engine:
     """
     engine = _model_engine(settings, links)
     if settings.pack_short_clips:
-        from endpoint.engine.packing import PackingEngine
+        from endpoint.core.packing import PackingEngine
 
         return PackingEngine(engine, settings.window_seconds)
     return engine
@@ -49,7 +49,7 @@ def _model_engine(settings: Settings, links: Sequence[Link]) -> Engine:
         )
         return FakeEngine(info)
     try:
-        from endpoint.engine.vllm import VllmEngine
+        from endpoint.engine.client import VllmEngine
 
         engines = [VllmEngine(settings, link) for link in links or (None,)]
     except ModuleNotFoundError as error:
@@ -59,7 +59,7 @@ def _model_engine(settings: Settings, links: Sequence[Link]) -> Engine:
         ) from error
     if len(engines) == 1:
         return engines[0]
-    from endpoint.engine.several import SeveralEngines
+    from endpoint.engine.router import SeveralEngines
 
     return SeveralEngines(engines)
 

@@ -15,11 +15,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from endpoint.api.app import create_app
+from endpoint.call import Call
 from endpoint.config import Settings
+from endpoint.core.transcriber import Progress, Steps
 from endpoint.errors import EndpointError, InvalidAudio
 from endpoint.memfile import MemoryFile
 from endpoint.models import Models, Names
 from endpoint.options import Options, Task
+from endpoint.tasks import produced
 from endpoint.types import EngineInfo, Segment, Transcript, Usage, Word
 
 AUDIO = b"RIFF, as far as the stand-in cares" * 10
@@ -59,7 +62,7 @@ def content(data: bytes | MemoryFile) -> bytes:
 
 
 class StandIn:
-    """Satisfies the interface of endpoint.pipeline.Pipeline."""
+    """A Transcriber without an engine."""
 
     def __init__(self, transcript: Transcript = TRANSCRIPT, *, delay: float = 0.0) -> None:
         self.transcript, self.delay, self.pace = transcript, delay, 0.0
@@ -85,18 +88,22 @@ class StandIn:
         if self.state is not None:
             raise self.state
 
-    async def transcribe(self, data, options, progress=None, heard=None) -> Transcript:
-        """Tells the segments one by one, `pace` seconds apart, before the delay; bytes of REFUSED are no audio."""
+    def segments(self, data: bytes | MemoryFile, options: Options, call: Call) -> Steps:
+        return produced(lambda emit: self._transcribe(data, options, call, emit))
+
+    async def _transcribe(self, data, options, call, emit) -> None:
+        """Settles segments one by one, `pace` seconds apart, before the delay; bytes of REFUSED are no audio."""
         self.calls.append((content(data), options))
         if content(data) == REFUSED:
             raise InvalidAudio("no audio")
         self.running += 1
         try:
-            if progress is not None:
-                progress(0, len(self.transcript.segments))
-            for told in self.transcript.segments if heard is not None else ():
+            segments = self.transcript.segments
+            call.admit(self.transcript.duration_ms / 1000)
+            emit(Progress(0, len(segments)))
+            for done, settled in enumerate(segments if options.incremental else (), 1):
                 await asyncio.sleep(self.pace)
-                heard([told])
+                emit(Progress(done, len(segments), (settled,)))
             await asyncio.sleep(self.delay)
         except asyncio.CancelledError:
             self.cancelled += 1
@@ -105,9 +112,9 @@ class StandIn:
             self.running -= 1
         if self.failure is not None:
             raise self.failure
-        return replace(self.transcript, task=options.task)
+        emit(replace(self.transcript, task=options.task))
 
-    async def detect(self, data: bytes | MemoryFile, options: Options) -> tuple[dict[str, float], int]:
+    async def detect(self, data: bytes | MemoryFile, options: Options, call: Call) -> tuple[dict[str, float], int]:
         self.calls.append((content(data), options))
         return {"en": 0.9, "de": 0.1}, self.transcript.duration_ms
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from endpoint.engine.packing import LEAN, PackingEngine
+from endpoint.core.packing import LEAN, PackingEngine
 from endpoint.options import Options, Task
 from endpoint.types import SAMPLE_RATE, TIMESTAMP_MS, EngineInfo, Hypothesis, Piece, Span, Window
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from endpoint.config import Settings, load_settings
-from endpoint.engine.place import cpu_threads
+from endpoint.engine.placement import cpu_threads
 from endpoint.net import free_port
 from tests.servers import Server
 

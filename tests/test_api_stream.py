@@ -1,4 +1,4 @@
-"""Streams and lists of files: endpoint.api.stream and endpoint.api.answer."""
+"""Streams and lists of files: endpoint.api.stream and endpoint.api.respond."""
 
 import asyncio
 import json
@@ -8,7 +8,9 @@ import pytest
 from openai import APIError, AsyncOpenAI, BadRequestError, OpenAI
 
 from endpoint.api import schemas, stream
+from endpoint.core.transcriber import transcribe
 from endpoint.errors import EngineFailed, InvalidAudio
+from endpoint.options import Options
 from tests.api_support import AUDIO, REFUSED, TRANSCRIPT, StandIn, assert_error, client_of, serve, wait_for
 from tests.test_text_events import parsed
 
@@ -175,4 +177,4 @@ def test_the_official_client_is_told_what_cannot_be_streamed(url):
 
 def test_a_stand_in_refuses_as_the_decoder_does():
     with pytest.raises(InvalidAudio):
-        asyncio.run(StandIn().transcribe(REFUSED, None))
+        asyncio.run(transcribe(StandIn(), REFUSED, Options()))

@@ -31,7 +31,7 @@ async def test_health_and_ready():
 
 async def test_draining_fails_readiness_only():
     app = app_of(StandIn())
-    app.state.door.draining = True
+    app.state.server.draining = True
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         assert_error(await client.get("/ready"), 503, "stopping")
         assert (await client.get("/health")).status_code == 200

@@ -10,7 +10,7 @@ import pysubs2
 import pytest
 
 from endpoint.api.whisper_asr import with_header
-from endpoint.audio.wav import read_wave
+from endpoint.audio.worker.wav import read_wave
 from endpoint.memfile import MemoryFile
 from endpoint.options import Task
 from endpoint.types import Word

@@ -25,6 +25,9 @@ MAY_IMPORT = {
     "errors": set(),
     "languages": set(),
     "tasks": set(),
+    "codec": {"errors", "options", "types"},
+    "admission": {"errors"},
+    "call": {"admission", "errors"},
     "net": set(),
     "log": set(),
     "memfile": set(),
@@ -35,16 +38,14 @@ MAY_IMPORT = {
     "text": {"languages", "options", "types"},
     "audio": {"config", "errors", "memfile", "options", "types"},
     "weights": {"errors", "types"},
-    "engine": {"config", "errors", "languages", "tasks", "text", "options", "types", "weights"},
-    "multilingual": {"audio", "tasks", "options", "types"},
-    "fallback": {"options", "tasks", "text", "types"},
-    "repair": {"audio", "fallback", "options", "tasks", "text", "types"},
-    "fanout": {"repair", "tasks", "text", "options", "types"},
-    "pipeline": {"audio", "errors", "fanout", "memfile", "multilingual", "repair", "tasks", "text", "options", "types"},
-    "models": {"config", "errors", "pipeline"},
+    "engine": {"config", "errors", "languages", "tasks", "options", "types", "weights"},
+    "core": {"audio", "call", "errors", "memfile", "options", "tasks", "text", "types"},
+    "models": {"admission", "config", "core", "errors"},
     "fields": {"errors", "options", "types"},
     "huggingface": {"errors", "fields", "languages", "options", "types"},
     "api": {
+        "admission",
+        "call",
         "config",
         "errors",
         "fields",
@@ -53,15 +54,16 @@ MAY_IMPORT = {
         "memfile",
         "models",
         "outgoing",
-        "pipeline",
+        "core",
         "tasks",
         "text",
         "options",
         "types",
     },
-    "wiring": {"api", "audio", "config", "engine", "errors", "models", "pipeline", "options", "types"},
-    "supervisor": {"config", "engine", "errors", "models", "wiring"},
+    "wiring": {"api", "audio", "config", "engine", "errors", "core", "models", "options", "types"},
+    "supervisor": {"admission", "config", "engine", "errors", "models", "wiring"},
     "commands": {
+        "call",
         "audio",
         "bench",
         "config",
@@ -85,46 +87,52 @@ MAY_IMPORT = {
 # Packages that few modules may import, and those modules.
 KEPT_TO = {
     "vllm": {
-        "engine/admission",
-        "engine/blocks",
-        "engine/groups",
-        "engine/request",
-        "engine/vllm",
+        "engine/inside/batch_admission",
+        "engine/inside/blocks",
+        "engine/inside/groups",
+        "engine/parameters",
+        "engine/client",
         "engine/arguments",
-        "engine/core",
-        "engine/processor",
-        "engine/processor_v2",
-        "engine/scheduler",
-        "engine/whisper",
+        "engine/inside/process",
+        "engine/inside/logits_processor",
+        "engine/inside/logits_processor_v2",
+        "engine/inside/scheduler",
+        "engine/inside/model",
     },
     "torch": {
-        "engine/vllm",
+        "engine/client",
         "engine/arguments",
-        "engine/place",  # counts the GPUs
-        "engine/processor",
-        "engine/processor_v2",
-        "engine/beams",
-        "engine/blocks",
-        "engine/choice",
-        "engine/groups",
-        "engine/rules",
-        "engine/align",
-        "engine/ahead",
-        "engine/attention",
-        "engine/logmel",
-        "engine/scheduler",
-        "engine/whisper",
+        "engine/placement",  # counts the GPUs
+        "engine/inside/logits_processor",
+        "engine/inside/logits_processor_v2",
+        "engine/inside/beams",
+        "engine/inside/blocks",
+        "engine/inside/choice",
+        "engine/inside/groups",
+        "engine/inside/rules",
+        "engine/inside/cross_attention",
+        "engine/inside/encode_ahead",
+        "engine/inside/encoder_attention",
+        "engine/inside/log_mel",
+        "engine/inside/scheduler",
+        "engine/inside/model",
         "weights/openai",
         "commands/doctor",  # says which device is here
     },
-    "transformers": {"engine/logmel", "engine/whisper"},
+    "transformers": {"engine/inside/log_mel", "engine/inside/model"},
     "tokenizers": {"engine/tokens", "weights/known"},
     "huggingface_hub": {"weights/hub"},
     # Media parsers run in the decoding processes; doctor asks the version, bench reads its user's own files.
-    "av": {"audio/container", "audio/frames", "audio/worker", "commands/doctor", "bench/containers"},
+    "av": {
+        "audio/worker/container",
+        "audio/worker/frames",
+        "audio/worker/process",
+        "commands/doctor",
+        "bench/containers",
+    },
     "psutil": {"bench/usage"},
-    "soxr": {"audio/pcm"},
-    "onnxruntime": {"audio/vad"},
+    "soxr": {"audio/worker/pcm"},
+    "onnxruntime": {"audio/worker/vad"},
     "fastapi": {name for name in MODULES if name.startswith("api/")} | {"wiring"},
     "starlette": {name for name in MODULES if name.startswith("api/")},
     "uvicorn": {"commands/serve"},
@@ -136,13 +144,13 @@ KEPT_TO = {
 ENVIRONMENT = {
     "config": "the reader of settings",
     "engine/arguments": "vLLM is configured by variables of its own, read when it is imported",
-    "engine/vllm": "OpenMP is, too, for the engine that it starts",
-    "engine/place": "what the operator set for OpenMP and CUDA stays",
-    "engine/core": "each engine's process sees its own GPU",
+    "engine/client": "OpenMP is, too, for the engine that it starts",
+    "engine/placement": "what the operator set for OpenMP and CUDA stays",
+    "engine/inside/process": "each engine's process sees its own GPU",
     "supervisor": "and each API process that of the first engine",
     "commands/serve": "the one engine of this process sees the GPU that was asked for",
     "weights/packages": "pip, which it runs, gets it with a temporary folder of its own",
-    "audio/vad": "onnxruntime's telemetry is turned off by a variable, in the decoding process",
+    "audio/worker/vad": "onnxruntime's telemetry is turned off by a variable, in the decoding process",
     "local": "hands its environment on to the server it starts",
 }
 
@@ -153,35 +161,6 @@ HARMLESS = {
     "__future__", "abc", "bisect", "collections", "dataclasses", "endpoint", "enum", "functools", "itertools", "json",
     "math", "numpy", "operator", "re", "statistics", "string", "typing", "unicodedata", "zlib",
 }  # fmt: skip
-
-MOST_LINES, MOST_FUNCTION_LINES = 350, 60
-LONG_STILL = {"tests/test_audio_worker.py": 370}  # not to grow
-
-# Modules that are tested under another name than their own, because they show themselves together.
-TESTED_BY = {
-    "__main__": "test_commands",
-    "api/answer": "test_api_stream",
-    "api/app": "test_api_system",
-    "api/compat_schemas": "test_api_compat",
-    "api/door": "test_api_transcriptions",
-    "api/errors": "test_api_transcriptions",
-    "api/examples": "test_api_openapi",
-    "api/forms": "test_api_transcriptions",
-    "api/limits": "test_api_transcriptions",
-    "api/log": "test_api_system",
-    "api/receive": "test_api_upload",
-    "api/routes": "test_api_transcriptions",
-    "api/schemas": "test_api_transcriptions",
-    "commands/doctor": "test_commands",
-    "commands/serve": "test_commands",
-    "commands/transcribe": "test_commands",
-    "demo/__main__": "test_demo",
-    "engine/arguments": "test_engine_vllm",
-    "engine/core": "test_live_several",
-    "fanout": "test_pipeline",
-    "huggingface": "test_handler",
-}
-UNTESTED_STILL: set[str] = set()
 
 
 def imports(name: str) -> set[str]:
@@ -221,6 +200,19 @@ def test_parts_import_only_what_they_may() -> None:
         if part(other) != part(name) and part(other) not in MAY_IMPORT[part(name)]
     ]
     assert wrong == []
+
+
+def test_rooms_follow_processes() -> None:
+    """A decoding process loads nothing of the server; the server shares only the protocol with it. What vLLM loads into
+    its process is known to the engine's client alone.
+    """
+    worker = {name: inner(name) for name in MODULES if name.startswith("audio/worker/")}
+    shared = {"errors", "options", "types"}
+    assert {other for found in worker.values() for other in found} <= worker.keys() | shared
+    outside = {other for name in MODULES if name not in worker for other in inner(name)}
+    assert outside & worker.keys() <= {"audio/worker/protocol", "audio/worker/formats"}
+    users = {name for name in MODULES if any(other.startswith("engine/inside/") for other in inner(name))}
+    assert {part(name) for name in users} == {"engine", "supervisor"}  # which starts that process
 
 
 def test_there_is_no_cycle() -> None:
@@ -279,57 +271,3 @@ def test_no_model_code_is_loaded_for_nothing(program: str) -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
-
-
-# ---- size, names, tests ---------------------------------------------------------------------------
-
-
-def sources() -> list[Path]:
-    """Every Python file of the repository."""
-    hidden = {".venv", "build", "dist", "__pycache__"}
-    found = [path for path in ROOT.rglob("*.py") if not hidden & set(path.relative_to(ROOT).parts)]
-    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)]
-
-
-def test_files_and_functions_are_short() -> None:
-    long = []
-    for path in sources():
-        text, name = path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix()
-        if (lines := text.count("\n")) > LONG_STILL.get(name, MOST_LINES):
-            long.append(f"{name}: {lines} lines")
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                assert node.end_lineno is not None
-                if (lines := node.end_lineno - node.lineno + 1) > MOST_FUNCTION_LINES:
-                    long.append(f"{name}: {node.name} has {lines} lines")
-    assert long == []
-
-
-def test_constants_are_named_where_the_nouns_are() -> None:
-    """Rate, full scale and window are derived once, in types.py."""
-    bare = {16_000, 32_768, 480_000}
-    wrong = [
-        f"{name}:{node.lineno}: {node.value}"
-        for name, tree in TREES.items()
-        if name != "types"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.value in bare
-    ]
-    assert wrong == []
-
-
-def test_only_commands_print() -> None:
-    def prints(tree: ast.Module) -> bool:
-        return any(isinstance(node, ast.Name) and node.id == "print" for node in ast.walk(tree))
-
-    users = {name for name, tree in TREES.items() if prints(tree)}
-    assert [name for name in users if part(name) not in ("__main__", "commands", "demo")] == []
-
-
-def test_every_module_has_its_tests() -> None:
-    tests = {path.stem for path in Path(__file__).parent.glob("test_*.py")}
-    wanted = {name: TESTED_BY.get(name, f"test_{name.replace('/', '_')}") for name in MODULES}
-    assert {
-        name for name, test in wanted.items() if test not in tests and not name.endswith("__init__")
-    } <= UNTESTED_STILL
-    assert set(TESTED_BY) | UNTESTED_STILL <= set(MODULES)

@@ -19,7 +19,7 @@ from endpoint.options import Options, Sampling, Task
 from endpoint.types import Hypothesis, Window
 
 pytest.importorskip("vllm", reason="the base build has no vLLM")
-from endpoint.engine.vllm import VllmEngine
+from endpoint.engine.client import VllmEngine
 
 pytestmark = [
     pytest.mark.model,

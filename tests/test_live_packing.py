@@ -18,8 +18,8 @@ from endpoint.text.judge import is_silence
 from endpoint.types import Hypothesis, Span, Window
 
 pytest.importorskip("vllm", reason="the base build has no vLLM")
-from endpoint.engine.packing import PackingEngine
-from endpoint.engine.vllm import VllmEngine
+from endpoint.core.packing import PackingEngine
+from endpoint.engine.client import VllmEngine
 
 pytestmark = [
     pytest.mark.model,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from endpoint.admission import Load
 from endpoint.config import DEMO_MODEL, Settings
 from endpoint.errors import ConfigError, EngineFailed, ModelNotFound, NotReady
 from endpoint.models import OPENAI_MODELS, Models, Names, Peers
@@ -180,8 +181,8 @@ async def test_when_none_can_answer_the_defaults_reason_is_given(models: Models,
 
 async def test_nobody_is_well_before_all_processes_are_ready(cores: dict[str, Core]) -> None:
     """A health check is answered by any of them, and the next request by another."""
-    ready, taken = [0, 0], [0, 0]
-    first, second = (Models(names(), cores, Peers(ready, taken, number)) for number in range(2))
+    ready, load = [0, 0], Load([0, 0], [0, 0])
+    first, second = (Models(names(), cores, Peers(ready, load, number)) for number in range(2))
     await first.start()
     assert ready == [1, 0]
     with pytest.raises(NotReady, match="another process"):

@@ -10,10 +10,9 @@ from benchmarks.profile import OTHER, read_stacks, share_out, stage_of
 
 API = 'process 1:"python -m endpoint serve"'
 CHILD = 'process 7:"python -m endpoint.audio.worker {"a": 1, "b": 2}"'
-DECODE = (
-    "main (endpoint/audio/worker.py:287);serve (endpoint/audio/worker.py:259);decode (endpoint/audio/worker.py:106)"
-)
-HEAR = "hear (endpoint/audio/worker.py:226);VoiceActivity.feed (endpoint/audio/vad.py:60)"
+WORKER = "endpoint/audio/worker/process.py"
+DECODE = f"main ({WORKER}:287);serve ({WORKER}:259);decode ({WORKER}:106)"
+HEAR = "hear (endpoint/audio/worker/process.py:226);VoiceActivity.feed (endpoint/audio/worker/vad.py:60)"
 
 
 @pytest.mark.parametrize(
@@ -27,7 +26,7 @@ HEAR = "hear (endpoint/audio/worker.py:226);VoiceActivity.feed (endpoint/audio/v
         ("run (asyncio/runners.py:118);render (endpoint/text/format.py:20)", "answer"),
         ("forward (vllm/model_executor/models/whisper.py:1);conv (torch/nn/functional.py:2)", "model"),
         ("busy (vllm/v1/engine/core.py:1);recv (zmq/sugar/socket.py:2)", "engine traffic"),
-        ("apply (endpoint/engine/processor.py:1);add (numpy/x.py:2)", "decoding rules"),
+        ("apply (endpoint/engine/inside/logits_processor.py:1);add (numpy/x.py:2)", "decoding rules"),
         ("busy (vllm/v1/engine/core.py:1);sched_yield (vllm/distributed/utils.py:46)", "waiting busily"),
         ("something (somewhere.py:1)", OTHER),
         ("", OTHER),

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from endpoint.tasks import Places, in_order, together
+from endpoint.tasks import Slots, in_order, produced, together
 
 
 async def test_results_come_in_order():
@@ -71,18 +71,48 @@ async def test_a_failure_of_either_cancels_the_rest(where):
     assert cancelled.is_set()
 
 
-async def test_places_grow_with_what_is_done():
-    places, running, most = Places(1, 4), 0, []
+async def test_slots_grow_with_what_is_done():
+    slots, running, most = Slots(1, 4), 0, []
 
     async def work() -> None:
         nonlocal running
-        async with places:
-            running += 1
-            most.append(running)
-            await asyncio.sleep(0.001)
-            running -= 1
+        await slots.acquire()
+        running += 1
+        most.append(running)
+        await asyncio.sleep(0.001)
+        running -= 1
+        slots.release()
 
     await together(work() for _ in range(40))
     assert most[0] == 1
     assert max(most[:3]) <= 3
     assert max(most) == 4
+
+
+async def test_what_is_produced_comes_in_order_and_then_its_failure():
+    async def work(emit) -> None:
+        for item in (1, None, 2):
+            emit(item)
+            await asyncio.sleep(0)
+        raise KeyError("at the end")
+
+    items = produced(work)
+    assert [await anext(items) for _ in range(3)] == [1, None, 2]
+    with pytest.raises(KeyError, match="at the end"):
+        await anext(items)
+
+
+async def test_closing_ends_what_produces():
+    ended = asyncio.Event()
+
+    async def work(emit) -> None:
+        emit(1)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    items = produced(work)
+    assert await anext(items) == 1
+    await items.aclose()
+    assert ended.is_set()

@@ -27,20 +27,20 @@ def heard(at: Window, *pieces: tuple[int, int | None, str], **changes: object) -
 
 
 def times(*hypotheses: Hypothesis) -> list[tuple[int, int]]:
-    return [(s.start_ms, s.end_ms) for s in assemble(hypotheses, Options(), 60_000, {}).segments]
+    return [(s.start_ms, s.end_ms) for s in assemble(hypotheses, Options(), 60_000).segments]
 
 
 def test_segments_stand_where_their_windows_do() -> None:
     first = heard(window(0, 30), (0, 2000, " one"), (2500, 4000, " two"))
     second = heard(window(28.5, 20), (100, 1100, " three"), temperature=0.4, language="de")
-    made = assemble([first, second], Options(), 48_500, {"decode": 0.5})
+    made = assemble([first, second], Options(), 48_500)
     assert [(s.start_ms, s.end_ms) for s in made.segments] == [(0, 2000), (2500, 4000), (28_600, 29_600)]
     assert [s.id for s in made.segments] == [0, 1, 2]
     assert [s.seek for s in made.segments] == [0, 0, 2850]
     assert made.text == "one two three"
     last = made.segments[-1]
     assert (last.temperature, last.language, last.tokens) == (0.4, "de", (50_365, 7, 50_400))
-    assert (made.task, made.duration_ms, made.timings) == (Task.TRANSCRIBE, 48_500, {"decode": 0.5})
+    assert (made.task, made.duration_ms) == (Task.TRANSCRIBE, 48_500)
 
 
 def test_an_open_end_is_the_windows_and_nothing_passes_it() -> None:
@@ -66,7 +66,7 @@ def test_times_rise_and_stay_inside_whatever_the_model_said(parts: list[tuple[in
     for count, pieces in parts:
         hypotheses.append(heard(Window(at, np.broadcast_to(np.int16(0), count)), *pieces))
         at += count
-    made = assemble(hypotheses, Options(), at * 1000 // SAMPLE_RATE, {})
+    made = assemble(hypotheses, Options(), at * 1000 // SAMPLE_RATE)
     flat = [moment for segment in made.segments for moment in (segment.start_ms, segment.end_ms)]
     assert flat == sorted(flat)
     assert all(0 <= moment <= (at + 8) * 1000 // SAMPLE_RATE for moment in flat)
@@ -74,13 +74,13 @@ def test_times_rise_and_stay_inside_whatever_the_model_said(parts: list[tuple[in
 
 
 def test_silent_windows_say_nothing_but_are_counted() -> None:
-    made = assemble([heard(window(0, 2), (0, 1000, " Thank you."), **SILENT)], Options(), 2000, {})
+    made = assemble([heard(window(0, 2), (0, 1000, " Thank you."), **SILENT)], Options(), 2000)
     assert made.segments == ()
     assert (made.usage.audio_tokens, made.usage.text_tokens, made.usage.output_tokens) == (100, 3, 3)
 
 
 def test_no_windows_give_an_empty_transcript_that_names_a_language() -> None:
-    made = assemble([], Options(), 0, {})
+    made = assemble([], Options(), 0)
     assert (made.text, made.segments) == ("", ())
     assert (made.language, made.language_probability) == ("en", 0.0)
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from endpoint.api import schemas
 from endpoint.options import Task
 from endpoint.text.events import PING, EventWriter, frame
+from endpoint.text.format import Rendering
 from endpoint.types import TokenScore
 from tests.api_support import TRANSCRIPT, WORDS, segment
 
@@ -23,7 +24,7 @@ def parsed(events):
 
 
 def written(transcript, form="json", **options):
-    writer = EventWriter(form, **options)
+    writer = EventWriter(Rendering(form, **options))
     deltas = parsed(writer.deltas(transcript.segments))
     (done,) = parsed(writer.done(transcript))
     for delta in deltas:
@@ -74,7 +75,7 @@ texts = st.lists(st.text(" \n\tab-ü", max_size=5), max_size=8)
 @given(texts, st.integers(1, 3))
 def test_deltas_joined_are_the_text_whatever_the_spaces(said, at_once):
     segments = [segment(k, k * 1000, k * 1000 + 500, text) for k, text in enumerate(said)]
-    writer = EventWriter("json")
+    writer = EventWriter(Rendering("json"))
     events = b"".join(writer.deltas(segments[k : k + at_once]) for k in range(0, len(segments), at_once))
     transcript = replace(TRANSCRIPT, segments=tuple(segments))
     deltas = [event["delta"] for event in parsed(events)]

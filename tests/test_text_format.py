@@ -8,13 +8,13 @@ import pytest
 
 from endpoint.api import schemas
 from endpoint.options import Task
-from endpoint.text.format import render, timestamp
+from endpoint.text.format import Rendering, render, timestamp
 from endpoint.types import samples_to_ms
 from tests.api_support import NASTY, TRANSCRIPT, WORDS, segment
 
 
 def body_of(transcript, form, **options):
-    return json.loads(render(transcript, form, **options)[0])
+    return json.loads(render(transcript, Rendering(form, **options))[0])
 
 
 @pytest.mark.parametrize(
@@ -48,13 +48,13 @@ def test_time_is_rounded_once():
     ],
 )
 def test_media_types(form, media_type):
-    body, kind = render(TRANSCRIPT, form)
+    body, kind = render(TRANSCRIPT, Rendering(form))
     assert kind == media_type
     assert "wörld" in body.decode()
 
 
 def test_text():
-    assert render(TRANSCRIPT, "text")[0].decode() == "Hello wörld. Good bye.\n"
+    assert render(TRANSCRIPT, Rendering("text"))[0].decode() == "Hello wörld. Good bye.\n"
 
 
 def test_json():
@@ -135,33 +135,33 @@ def test_translations_have_fewer_fields():
 
 def test_a_silent_file():
     silent = replace(TRANSCRIPT, segments=(), duration_ms=0)
-    assert render(silent, "srt")[0] == b""
-    assert render(silent, "vtt")[0] == b"WEBVTT\n\n"
-    assert render(silent, "text")[0] == b"\n"
+    assert render(silent, Rendering("srt"))[0] == b""
+    assert render(silent, Rendering("vtt"))[0] == b"WEBVTT\n\n"
+    assert render(silent, Rendering("text"))[0] == b"\n"
     assert body_of(silent, "verbose_json")["usage"]["seconds"] == 0
 
 
 def test_srt():
-    assert render(TRANSCRIPT, "srt")[0].decode() == (
+    assert render(TRANSCRIPT, Rendering("srt"))[0].decode() == (
         "1\n00:00:00,000 --> 00:00:03,320\nHello wörld.\n\n2\n00:00:03,320 --> 00:00:08,470\nGood bye.\n\n"
     )
 
 
 def test_vtt():
-    assert render(TRANSCRIPT, "vtt")[0].decode() == (
+    assert render(TRANSCRIPT, Rendering("vtt"))[0].decode() == (
         "WEBVTT\n\n00:00:00.000 --> 00:00:03.320\nHello wörld.\n\n00:00:03.320 --> 00:00:08.470\nGood bye.\n\n"
     )
 
 
 def test_vtt_escapes():
-    text = render(replace(TRANSCRIPT, segments=(segment(0, 0, 1000, NASTY),)), "vtt")[0].decode()
+    text = render(replace(TRANSCRIPT, segments=(segment(0, 0, 1000, NASTY),)), Rendering("vtt"))[0].decode()
     assert text.count("-->") == 1
     assert "a --&gt; b &amp; &lt;i&gt;c&lt;/i&gt; 2 00:00:01,000 --&gt; 00:00:02,000 d" in text
 
 
 def test_empty_and_zero_length_cues():
     segments = (segment(0, 0, 0, "  \n "), segment(1, 500, 500, " x"))
-    text = render(replace(TRANSCRIPT, segments=segments), "srt")[0].decode()
+    text = render(replace(TRANSCRIPT, segments=segments), Rendering("srt"))[0].decode()
     assert text == "1\n00:00:00,500 --> 00:00:00,501\nx\n\n"
 
 
@@ -185,7 +185,7 @@ def test_any_text_keeps_the_cues_apart(form):
     segments = tuple(
         segment(n, n * 1000, n * 1000 + 990, "x" + "".join(chance.choices(pieces, k=12))) for n in range(300)
     )
-    body = render(replace(TRANSCRIPT, segments=segments), form)[0].decode()
+    body = render(replace(TRANSCRIPT, segments=segments), Rendering(form))[0].decode()
     events = pysubs2.SSAFile.from_string(body, format_=form).events
     assert [(e.start, e.end) for e in events] == [(s.start_ms, s.end_ms) for s in segments]
 
@@ -193,4 +193,4 @@ def test_any_text_keeps_the_cues_apart(form):
 def test_a_score_that_is_no_number_is_refused():
     broken = replace(TRANSCRIPT, segments=(replace(TRANSCRIPT.segments[0], avg_logprob=float("nan")),))
     with pytest.raises(ValueError, match="not JSON compliant"):
-        render(broken, "verbose_json")
+        render(broken, Rendering("verbose_json"))

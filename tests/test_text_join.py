@@ -186,7 +186,7 @@ def test_nothing_is_doubled_or_lost(case: tuple[list[str], list[Hypothesis]]) ->
     words, hypotheses = case
     assert said(hypotheses).split() == words[: len(said(hypotheses).split())]
     assert len(said(hypotheses).split()) >= 89
-    transcript = assemble(hypotheses, Options(), 36_000, {})
+    transcript = assemble(hypotheses, Options(), 36_000)
     times = [moment for segment in transcript.segments for moment in (segment.start_ms, segment.end_ms)]
     assert times == sorted(times)
     assert transcript.text.split() == said(hypotheses).split()

@@ -11,11 +11,12 @@ import pytest
 
 from endpoint import __version__
 from endpoint.config import Settings
+from endpoint.core.packing import PackingEngine
+from endpoint.core.pipeline import Pipeline
+from endpoint.core.transcriber import transcribe
 from endpoint.engine.fake import FakeEngine
-from endpoint.engine.packing import PackingEngine
 from endpoint.errors import ConfigError
 from endpoint.options import Options
-from endpoint.pipeline import Pipeline
 from endpoint.types import EngineInfo
 from endpoint.wiring import build_app, build_engine, build_models, build_pipeline
 from tests.recordings import tone, wav
@@ -43,7 +44,7 @@ async def test_the_pipeline_it_builds_transcribes() -> None:
     assert isinstance(pipeline, Pipeline)
     try:
         await pipeline.start()
-        made = await pipeline.transcribe(wav(tone(16_000, 2)[:, None], 16_000), Options(vad=None))
+        made = await transcribe(pipeline, wav(tone(16_000, 2)[:, None], 16_000), Options(vad=None))
     finally:
         await pipeline.close()
     assert made.duration_ms == 2000
@@ -70,7 +71,7 @@ async def test_several_models_share_the_decoding_processes() -> None:
         assert len(models.find("a")._decoder._children) == 1
         assert [models.find(name).info.model for name in ("a", "b", "")] == ["a", "b", "b"]
         for name in ("a", "b"):
-            made = await models.find(name).transcribe(TWO_SECONDS, Options(vad=None))
+            made = await transcribe(models.find(name), TWO_SECONDS, Options(vad=None))
             assert (made.language, len(made.text.split())) == ("de", 2)
     finally:
         await models.close()
@@ -95,7 +96,7 @@ def test_engines_that_run_already_are_one(monkeypatch: pytest.MonkeyPatch) -> No
         def __init__(self, settings: Settings, link: object) -> None:
             super().__init__(EngineInfo(settings.model_name, "fake", "1", f"gpu {link}", "none"))
 
-    monkeypatch.setattr("endpoint.engine.vllm.VllmEngine", Linked)
+    monkeypatch.setattr("endpoint.engine.client.VllmEngine", Linked)
     links: Any = ["x", "y"]
     assert build_engine(Settings(), links).info.device == "2 x gpu x"
     assert build_engine(Settings(), links[:1]).info.device == "gpu x"

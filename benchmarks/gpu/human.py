@@ -16,8 +16,9 @@ from benchmarks.gpu.lines import Run, Size
 from benchmarks.human.clips import Clip, shipped
 from endpoint.bench.words import errors
 from endpoint.config import load_settings
+from endpoint.core.pipeline import Pipeline
+from endpoint.core.transcriber import transcribe
 from endpoint.options import Options, Sampling
-from endpoint.pipeline import Pipeline
 from endpoint.types import Transcript
 from endpoint.weights.find import find_checkpoint
 from endpoint.weights.packages import fetch_base
@@ -41,8 +42,8 @@ async def human(run: Run, size: Size, put: Callable[..., None]) -> None:
     try:
         for beams in (1, 5):
             options = Options(words=True, sampling=Sampling(beam_size=beams))
-            recognized = [await pipeline.transcribe(each, options) for each in data]
-            again = await asyncio.gather(*(pipeline.transcribe(each, options) for each in data))
+            recognized = [await transcribe(pipeline, each, options) for each in data]
+            again = await asyncio.gather(*(transcribe(pipeline, each, options) for each in data))
             put(beams=beams, at_once=1, **judged(clips, recognized, again))
             callers = run.places // beams
             plain = Options(sampling=options.sampling)
@@ -75,7 +76,7 @@ async def rate(
 
     async def caller() -> None:
         for number in numbers:
-            recognized.append(await pipeline.transcribe(data[number % len(data)], options))
+            recognized.append(await transcribe(pipeline, data[number % len(data)], options))
 
     began, spent = time.perf_counter(), time.process_time()
     async with asyncio.TaskGroup() as group:

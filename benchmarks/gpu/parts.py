@@ -17,8 +17,8 @@ import torch
 from benchmarks.gpu.lines import BEAMS, LARGE
 from benchmarks.gpu.model import build
 from endpoint.engine.beam import Beam
-from endpoint.engine.beams import Beams
-from endpoint.engine.rules import Grammar, RowRules
+from endpoint.engine.inside.beams import Beams
+from endpoint.engine.inside.rules import Grammar, RowRules
 from endpoint.engine.tokens import WhisperTokens
 
 TIMES = 30

@@ -12,7 +12,7 @@ import sys
 def main() -> int:
     from benchmarks.gpu.steady import SteadyEngine
     from endpoint.__main__ import main as command
-    from endpoint.engine import vllm
+    from endpoint.engine import client as vllm
 
     vllm.VllmEngine = SteadyEngine  # type: ignore[misc]
     return command(["serve", *sys.argv[1:]])

@@ -3,7 +3,7 @@
 Random weights say nothing, and would say it for as long as chance has it. So here every window takes the same number of
 decoder steps: <|endoftext|> stops nothing, max_tokens does. All else is ours and runs as ever: log-mel, encoder, the
 decoding rules at each step, scores, and reading the answer. What was read is then replaced: by a sentence that is not
-decoded again (endpoint/repair.py would, at five temperatures, for all that random weights say).
+decoded again (endpoint/core/continuation.py would, at five temperatures, for all that random weights say).
 
 Set in the environment: GPU_TOKENS, output tokens a window; GPU_COUNT, a file that gets the number of windows decoded.
 """
@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from endpoint.engine import vllm
+from endpoint.engine import client as vllm
 from endpoint.options import Options
 from endpoint.types import Hypothesis, Piece, Window
 

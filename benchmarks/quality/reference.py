@@ -19,12 +19,12 @@ from demo_model.evaluate import Phrases
 from demo_model.vocabulary import LANGUAGES
 from endpoint.config import load_settings
 from endpoint.engine.tokens import WhisperTokens
+from endpoint.engine.words import split_words
 from endpoint.options import Options, Task
-from endpoint.text.words import split_words
 from endpoint.types import TIMESTAMP_MS, Hypothesis, Window
 
 if TYPE_CHECKING:
-    from endpoint.engine.vllm import VllmEngine
+    from endpoint.engine.client import VllmEngine
 
 WINDOWS = 40
 _NAMES = (
@@ -128,7 +128,7 @@ def reference_times(model: Any, tokens: WhisperTokens, hypothesis: Hypothesis) -
 
 async def our_times(engine: VllmEngine, hypothesis: Hypothesis) -> list[tuple[int, int]]:
     """The same before what this endpoint does beyond the reference."""
-    from endpoint.engine.warp import first_frames
+    from endpoint.engine.time_warping import first_frames
 
     aligner, tokens = engine._aligner, engine.tokens
     text = [token for piece in hypothesis.pieces for token in piece.tokens if token < tokens.eot]
@@ -142,7 +142,7 @@ async def our_times(engine: VllmEngine, hypothesis: Hypothesis) -> list[tuple[in
 
 
 async def main(folder: Path) -> None:
-    from endpoint.engine.vllm import VllmEngine  # here: vLLM's own processes import this file, and must not see numba
+    from endpoint.engine.client import VllmEngine  # here: vLLM's own processes import this file, and must not see numba
 
     engine, phrases = VllmEngine(load_settings(model_id=str(folder), cpu_kv_cache_gib=1)), Phrases(4_242)
     await engine.start()

@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 from benchmarks.quality.recordings import Recording
 from endpoint.config import load_settings
+from endpoint.core.transcriber import transcribe
 from endpoint.options import Options
 from endpoint.wiring import build_pipeline
 
@@ -30,7 +31,7 @@ async def main(folder: Path, model: str) -> None:
     async def work() -> float:
         began = time.perf_counter()
         for data, language in talks:
-            await pipeline.transcribe(data, Options(language=language))
+            await transcribe(pipeline, data, Options(language=language))
         return time.perf_counter() - began
 
     times: dict[bool, list[float]] = {True: [], False: []}
@@ -40,9 +41,9 @@ async def main(folder: Path, model: str) -> None:
                 took = await work()
             else:
                 with (
-                    patch("endpoint.fallback.is_unsure", lambda *_: False),
-                    patch("endpoint.fallback.repeats_itself", lambda *_: False),
-                    patch("endpoint.repair.unfinished_from", lambda _: None),
+                    patch("endpoint.core.fallback.is_unsure", lambda *_: False),
+                    patch("endpoint.core.fallback.repeats_itself", lambda *_: False),
+                    patch("endpoint.core.continuation.unfinished_from", lambda _: None),
                 ):
                     took = await work()
             if turn:

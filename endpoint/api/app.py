@@ -12,12 +12,12 @@ from endpoint import __version__
 from endpoint.api.azure import azure_routes
 from endpoint.api.compat import compat_routes
 from endpoint.api.cors import add_cors
-from endpoint.api.door import Door
 from endpoint.api.errors import install_error_handlers
 from endpoint.api.keys import SharedKey, key_documented
 from endpoint.api.log import RequestLog
 from endpoint.api.paths import PlainPath
 from endpoint.api.routes import PREFIXES, openai_routes
+from endpoint.api.state import ServerState
 from endpoint.api.system import docs_assets, system_routes
 from endpoint.api.whisper_asr import asr_routes
 from endpoint.api.whisper_cpp import whisper_cpp_routes
@@ -38,17 +38,17 @@ A field that nobody knows is ignored and named in the reply: in `warnings`, with
 def create_app(settings: Settings, models: Models) -> FastAPI:
     """The ASGI application. Its lifespan starts the models in the background and closes them at the end.
 
-    `app.state.door.draining = True` makes /ready fail while requests in flight are finished.
+    `app.state.server.draining = True` makes /ready fail while requests in flight are finished.
     """
-    door = Door(settings, models)
+    server = ServerState(settings, models)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        door.open()
+        server.open()
         try:
             yield
         finally:
-            await door.close()
+            await server.close()
 
     app = FastAPI(
         title="Whisper endpoint",
@@ -59,13 +59,13 @@ def create_app(settings: Settings, models: Models) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # a redirected upload would be sent twice
     )
-    app.state.door = door
-    routes, key = openai_routes(door), key_documented(settings)
+    app.state.server = server
+    routes, key = openai_routes(server), key_documented(settings)
     for prefix in PREFIXES:
         app.include_router(routes, prefix=prefix, dependencies=key)
-    app.include_router(system_routes(door))
+    app.include_router(system_routes(server))
     for others in (compat_routes, azure_routes, asr_routes, whisper_cpp_routes):
-        app.include_router(others(door), dependencies=key)
+        app.include_router(others(server), dependencies=key)
     app.mount("/docs", docs_assets())
     install_error_handlers(app)
     if settings.api_key is not None:

@@ -8,16 +8,16 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from endpoint.api import examples
-from endpoint.api.door import Door
 from endpoint.api.forms import TranscriptionForm, TranslationForm
 from endpoint.api.openapi import audio_docs
 from endpoint.api.routes import text_of
 from endpoint.api.schemas import FileResults, Transcription, Translation, VerboseTranscription, VerboseTranslation
+from endpoint.api.state import ServerState
 
 _Deployment = Annotated[str, Path(description="A name of /v1/models, an alias, or a name of OpenAI's.")]
 
 
-def azure_routes(door: Door) -> APIRouter:
+def azure_routes(server: ServerState) -> APIRouter:
     router = APIRouter(prefix="/openai/deployments/{model}", tags=["compatible"])
 
     @router.post(
@@ -31,7 +31,7 @@ def azure_routes(door: Door) -> APIRouter:
     )
     async def transcribe(request: Request, model: _Deployment) -> Response:
         """As `/v1/audio/transcriptions`, with the model in the path, as Azure's clients ask."""
-        return await text_of(door, request, TranscriptionForm, model)
+        return await text_of(server, request, TranscriptionForm, model)
 
     @router.post(
         "/audio/translations",
@@ -44,6 +44,6 @@ def azure_routes(door: Door) -> APIRouter:
     )
     async def translate(request: Request, model: _Deployment) -> Response:
         """As `/v1/audio/translations`, with the model in the path, as Azure's clients ask."""
-        return await text_of(door, request, TranslationForm, model)
+        return await text_of(server, request, TranslationForm, model)
 
     return router

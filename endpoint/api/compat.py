@@ -14,14 +14,15 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from endpoint.api import examples
-from endpoint.api.answer import noticed
 from endpoint.api.compat_schemas import CompatForm, CompatLanguage, CompatTranscript, HuggingFaceReply
-from endpoint.api.door import Door
-from endpoint.api.limits import while_connected
+from endpoint.api.connection import while_connected
 from endpoint.api.openapi import audio_docs
 from endpoint.api.receive import received, received_body
+from endpoint.api.respond import transcribed
 from endpoint.api.schemas import warned
+from endpoint.api.state import ServerState
 from endpoint.api.whisper_asr import AsrDetectionForm, with_header
+from endpoint.core.transcriber import transcribe
 from endpoint.errors import InvalidRequest
 from endpoint.huggingface import Parameters, read_inputs, reply
 from endpoint.languages import NAMES
@@ -43,16 +44,15 @@ _INPUTS = {
 }
 
 
-def compat_routes(door: Door) -> APIRouter:
+def compat_routes(server: ServerState) -> APIRouter:
     router = APIRouter(tags=["compatible"])
     documents = audio_docs(CompatForm, CompatTranscript, examples.COMPATIBLE)
 
     async def transcribe(request: Request, model: str = "") -> Response:
-        async with received(door, request, CompatForm, model) as given:
-            options = given.fields.options(door.settings.vad)
-            transcript = await while_connected(request.receive, given.pipeline.transcribe(given.file, options))
-        request.state.audio_seconds = transcript.duration_ms / 1000
-        body = _old_style(noticed(transcript, given.fields))
+        async with received(server, request, CompatForm, model) as given:
+            options = given.fields.options(server.settings.vad)
+            transcript = await transcribed(request, given, given.file, options)
+        body = _old_style(transcript)
         CompatTranscript.model_validate(body)
         return Response(dumps(body), media_type="application/json")
 
@@ -78,10 +78,10 @@ def compat_routes(door: Door) -> APIRouter:
     )
     async def detect_language(request: Request) -> CompatLanguage:
         """The language spoken in a recording; `/v1/audio/detect-language` says more."""
-        async with received(door, request, AsrDetectionForm, query=True) as given:
+        async with received(server, request, AsrDetectionForm, query=True) as given:
             file = given.file if given.fields.encode else await asyncio.to_thread(with_header, given.file)
-            options = given.fields.options(door.settings.vad)
-            shares, _ = await while_connected(request.receive, given.pipeline.detect(file, options))
+            options = given.fields.options(server.settings.vad)
+            shares, _ = await while_connected(request.receive, given.transcriber.detect(file, options, given.call))
         code = max(shares, key=lambda name: shares[name])
         return CompatLanguage(
             detected_language=NAMES[code],
@@ -90,11 +90,11 @@ def compat_routes(door: Door) -> APIRouter:
             warnings=warned(given.fields.notices),
         )
 
-    _hugging_face(router, door, documents["responses"])
+    _hugging_face(router, server, documents["responses"])
     return router
 
 
-def _hugging_face(router: APIRouter, door: Door, responses: Any) -> None:
+def _hugging_face(router: APIRouter, server: ServerState, responses: Any) -> None:
     body = {"required": True, "content": {"audio/*": _ANY, "video/*": _ANY, "application/json": _INPUTS}}
 
     @router.post(
@@ -106,11 +106,11 @@ def _hugging_face(router: APIRouter, door: Door, responses: Any) -> None:
     )
     async def hugging_face(request: Request) -> Any:
         """Audio bytes, or JSON with `inputs` and `parameters`, as Hugging Face's clients post them to an endpoint."""
-        async with received_body(door, request) as data:
-            file, parameters = _inputs(request.headers.get("content-type", ""), data, door.settings.strict_fields)
-            options = replace(parameters.options(), vad=door.settings.vad)
-            transcript = await while_connected(request.receive, door.models.find("").transcribe(file, options))
-        request.state.audio_seconds = transcript.duration_ms / 1000
+        async with received_body(server, request) as (data, call):
+            file, parameters = _inputs(request.headers.get("content-type", ""), data, server.settings.strict_fields)
+            options = replace(parameters.options(), vad=server.settings.vad)
+            work = transcribe(server.models.find(""), file, options, call)
+            transcript = await while_connected(request.receive, work)
         return reply(transcript, parameters)
 
 

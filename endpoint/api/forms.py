@@ -16,7 +16,7 @@ from endpoint.fields.names import plain, unknown
 from endpoint.fields.read import known_names, own_names, read, refuse_unknown
 from endpoint.languages import AUTO, find_language
 from endpoint.options import Options, Task, VadOptions
-from endpoint.text.format import ResponseFormat
+from endpoint.text.format import Rendering, ResponseFormat
 from endpoint.types import Notice
 
 F = TypeVar("F", bound="AudioForm")
@@ -133,11 +133,11 @@ class TranslationForm(TextForm):
         return value
 
     def options(self, vad: VadOptions | None = DEFAULT_VAD) -> Options:
-        return replace(super().options(vad), task=Task.TRANSLATE)
+        return replace(super().options(vad), task=Task.TRANSLATE, incremental=self.stream)
 
-    @property
-    def lists_segments(self) -> bool:
-        return True
+    def rendering(self) -> Rendering:
+        """How the transcript is to be written."""
+        return Rendering(self.response_format)
 
 
 class TranscriptionForm(TranslationForm):
@@ -194,9 +194,9 @@ class TranscriptionForm(TranslationForm):
             logprobs="logprobs" in self.include,
         )
 
-    @property
-    def lists_segments(self) -> bool:
-        return "segment" in self.timestamp_granularities
+    def rendering(self) -> Rendering:
+        segments = "segment" in self.timestamp_granularities
+        return Rendering(self.response_format, segments, "logprobs" in self.include)
 
 
 class DetectionForm(AudioForm):

@@ -13,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from endpoint.api.errors import error_response
+from endpoint.call import Call
 from endpoint.errors import EndpointError
 
 log = structlog.get_logger(__name__)
@@ -26,7 +27,7 @@ _SAFE_HEADERS = {
 
 
 class RequestLog:
-    """ASGI middleware. Logs route, status, time, audio length, error code; no text, file names, paths or headers."""
+    """ASGI middleware. Logs route, status, times, audio length, error code; no text, file names, paths or headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -37,6 +38,7 @@ class RequestLog:
             return
         request_id = _request_id(scope)
         state: dict[str, Any] = scope.setdefault("state", {})
+        state["request_id"] = request_id
         began, status = time.monotonic(), 0
 
         async def send_marked(message: Message) -> None:
@@ -69,9 +71,16 @@ class RequestLog:
                 route=route,
                 status=status,
                 ms=elapsed_ms,
-                audio_seconds=state.get("audio_seconds"),
                 code=state.get("error_code"),
+                **_measured(state.get("call")),
             )
+
+
+def _measured(call: Call | None) -> dict[str, Any]:
+    """Of a request that was admitted: seconds of audio, and milliseconds by stage."""
+    if call is None:
+        return {}
+    return {"audio_seconds": call.record.audio_seconds or None, "stages": call.record.milliseconds()}
 
 
 def _request_id(scope: Scope) -> str:

@@ -1,4 +1,4 @@
-"""A request's files and fields, whatever its route: under a place, a deadline and the limits of size."""
+"""A request's files and fields, whatever its route: under a permit, a deadline and the limits of size."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from fastapi import Request
 
-from endpoint.api.door import Door
+from endpoint.api.connection import while_connected
 from endpoint.api.forms import AudioForm, parse_fields
-from endpoint.api.limits import deadline, while_connected
+from endpoint.api.state import ServerState
 from endpoint.api.upload import File, Form, read_body, read_form
+from endpoint.call import Call, Stage
 from endpoint.errors import InvalidRequest
 from endpoint.memfile import MemoryFile
 from endpoint.outgoing import fetch
 
 if TYPE_CHECKING:
-    from endpoint.pipeline import Pipeline
+    from endpoint.core.transcriber import Transcriber
 
 F = TypeVar("F", bound=AudioForm)
 MIB = 1024 * 1024
@@ -26,12 +27,13 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Received(Generic[F]):
-    """files: one or more. several: whether the answer is to be a list. pipeline: of the model asked for."""
+    """files: one or more. several: whether the response is to be a list. transcriber: of the model asked for."""
 
     fields: F
     files: tuple[File, ...]
     several: bool
-    pipeline: Pipeline
+    transcriber: Transcriber
+    call: Call
 
     @property
     def file(self) -> MemoryFile:
@@ -42,40 +44,54 @@ class Received(Generic[F]):
 
 
 @asynccontextmanager
+async def admitted(server: ServerState, request: Request) -> AsyncIterator[Call]:
+    """The call of a request, which holds a permit and has a deadline. Raises Overloaded, NotReady, EngineFailed."""
+    await server.check_any()
+    with server.admission.permit() as permit:
+        call = Call(request.state.request_id, seconds=server.settings.request_timeout_seconds, permit=permit)
+        request.state.call = call  # for the log
+        async with call.deadline():
+            yield call
+
+
+@asynccontextmanager
 async def received(
-    door: Door, request: Request, form: type[F], model: str = "", *, query: bool = False
+    server: ServerState, request: Request, form: type[F], model: str = "", *, query: bool = False
 ) -> AsyncIterator[Received[F]]:
-    """The files and the checked fields of a request that holds a place and has a deadline.
+    """The files and the checked fields of a request that is admitted.
 
     model: named in the path; it comes before the one in the form. query: whether fields stand in the address too.
     """
-    await door.check_any()
-    with door.admission.place():
-        async with deadline(door.settings.request_timeout_seconds):
-            upload = await read_form(request.receive, request.headers, door.settings.max_upload_mb * MIB)
-            given = [*(request.query_params.multi_items() if query else ()), *upload.fields]
-            fields = parse_fields(form, given, door.settings.strict_fields, upload.others)
-            pipeline = door.models.find(model or fields.model)
-            await pipeline.check()
-            files = await _files_or_url(door, request, upload, fields.url)
-            yield Received(fields, files, upload.several, pipeline)
+    most = server.settings.max_upload_mb * MIB
+    async with admitted(server, request) as call:
+        with call.record.waiting(Stage.RECEIVE):
+            upload = await read_form(request.receive, request.headers, most)
+        given = [*(request.query_params.multi_items() if query else ()), *upload.fields]
+        fields = parse_fields(form, given, server.settings.strict_fields, upload.others)
+        transcriber = server.models.find(model or fields.model)
+        await transcriber.check()
+        with call.record.waiting(Stage.RECEIVE):
+            files = await _files_or_url(server, request, upload, fields.url)
+        if call.permit is not None:
+            call.permit.files(len(files))
+        yield Received(fields, files, upload.several, transcriber, call)
 
 
-async def _files_or_url(door: Door, request: Request, upload: Form, url: str) -> tuple[File, ...]:
+async def _files_or_url(server: ServerState, request: Request, upload: Form, url: str) -> tuple[File, ...]:
     if upload.files and url:
         raise InvalidRequest("url: give either `file` or `url`", param="url")
     if upload.files:
         return upload.files
     if not url:
         raise InvalidRequest("file: the form has no file under this name", code="missing_file", param="file")
-    fetched = fetch(url, door.outgoing, door.settings.max_upload_mb * MIB)
+    fetched = fetch(url, server.outgoing, server.settings.max_upload_mb * MIB)
     return (File(url, await while_connected(request.receive, fetched)),)
 
 
 @asynccontextmanager
-async def received_body(door: Door, request: Request) -> AsyncIterator[MemoryFile]:
-    """The whole body of a request that holds a place and has a deadline."""
-    await door.check_any()
-    with door.admission.place():
-        async with deadline(door.settings.request_timeout_seconds):
-            yield await read_body(request.receive, request.headers, door.settings.max_upload_mb * MIB)
+async def received_body(server: ServerState, request: Request) -> AsyncIterator[tuple[MemoryFile, Call]]:
+    """The whole body of a request that is admitted."""
+    async with admitted(server, request) as call:
+        with call.record.waiting(Stage.RECEIVE):
+            body = await read_body(request.receive, request.headers, server.settings.max_upload_mb * MIB)
+        yield body, call

@@ -10,12 +10,11 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from endpoint.api import examples
-from endpoint.api.answer import answer
-from endpoint.api.door import Door
+from endpoint.api.connection import while_connected
 from endpoint.api.forms import DetectionForm, TranscriptionForm, TranslationForm
-from endpoint.api.limits import while_connected
 from endpoint.api.openapi import audio_docs, error_responses
 from endpoint.api.receive import received
+from endpoint.api.respond import respond
 from endpoint.api.schemas import (
     DetectedLanguage,
     FileResults,
@@ -28,13 +27,14 @@ from endpoint.api.schemas import (
     VerboseTranslation,
     warned,
 )
+from endpoint.api.state import ServerState
 from endpoint.languages import NAMES
 from endpoint.types import Notice
 
 PREFIXES = ("/api/v1", "/v1")  # the first is this endpoint's own, and what Hugging Face's guides use
 
 
-def openai_routes(door: Door) -> APIRouter:
+def openai_routes(server: ServerState) -> APIRouter:
     """The routes without their prefix."""
     router = APIRouter()
 
@@ -49,7 +49,7 @@ def openai_routes(door: Door) -> APIRouter:
     )
     async def transcribe(request: Request) -> Response:
         """Text of a recording, in the language spoken. `response_format` decides the reply, never `Accept`."""
-        return await text_of(door, request, TranscriptionForm)
+        return await text_of(server, request, TranscriptionForm)
 
     @router.post(
         "/audio/translations",
@@ -62,7 +62,7 @@ def openai_routes(door: Door) -> APIRouter:
     )
     async def translate(request: Request) -> Response:
         """English text of a recording in any language. `response_format` decides the reply, never `Accept`."""
-        return await text_of(door, request, TranslationForm)
+        return await text_of(server, request, TranslationForm)
 
     @router.post(
         "/audio/detect-language",
@@ -71,28 +71,28 @@ def openai_routes(door: Door) -> APIRouter:
     )
     async def detect_language(request: Request) -> DetectedLanguage:
         """The language spoken in a recording: one decoder step in up to eight of its windows. An extension."""
-        async with received(door, request, DetectionForm) as given:
-            work = given.pipeline.detect(given.file, given.fields.options(door.settings.vad))
+        async with received(server, request, DetectionForm) as given:
+            work = given.transcriber.detect(given.file, given.fields.options(server.settings.vad), given.call)
             return _detected(*await while_connected(request.receive, work), given.fields.notices)
 
     @router.get("/models", responses=error_responses(401), tags=["models"])
     async def list_models() -> ModelList:
         """The models served, by the names that clients may send."""
-        return ModelList(data=[_card(door, name) for name in door.models.names.listed])
+        return ModelList(data=[_card(server, name) for name in server.models.names.listed])
 
     @router.get("/models/{model:path}", responses=error_responses(401, 404), tags=["models"])
     async def retrieve_model(model: Annotated[str, Path(description="Name of a model.")]) -> Model:
         """A model served, by its name, an alias of it or a name of OpenAI's."""
-        return _card(door, model or "/")
+        return _card(server, model or "/")
 
     return router
 
 
-async def text_of(door: Door, request: Request, form: type[TranslationForm], model: str = "") -> Response:
+async def text_of(server: ServerState, request: Request, form: type[TranslationForm], model: str = "") -> Response:
     """The response to a form of OpenAI's. model: named in the path."""
     async with AsyncExitStack() as held:
-        given = await held.enter_async_context(received(door, request, form, model))
-        return await answer(request, given, given.fields.options(door.settings.vad), held)
+        given = await held.enter_async_context(received(server, request, form, model))
+        return await respond(request, given, given.fields.options(server.settings.vad), held)
 
 
 def _detected(probabilities: Mapping[str, float], duration_ms: int, notices: Sequence[Notice]) -> DetectedLanguage:
@@ -102,6 +102,6 @@ def _detected(probabilities: Mapping[str, float], duration_ms: int, notices: Seq
     return DetectedLanguage(**rows[0].model_dump(), duration=duration_ms / 1000, languages=rows, warnings=said)
 
 
-def _card(door: Door, name: str) -> Model:
-    created = door.models.find(name).info.created
-    return Model(id=door.models.names.shown(name), created=created, owned_by="whisper-endpoint")
+def _card(server: ServerState, name: str) -> Model:
+    created = server.models.find(name).info.created
+    return Model(id=server.models.names.shown(name), created=created, owned_by="whisper-endpoint")

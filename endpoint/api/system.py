@@ -10,10 +10,10 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from endpoint import __version__
-from endpoint.api.door import Door
 from endpoint.api.keys import key_documented
 from endpoint.api.openapi import error_responses
 from endpoint.api.schemas import Index, Status, Version
+from endpoint.api.state import ServerState
 from endpoint.errors import EngineFailed, NotReady, Unavailable
 
 _STATIC = Path(__file__).parent / "static"
@@ -31,14 +31,14 @@ def docs_assets() -> StaticFiles:
     return StaticFiles(directory=_STATIC, packages=[("fastapi_offline", "static")])
 
 
-def system_routes(door: Door) -> APIRouter:
+def system_routes(server: ServerState) -> APIRouter:
     router = APIRouter(tags=["server"], responses=error_responses())
 
     @router.get("/", response_model=Index, responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}})
     async def index(request: Request) -> Index | Response:
         """Where to go from here: a small page for a browser, JSON for programs."""
         if "text/html" in request.headers.get("accept", ""):
-            names = "</code>, <code>".join(map(escape, door.models.names.listed))
+            names = "</code>, <code>".join(map(escape, server.models.names.listed))
             return HTMLResponse(_PAGE.replace("{models}", names), headers=_PAGE_HEADERS)
         return Index(version=__version__)
 
@@ -46,7 +46,7 @@ def system_routes(door: Door) -> APIRouter:
     async def health() -> Status:
         """Whether every model can answer: 503 while one loads, and when one is dead."""
         try:
-            await door.check()
+            await server.check()
         except EngineFailed as error:
             raise Unavailable(error.message, code=error.code) from error
         return Status()
@@ -54,14 +54,14 @@ def system_routes(door: Door) -> APIRouter:
     @router.get("/ready", responses=error_responses(503))
     async def ready() -> Status:
         """Whether to send requests here: as /health, and 503 once the server is stopping."""
-        if door.draining:
+        if server.draining:
             raise NotReady("The server is stopping.", code="stopping")
         return await health()
 
-    @router.get("/version", responses=error_responses(401), dependencies=key_documented(door.settings))
+    @router.get("/version", responses=error_responses(401), dependencies=key_documented(server.settings))
     async def version() -> Version:
         """What is running."""
-        names, info = door.models.names, door.models.find("").info
+        names, info = server.models.names, server.models.find("").info
         return Version(
             version=__version__,
             model=names.shown(""),

@@ -18,15 +18,14 @@ from pydantic import Field
 from starlette.responses import Response
 
 from endpoint.api import examples
-from endpoint.api.answer import noticed, warning_header
 from endpoint.api.compat_schemas import CompatForm
-from endpoint.api.door import Door
 from endpoint.api.forms import DetectionForm
-from endpoint.api.limits import while_connected
 from endpoint.api.openapi import audio_docs
 from endpoint.api.receive import received
+from endpoint.api.respond import transcribed, warning_header
+from endpoint.api.state import ServerState
 from endpoint.memfile import MemoryFile
-from endpoint.text.format import as_tsv, dumps, render, segment_row, warnings
+from endpoint.text.format import Rendering, as_tsv, dumps, render, segment_row, warnings
 from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, Transcript
 
 PIECE = 1 << 20  # bytes copied at once
@@ -47,7 +46,7 @@ class AsrDetectionForm(DetectionForm):
     encode: bool = Field(True, description="`false`: the file is raw PCM, 16 bit little-endian, mono, 16 kHz.")
 
 
-def asr_routes(door: Door) -> APIRouter:
+def asr_routes(server: ServerState) -> APIRouter:
     router = APIRouter(tags=["compatible"])
 
     texts = {"text/plain": "The text in the format of `output`, for json too."}
@@ -55,13 +54,11 @@ def asr_routes(door: Door) -> APIRouter:
     @router.post("/asr", response_class=Response, **audio_docs(AsrForm, None, examples.ASR, texts=texts))
     async def asr(request: Request) -> Response:
         """Text of a recording, as whisper-asr-webservice writes it: txt, vtt, srt, tsv or json."""
-        async with received(door, request, AsrForm, query=True) as given:
+        async with received(server, request, AsrForm, query=True) as given:
             fields, file = given.fields, given.file
             if not fields.encode:
                 file = await asyncio.to_thread(with_header, file)
-            work = given.pipeline.transcribe(file, fields.options(door.settings.vad))
-            transcript = noticed(await while_connected(request.receive, work), fields)
-        request.state.audio_seconds = transcript.duration_ms / 1000
+            transcript = await transcribed(request, given, file, fields.options(server.settings.vad))
         name = quote(PurePath(given.files[0].name or "audio").name)
         headers = {
             "Asr-Engine": "vllm",
@@ -113,6 +110,6 @@ WRITERS: dict[Output, Callable[[Transcript], bytes]] = {
     "txt": _lines,
     "json": _json,
     "tsv": as_tsv,
-    "srt": lambda transcript: render(transcript, "srt")[0],
-    "vtt": lambda transcript: render(transcript, "vtt")[0],
+    "srt": lambda transcript: render(transcript, Rendering("srt"))[0],
+    "vtt": lambda transcript: render(transcript, Rendering("vtt"))[0],
 }

@@ -11,17 +11,16 @@ from pydantic import Field
 from starlette.responses import Response
 
 from endpoint.api import examples
-from endpoint.api.answer import noticed, warning_header
-from endpoint.api.door import Door
 from endpoint.api.forms import DEFAULT_VAD, TextForm
-from endpoint.api.limits import while_connected
 from endpoint.api.openapi import audio_docs
 from endpoint.api.receive import received
+from endpoint.api.respond import transcribed, warning_header
 from endpoint.api.schemas import Reply, Warned
+from endpoint.api.state import ServerState
 from endpoint.errors import InvalidRequest
 from endpoint.languages import NAMES
 from endpoint.options import Options, Task, VadOptions
-from endpoint.text.format import ResponseFormat, dumps, render, warnings
+from endpoint.text.format import Rendering, ResponseFormat, dumps, render, warnings
 from endpoint.types import Segment, Transcript
 
 
@@ -68,7 +67,7 @@ class CppTranscript(Warned):
     detected_language_probability: float | None = Field(None, ge=0, le=1, description="0 to 1.")
 
 
-def whisper_cpp_routes(door: Door) -> APIRouter:
+def whisper_cpp_routes(server: ServerState) -> APIRouter:
     router = APIRouter(tags=["compatible"])
 
     texts = {"text/plain": "`text` and `srt`.", "text/vtt": "`vtt`."}
@@ -76,12 +75,9 @@ def whisper_cpp_routes(door: Door) -> APIRouter:
     @router.post("/inference", **audio_docs(InferenceForm, CppTranscript, examples.INFERENCES, texts=texts))
     async def inference(request: Request) -> Response:
         """Text of a recording, as whisper.cpp's server answers."""
-        async with received(door, request, InferenceForm) as given:
-            fields = given.fields
-            work = given.pipeline.transcribe(given.file, fields.options(door.settings.vad))
-            transcript = noticed(await while_connected(request.receive, work), fields)
-        request.state.audio_seconds = transcript.duration_ms / 1000
-        return _written(transcript, fields.response_format)
+        async with received(server, request, InferenceForm) as given:
+            transcript = await transcribed(request, given, given.file, given.fields.options(server.settings.vad))
+        return _written(transcript, given.fields.response_format)
 
     @router.post("/load", include_in_schema=False)
     async def load(request: Request) -> Response:
@@ -101,7 +97,7 @@ def _written(transcript: Transcript, form: ResponseFormat) -> Response:
         return Response(dumps({"text": text, **said}), media_type="application/json")
     if form == "verbose_json":
         return Response(dumps({**_verbose(transcript), **said}), media_type="application/json")
-    body, media_type = render(transcript, form)
+    body, media_type = render(transcript, Rendering(form))
     return Response(body, media_type=media_type, headers=warning_header(media_type, transcript.notices))
 
 

@@ -23,8 +23,13 @@ from contextlib import suppress
 
 import numpy as np
 
-from endpoint.audio.container import Limits
-from endpoint.audio.worker import BYTES_PER_SAMPLE, DECODE, DECODE_AND_HEAR, TELL_BEGINNING
+from endpoint.audio.worker.protocol import (
+    BYTES_PER_SAMPLE,
+    DECODE,
+    DECODE_WITH_BEGINNING,
+    DECODE_WITH_SPEECH,
+    Limits,
+)
 from endpoint.config import Settings
 from endpoint.errors import ConfigError, DeadlineExceeded, InvalidAudio, Overloaded, RequestError, TooLarge, Unavailable
 from endpoint.memfile import MemoryFile
@@ -109,7 +114,7 @@ class Child:
         deadline = time.monotonic() + self._timeout
         target = os.memfd_create("samples", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
-            task = TELL_BEGINNING if vad and begun else DECODE_AND_HEAR if vad else DECODE
+            task = DECODE_WITH_BEGINNING if vad and begun else DECODE_WITH_SPEECH if vad else DECODE
             task += b"" if track is None else b"%d" % track
             socket.send_fds(self._socket, [task], [data.fileno(), target])
             answer = json.loads(self._receive(max(0.001, deadline - time.monotonic())))
@@ -184,7 +189,7 @@ def _mapped(file: int, count: int, frames: int | None, said: int) -> Audio:
     report = json.loads(pages[size - said :])
     unreadable = tuple((begin, finish) for begin, finish in report["unreadable"])
     notices = tuple(Notice(*given) for given in report["notices"])
-    return Audio(np.frombuffer(pages, np.int16, count), speech, unreadable, notices)
+    return Audio(np.frombuffer(pages, np.int16, count), speech, unreadable, notices, *report["seconds"])
 
 
 def _decode(child: Child, data: bytes | MemoryFile, vad: bool, begun: Begun | None, track: int | None) -> Audio:

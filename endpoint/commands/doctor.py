@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from endpoint import __version__
-from endpoint.audio.formats import FORMATS
+from endpoint.audio.worker.formats import FORMATS
 from endpoint.config import Settings, load_settings
 from endpoint.errors import EndpointError
 from endpoint.models import Names

@@ -13,7 +13,7 @@ import structlog
 import uvicorn
 
 from endpoint.config import Settings, load_settings
-from endpoint.engine.place import Environment
+from endpoint.engine.placement import Environment
 from endpoint.log import configure_logging
 from endpoint.models import Names, Peers
 from endpoint.supervisor import DRAIN_SECONDS, engines_of, supervise
@@ -24,12 +24,12 @@ class Server(uvicorn.Server):
     """Uvicorn's, but a signal drains and then exits 0, and a model that cannot be loaded ends the process with 1."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self.config.app.state.door.draining = True  # type: ignore[union-attr]
+        self.config.app.state.server.draining = True  # type: ignore[union-attr]
         self.force_exit = self.should_exit  # a second signal does not wait
         self.should_exit = True
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        failed: asyncio.Event = self.config.app.state.door.failed  # type: ignore[union-attr]
+        failed: asyncio.Event = self.config.app.state.server.failed  # type: ignore[union-attr]
         watch = asyncio.create_task(self._stop_when(failed))
         try:
             await super().serve(sockets)
@@ -108,7 +108,7 @@ def _answer(
     )
     server = Server(config)
     server.run(sockets)
-    return 1 if app.state.door.failed.is_set() else 0
+    return 1 if app.state.server.failed.is_set() else 0
 
 
 def _allow_files() -> None:

@@ -7,6 +7,7 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ from pydantic import AliasChoices
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from endpoint.call import Call
 from endpoint.config import Settings, load_settings
 from endpoint.errors import EndpointError, InvalidRequest
 from endpoint.languages import find_language
 from endpoint.log import configure_logging
 from endpoint.options import Options, Task
-from endpoint.text.format import render
+from endpoint.text.format import Rendering, render
+from endpoint.types import Transcript
 from endpoint.wiring import build_pipeline
 
 SUFFIXES = {"json": ".json", "verbose_json": ".json", "text": ".txt", "srt": ".srt", "vtt": ".vtt"}
@@ -94,8 +97,13 @@ async def _local(args: argparse.Namespace, rest: list[str]) -> int:
             bar.remove_task(loading)
 
             async def one(path: Path, step: Step) -> bytes:
-                transcript = await pipeline.transcribe(await asyncio.to_thread(path.read_bytes), options, step)
-                return render(transcript, args.format)[0]
+                data = await asyncio.to_thread(path.read_bytes)
+                async with aclosing(pipeline.segments(data, options, Call())) as steps:
+                    async for last in steps:
+                        if isinstance(last, Transcript):
+                            return render(last, Rendering(args.format))[0]
+                        step(last.done, last.total)
+                raise AssertionError("no transcript came")
 
             return await _each(args, bar, one)
         finally:

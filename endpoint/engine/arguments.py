@@ -65,19 +65,19 @@ def engine_args(settings: Settings, folder: str, tokens: WhisperTokens) -> Async
         "disable_log_stats": True,
         # One device: the engine's process is its worker. By its short name vLLM's CPU build would replace it.
         "distributed_executor_backend": "vllm.v1.executor.uniproc_executor.UniProcExecutor",
-        "scheduler_cls": "endpoint.engine.scheduler.make",
+        "scheduler_cls": "endpoint.engine.inside.scheduler.make",
         "additional_config": {"admission_milliseconds": settings.admission_milliseconds},  # for the scheduler
-        "worker_extension_cls": "endpoint.engine.align.AlignExtension",
-        "generation_config": "vllm",  # the rules apply Whisper's own settings, see endpoint/engine/rules.py
+        "worker_extension_cls": "endpoint.engine.inside.cross_attention.AlignExtension",
+        "generation_config": "vllm",  # the rules apply Whisper's own settings, see endpoint/engine/inside/rules.py
         "logits_processors": [_rules_class()],
-        "logprobs_mode": "processed_logits",  # see the slot in endpoint/engine/rules.py
+        "logprobs_mode": "processed_logits",  # see the slot in endpoint/engine/inside/rules.py
         "max_logprobs": len(tokens.languages) + 2,
     }
     if settings.audio_input == "samples":
-        from endpoint.engine.whisper import ARCHITECTURE
+        from endpoint.engine.inside.model import ARCHITECTURE
 
         given["hf_overrides"] = {"architectures": [ARCHITECTURE]}
-        given["worker_extension_cls"] = "endpoint.engine.whisper.WorkerExtension"
+        given["worker_extension_cls"] = "endpoint.engine.inside.model.WorkerExtension"
     unknown = sorted(set(settings.engine_args) - set(AsyncEngineArgs.__dataclass_fields__))
     if unknown:
         raise ConfigError(f"ENGINE_ARGS: vLLM has no argument {', '.join(unknown)}")

@@ -1,8 +1,8 @@
 """The best text of a beam search, read from what its beams said. Pure.
 
 Every beam of a window is a request of its own to vLLM. At each step the beams exchange texts, see
-endpoint/engine/beams.py, so what one request has said is no text: each step tells which beam's text it goes on from.
-Here the texts are put together and the best is chosen, as openai/whisper's decoding.py does
+endpoint/engine/inside/beams.py, so what one request has said is no text: each step tells which beam's text it goes on
+from. Here the texts are put together and the best is chosen, as openai/whisper's decoding.py does
 (BeamSearchDecoder.finalize, MaximumLikelihoodRanker).
 """
 

@@ -1,7 +1,7 @@
 """Options to the decoder's prompt, and its answer to a Hypothesis: token ids, never text. Pure.
 
 The prompt ends at <|startoftranscript|>; language and task are then decoded under the rules
-(endpoint/engine/rules.py), so that the first step also tells the language and whether there is speech.
+(endpoint/engine/inside/rules.py), so that the first step also tells the language and whether there is speech.
 """
 
 from __future__ import annotations

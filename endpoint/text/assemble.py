@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from endpoint.options import Options
 from endpoint.text.join import append
 from endpoint.text.judge import compression_ratio, is_silence
-from endpoint.text.words import with_length
-from endpoint.types import SEEK_MS, TIMESTAMP_MS, Hypothesis, Piece, Segment, Transcript, Usage
+from endpoint.types import SEEK_MS, TIMESTAMP_MS, Hypothesis, Piece, Segment, Transcript, Usage, Word
+
+LEAST_MS = 20  # a word's shortest length: one step of the model's clock
 
 
 class Assembler:
@@ -38,7 +39,7 @@ class Assembler:
                 self._open = append(self._open, hypothesis)
         return [] if shared else self._settle()
 
-    def finish(self, duration_ms: int, timings: Mapping[str, float]) -> Transcript:
+    def finish(self, duration_ms: int) -> Transcript:
         """The Transcript of all that was fed."""
         self._settle()
         language, probability = decide_language(self._fed, self._options)
@@ -50,7 +51,6 @@ class Assembler:
             segments=tuple(self._segments),
             words=tuple(word for s in self._segments for word in s.words or ()) if self._options.words else None,
             usage=_usage(self._fed),
-            timings=dict(timings),
         )
 
     def _settle(self) -> list[Segment]:
@@ -66,13 +66,11 @@ class Assembler:
         return self._segments[before:]
 
 
-def assemble(
-    hypotheses: Sequence[Hypothesis], options: Options, duration_ms: int, timings: Mapping[str, float]
-) -> Transcript:
+def assemble(hypotheses: Sequence[Hypothesis], options: Options, duration_ms: int) -> Transcript:
     """The Transcript of hypotheses in file order."""
     assembler = Assembler(options)
     assembler.feed(hypotheses)
-    return assembler.finish(duration_ms, timings)
+    return assembler.finish(duration_ms)
 
 
 def decide_language(hypotheses: Sequence[Hypothesis], options: Options) -> tuple[str, float]:
@@ -160,3 +158,25 @@ def _usage(hypotheses: Sequence[Hypothesis]) -> Usage:
         text_tokens=sum(h.input_tokens for h in hypotheses),
         output_tokens=sum(len(h.tokens) for h in hypotheses),
     )
+
+
+def with_length(words: Sequence[Word], earliest: int, limit: int) -> list[Word]:
+    """The words within these times, in order, none shorter than LEAST_MS or an even share of the room.
+
+    A model that says a broken-off sentence to its end puts the last words behind the sound, all at one moment; where
+    there is no room at all, they go past the limit by a millisecond each.
+    """
+    least = min(LEAST_MS, (limit - earliest) // max(1, len(words)))
+    if least < 1:
+        least, limit = 1, earliest + len(words)
+    times, at = list[tuple[int, int]](), earliest
+    for word in words:
+        start = max(word.start_ms, at)
+        at = max(word.end_ms, start + least)
+        times.append((start, at))
+    made, bound = list[Word](), limit
+    for word, (start, end) in zip(reversed(words), reversed(times), strict=True):
+        last = min(end, bound)
+        bound = min(start, last - least)
+        made.append(replace(word, start_ms=bound, end_ms=last))
+    return made[::-1]

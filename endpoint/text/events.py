@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from endpoint.options import Task
-from endpoint.text.format import ResponseFormat, dumps, heard_languages, token_scores, token_usage, verbose, warnings
+from endpoint.text.format import Rendering, dumps, spoken_languages, token_scores, token_usage, verbose, warnings
 from endpoint.types import Segment, Transcript
 
 PING = b": ping\n\n"  # a comment: keeps proxies from closing a silent connection
@@ -23,12 +23,12 @@ def frame(body: dict[str, Any]) -> bytes:
 class EventWriter:
     """Segments in order to events whose deltas, joined, are exactly the final text.
 
-    form: json, text or verbose_json; the last one adds times, and to the last event what the format has.
-    segments, logprobs: as for `endpoint.text.format.render`.
+    rendering: of json, text or verbose_json; the last one adds times, and to the last event what the format has.
     """
 
-    def __init__(self, form: ResponseFormat, *, segments: bool = True, logprobs: bool = False) -> None:
-        self._verbose, self._segments, self._logprobs = form == "verbose_json", segments, logprobs
+    def __init__(self, rendering: Rendering) -> None:
+        self._rendering = rendering
+        self._verbose, self._logprobs = rendering.format == "verbose_json", rendering.logprobs
         self._begun, self._spaces = False, ""  # whether text was sent; what waits until something follows it
 
     def deltas(self, segments: Sequence[Segment]) -> bytes:
@@ -54,9 +54,9 @@ class EventWriter:
         """The last event: the whole text and what it cost."""
         body: dict[str, Any] = {"type": "transcript.text.done", "text": transcript.text}
         if self._verbose:
-            body |= verbose(transcript, self._segments)
+            body |= verbose(transcript, self._rendering.segments)
         if transcript.task is not Task.TRANSLATE:
-            body["languages"] = heard_languages(transcript)
+            body["languages"] = spoken_languages(transcript)
         if self._logprobs:
             body["logprobs"] = token_scores(transcript.segments)
         body |= warnings(transcript.notices)

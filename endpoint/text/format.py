@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from endpoint.languages import NAMES
@@ -21,16 +22,25 @@ _VTT = "text/vtt; charset=utf-8"
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 
 
-def render(
-    transcript: Transcript, form: ResponseFormat, *, segments: bool = True, logprobs: bool = False
-) -> tuple[bytes, str]:
-    """The transcript as (UTF-8 bytes, media type).
+@dataclass(frozen=True)
+class Rendering:
+    """How a transcript is written.
 
     segments: whether verbose_json lists segments; False when only word times were asked for.
     logprobs: whether json lists the tokens' scores.
-    Raises ValueError for a score that is not a finite number, which JSON cannot say.
     """
-    match form:
+
+    format: ResponseFormat = "json"
+    segments: bool = True
+    logprobs: bool = False
+
+
+def render(transcript: Transcript, rendering: Rendering) -> tuple[bytes, str]:
+    """The transcript as (UTF-8 bytes, media type).
+
+    Raises ValueError for a score that is not a finite number, which JSON has no way to write.
+    """
+    match rendering.format:
         case "text":
             return f"{transcript.text}\n".encode(), _TEXT
         case "srt":
@@ -38,9 +48,9 @@ def render(
         case "vtt":
             return _vtt(transcript).encode(), _VTT
         case "verbose_json":
-            return dumps(verbose(transcript, segments) | warnings(transcript.notices)), _JSON
+            return dumps(verbose(transcript, rendering.segments) | warnings(transcript.notices)), _JSON
         case "json":
-            return dumps(_brief(transcript, logprobs) | warnings(transcript.notices)), _JSON
+            return dumps(_brief(transcript, rendering.logprobs) | warnings(transcript.notices)), _JSON
 
 
 def timestamp(milliseconds: int, mark: str = ".") -> str:
@@ -71,7 +81,7 @@ def warnings(notices: Iterable[Notice]) -> dict[str, list[dict[str, str | None]]
     return {"warnings": rows} if rows else {}
 
 
-def heard_languages(transcript: Transcript) -> list[dict[str, str]]:
+def spoken_languages(transcript: Transcript) -> list[dict[str, str]]:
     return [{"code": code} for code in transcript.languages]
 
 
@@ -79,7 +89,7 @@ def _brief(transcript: Transcript, logprobs: bool) -> dict[str, Any]:
     if transcript.task is Task.TRANSLATE:
         return {"text": transcript.text}
     scores = {"logprobs": token_scores(transcript.segments)} if logprobs else {}
-    languages = heard_languages(transcript)
+    languages = spoken_languages(transcript)
     return {"text": transcript.text, "languages": languages, **scores, "usage": token_usage(transcript.usage)}
 
 

@@ -1,0 +1,101 @@
+"""Files and fields to the response asked for: one transcript, several side by side, or a stream of events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from fastapi import Request
+from starlette.responses import Response
+
+from endpoint.api.connection import while_connected
+from endpoint.api.errors import error_body, status_of
+from endpoint.api.forms import TranslationForm
+from endpoint.api.receive import Received
+from endpoint.api.stream import EventStream
+from endpoint.api.upload import File
+from endpoint.call import Stage
+from endpoint.core.transcriber import Progress, transcribe
+from endpoint.errors import EndpointError, InvalidRequest
+from endpoint.memfile import MemoryFile
+from endpoint.options import Options
+from endpoint.tasks import together
+from endpoint.text.events import EventWriter
+from endpoint.text.format import Rendering, dumps, render, warnings
+from endpoint.types import Notice, Transcript
+
+log = structlog.get_logger(__name__)
+
+MOST_WARNINGS = 10  # in a header: servers between have limits of a few KiB
+
+
+async def respond(
+    request: Request, given: Received[TranslationForm], options: Options, held: AsyncExitStack
+) -> Response:
+    """held: what the request holds; a stream takes it over."""
+    rendering = given.fields.rendering()
+    if given.fields.stream:
+        if given.several:
+            raise InvalidRequest("stream: several files cannot be streamed; send one", param="stream")
+        return EventStream(_events(given, options, rendering), held.pop_all())
+    if given.several:
+        return await while_connected(request.receive, _several(given, options, rendering))
+    transcript = await transcribed(request, given, given.file, options)
+    with given.call.record.spending(Stage.FORMAT):
+        body, media_type = render(transcript, rendering)
+    return Response(body, media_type=media_type, headers=warning_header(media_type, transcript.notices))
+
+
+async def transcribed(request: Request, given: Received[Any], file: MemoryFile, options: Options) -> Transcript:
+    """The transcript of one file of the request, with what was ignored of the request. Raises ClientGone, too."""
+    work = transcribe(given.transcriber, file, options, given.call)
+    return noticed(await while_connected(request.receive, work), given.fields.notices)
+
+
+def noticed(transcript: Transcript, notices: Sequence[Notice]) -> Transcript:
+    """The transcript with more notices, before its own."""
+    return replace(transcript, notices=(*notices, *transcript.notices))
+
+
+def warning_header(media_type: str, notices: Sequence[Notice]) -> dict[str, str]:
+    """`x-warnings` for responses that have no place for them in their body: the JSON that others have, in ASCII."""
+    rows = warnings(notices[:MOST_WARNINGS]).get("warnings")
+    return {"x-warnings": json.dumps(rows)} if rows and media_type != "application/json" else {}
+
+
+async def _events(
+    given: Received[TranslationForm], options: Options, rendering: Rendering
+) -> AsyncGenerator[bytes, None]:
+    writer = EventWriter(rendering)
+    async with aclosing(given.transcriber.segments(given.file, options, given.call)) as steps:
+        async for step in steps:
+            if isinstance(step, Progress):
+                yield writer.deltas(step.segments)
+            else:
+                yield writer.done(noticed(step, given.fields.notices))
+
+
+async def _several(given: Received[TranslationForm], options: Options, rendering: Rendering) -> Response:
+    """A list in the order of the files; what fails does not keep the others from their text."""
+
+    async def one(index: int, file: File) -> dict[str, Any]:
+        row: dict[str, Any] = {"index": index, "filename": file.name}
+        try:
+            transcript = await transcribe(given.transcriber, file.data, options, given.call)
+            body, media_type = render(transcript, rendering)
+        except EndpointError as error:
+            return {**row, "status": status_of(error), **error_body(error)}
+        except Exception:
+            log.exception("one of several files failed")
+            return {**row, "status": 500, **error_body(EndpointError("The server failed; its log says more."))}
+        if media_type == "application/json":
+            return {**row, "status": 200, "result": json.loads(body)}
+        return {**row, "status": 200, "result": body.decode(), **warnings(transcript.notices)}
+
+    rows = await together(one(index, file) for index, file in enumerate(given.files))
+    listed = {"object": "list", "data": rows, **warnings(given.fields.notices)}
+    return Response(dumps(listed), media_type="application/json")

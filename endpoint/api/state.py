@@ -1,0 +1,65 @@
+"""What the routes share: settings, the models and whether they are loaded, and admission."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from endpoint.admission import Admission
+from endpoint.config import Settings
+from endpoint.errors import EngineFailed
+from endpoint.outgoing import OutgoingPolicy
+
+if TYPE_CHECKING:
+    from endpoint.models import Models
+
+log = structlog.get_logger(__name__)
+
+
+class ServerState:
+    """One per application. The models start in the background, so that /health answers while they load."""
+
+    def __init__(self, settings: Settings, models: Models) -> None:
+        self.settings = settings
+        self.failed = asyncio.Event()  # set when a model could not be loaded: the server must end
+        self.models = models
+        most = settings.max_concurrent_requests, settings.max_concurrent_audio_seconds
+        self.admission = Admission(*most, models.peers.load, models.peers.number)
+        self.outgoing = OutgoingPolicy.parse(settings.url_hosts, settings.url_networks)
+        self.draining = False  # set it when the server is told to stop: /ready fails at once, requests go on
+        self._loading: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        self._loading = asyncio.create_task(self._load(), name="load model")
+
+    async def _load(self) -> None:
+        try:
+            await self.models.start()
+        except Exception:
+            self.failed.set()
+            log.exception("model not loaded")
+
+    async def close(self) -> None:
+        self.draining = True
+        if self._loading is not None:
+            self._loading.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._loading
+        await self.models.close()
+
+    async def check(self) -> None:
+        """Raises NotReady while a model loads, EngineFailed when one can answer no more."""
+        self._check_loaded()
+        await self.models.check()
+
+    async def check_any(self) -> None:
+        """Raises as `check` when no model can answer: before a body is read, nobody knows which model it is for."""
+        self._check_loaded()
+        await self.models.check_any()
+
+    def _check_loaded(self) -> None:
+        if self.failed.is_set():
+            raise EngineFailed("The model could not be loaded; the server's log says why.")

@@ -1,0 +1,213 @@
+"""A decoding process: bytes of any container to 16 kHz mono samples and where speech is, under limits.
+
+Started as `python -m endpoint.audio.worker <descriptor> <limits>` by endpoint/audio/decode.py. The descriptor is a
+socket, see endpoint/audio/worker/protocol.py. When the parent closes its end, the process exits.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import resource
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import av
+import numpy as np
+
+from endpoint.audio.worker import vad
+from endpoint.audio.worker.clock import MISSING, Report
+from endpoint.audio.worker.container import check_form, read
+from endpoint.audio.worker.level import Leveller, Part, raised
+from endpoint.audio.worker.ogg import Link, Section, links
+from endpoint.audio.worker.pcm import Block, Converter
+from endpoint.audio.worker.protocol import BYTES_PER_SAMPLE, DECODE, DECODE_WITH_BEGINNING, MESSAGE_BYTES, Limits
+from endpoint.audio.worker.source import Source
+from endpoint.audio.worker.wav import Wave, read_wave
+from endpoint.errors import InvalidAudio, RequestError
+from endpoint.types import SAMPLE_RATE, SPEECH_FRAME
+
+BEGINNING_FRAMES = 60 * SAMPLE_RATE // SPEECH_FRAME
+HEAR_BYTES = vad.MOST_FRAMES * SPEECH_FRAME * BYTES_PER_SAMPLE  # read back at once
+
+WAVE_FRAMES = 1 << 18  # converted at once
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """samples: written. unreadable: (begin, end) in milliseconds of the file. notices: (code, message)."""
+
+    samples: int
+    unreadable: list[tuple[int, int]]
+    notices: list[tuple[str, str]]
+
+
+def decode(data: Source, target: int, limits: Limits, track: int | None = None) -> Decoded:
+    """Decode one audio stream of `data` into the file `target`: int16, mono, 16 kHz, on the file's clock.
+
+    What cannot be decoded is silent there and reported; a file cut short gives what is there.
+    Raises InvalidAudio, TooLarge; MemoryError at the limit of the process.
+    """
+    report, leveller = Report(), Leveller(target)
+    for part in _sound(data, limits, track, report):
+        if isinstance(part, int):
+            leveller.silence(part)
+        else:
+            leveller.feed(part)
+        if leveller.count > (limits.max_seconds + 1) * SAMPLE_RATE:
+            raise limits.too_long()
+    if leveller.count > limits.max_seconds * SAMPLE_RATE:
+        raise limits.too_long()
+    if not leveller.count:
+        raise InvalidAudio("The recording holds no sound: its length is zero. Record it again.", code="no_audio")
+    leveller.finish()
+    gaps = [(round(begin * 1000), round(end * 1000)) for begin, end in report.gaps]
+    if gaps:
+        seconds = sum(end - begin for begin, end in gaps) / 1000
+        message = f"{seconds:.1f} s of the file's sound are missing or could not be read"
+        report.notices.append(("audio_unreadable", message))
+    return Decoded(leveller.count, gaps, report.notices)
+
+
+def _sound(data: Source, limits: Limits, track: int | None, report: Report) -> Iterator[Part | int]:
+    pages, converter = memoryview(data.pages), Converter()
+    wave = read_wave(pages)
+    if wave is not None and not track:
+        check_form(wave.rate, wave.sound.shape[1], limits)
+        length, missing = len(wave.sound) / wave.rate, wave.missing / wave.rate
+        if missing >= MISSING:
+            report.gaps.append((length, min(length + missing, float(limits.max_seconds))))
+        blocks: Iterator[Block] = _parts(wave, data)
+    else:
+        chain = links(pages)
+        if len(chain) < 2:
+            blocks = read(data, limits, track, report, any(link.damaged for link in chain))
+        else:
+            blocks = _chained(pages, chain, limits, track, report)
+    for block in blocks:
+        yield from converter.feed(block)
+    yield from converter.flush()
+
+
+def _parts(wave: Wave, data: Source) -> Iterator[Block]:
+    for begin in range(0, len(wave.sound), WAVE_FRAMES):
+        yield Block(wave.rate, wave.sound[begin : begin + WAVE_FRAMES])
+        data.forget(begin * wave.sound.strides[0])  # a header before the samples makes it a little less
+
+
+def _chained(
+    pages: memoryview, chain: list[Link], limits: Limits, track: int | None, report: Report
+) -> Iterator[Block]:
+    """The links of a chained Ogg file one behind the other; those that cannot be read are reported."""
+    position, failures = 0.0, list[InvalidAudio]()
+    for link in chain:
+        own, start = Report(), position
+        try:
+            section = io.BufferedReader(Section(pages, (link.begin, link.end)))
+            for block in read(section, limits, track, own, link.damaged):
+                position += block.silence + len(block.sound) / block.rate
+                yield block
+        except InvalidAudio as error:
+            failures.append(error)
+        report.gaps += [(start + first, start + last) for first, last in own.gaps]
+        report.notices += own.notices
+    if len(failures) == len(chain):
+        raise failures[0]
+    if failures:
+        about = f"{len(failures)} of the {len(chain)} recordings in the file could not be read: {failures[0].message}"
+        report.notices.append(("audio_unreadable", about))
+
+
+def hear(target: int, count: int, tell: Callable[[int], None] | None = None) -> int:
+    """Append the probability of speech in each frame of the `count` samples in `target`, uint8; returns the frames.
+
+    Stretches that are quiet from end to end are raised for it: a far speaker may come after a near one.
+    tell: called with BEGINNING_FRAMES once so many are there, of a recording more than twice as long.
+    It comes after decoding, so that a recording that is refused costs none of it. The samples are read, not mapped:
+    the parent could not seal a file that is mapped here.
+    """
+    activity, end = vad.VoiceActivity(), count * BYTES_PER_SAMPLE
+    frames, beginning = 0, BEGINNING_FRAMES if tell and count > 2 * BEGINNING_FRAMES * SPEECH_FRAME else 0
+
+    def append(speech: vad.Probabilities) -> None:
+        nonlocal frames
+        if os.pwrite(target, vad.quantised(speech).tobytes(), end + frames) != len(speech):
+            raise MemoryError("the memory file is full")
+        frames += len(speech)
+
+    for at in range(0, end, HEAR_BYTES):
+        append(activity.feed(raised(np.frombuffer(os.pread(target, min(HEAR_BYTES, end - at), at), np.int16))))
+        if beginning and tell and frames >= beginning:
+            tell(beginning)
+            beginning = 0
+    append(activity.flush())
+    return frames
+
+
+def serve(connection: socket.socket, limits: Limits) -> None:
+    """Answer requests until the parent hangs up."""
+    vad.load()
+    connection.send(b"ready")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # PyAV prints there, and uploads would fill the log
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(connection, MESSAGE_BYTES, 2)
+        if not message:
+            return
+        source, target = descriptors
+        _limit_resources(os.fstat(source).st_size, limits)
+        try:
+            with Source(source) as data:
+                kind, track = message[:1], int(message[1:] or -1)
+                began = time.perf_counter()
+                done = decode(data, target, limits, None if track < 0 else track)
+                decoded = time.perf_counter()
+                tell = partial(_tell, connection, done.samples) if kind == DECODE_WITH_BEGINNING else None
+                frames = hear(target, done.samples, tell) if kind != DECODE else 0
+                seconds = decoded - began, time.perf_counter() - decoded
+                report = json.dumps({**asdict(done), "seconds": seconds}).encode()
+                write_behind(target, report)  # not in the message, which has room for 64 KiB
+                answer: dict[str, object] = {"samples": done.samples, "frames": frames, "report": len(report)}
+        except RequestError as error:
+            answer = {
+                "type": type(error).__name__, "code": error.code, "message": error.message, "param": error.param
+            }  # fmt: skip
+        except Exception as error:  # unforeseen: the parent logs it and ends this process
+            answer = {"type": "crash", "message": repr(error)}
+        finally:
+            os.close(target)
+        connection.send(json.dumps(answer).encode())
+
+
+def write_behind(target: int, data: bytes) -> None:
+    if os.pwrite(target, data, os.fstat(target).st_size) != len(data):
+        raise MemoryError("the memory file is full")
+
+
+def _tell(connection: socket.socket, count: int, frames: int) -> None:
+    connection.send(json.dumps({"beginning": frames, "of": count}).encode())
+
+
+def _limit_resources(size: int, limits: Limits) -> None:
+    """Memory and processor time for one file of `size` bytes; soft limits, as each file sets its own."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _limit(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + limits.cpu_seconds))
+    _limit(resource.RLIMIT_AS, limits.memory_bytes + size)
+
+
+def _limit(kind: int, value: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+
+
+def main() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold someone's recording
+    av.logging.set_level(None)  # FFmpeg prints titles and names out of the file
+    with socket.socket(fileno=int(sys.argv[1])) as connection, suppress(ConnectionError):  # the parent has gone
+        serve(connection, Limits(**json.loads(sys.argv[2])))

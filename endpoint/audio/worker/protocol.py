@@ -1,0 +1,44 @@
+"""What the server and its decoding processes say to each other: requests, limits, sizes.
+
+Over a SOCK_SEQPACKET socket. A request is DECODE, DECODE_WITH_SPEECH or DECODE_WITH_BEGINNING, with the number of an
+audio track if one is asked for, and two memory files: the upload, which is used up, and an empty one. That one takes
+the samples, behind them the probabilities of speech, and behind these the report on the file, as JSON. The response is
+JSON: {"samples", "frames", "report"}, the last in bytes, or the error {"type", "code", "message", "param"}. After
+DECODE_WITH_BEGINNING another may come first: {"beginning": frames, "of": samples}, once the beginning was judged.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from endpoint.errors import TooLarge
+
+DECODE, DECODE_WITH_SPEECH, DECODE_WITH_BEGINNING = b"d", b"s", b"b"
+MESSAGE_BYTES = 16  # of a request: one of these, and the number of the audio track
+BYTES_PER_SAMPLE = np.dtype(np.int16).itemsize
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one file may take.
+
+    max_seconds: longest recording; max_channels: of the source; cpu_seconds: processor time;
+    memory_bytes: address space beside the upload, of which the interpreter and FFmpeg take 0.25 GiB.
+    """
+
+    max_seconds: int
+    max_channels: int
+    cpu_seconds: float
+    memory_bytes: int = 2 << 30
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    def too_long(self) -> TooLarge:
+        return TooLarge(
+            f"The recording is longer than {self.max_seconds} s. Split it, or raise MAX_AUDIO_SECONDS on the server.",
+            code="audio_too_long",
+        )

@@ -1,0 +1,110 @@
+"""Who asks, and what was measured on the way: made once where a request comes in, carried through the core."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+from endpoint.admission import Permit
+from endpoint.errors import DeadlineExceeded
+
+ANONYMOUS = "anonymous"
+
+
+class Stage(StrEnum):
+    """What a request goes through, in this order."""
+
+    RECEIVE = "receive"  # the body, or the file of a URL
+    DECODE = "decode"  # bytes to samples
+    VAD = "vad"  # voice activity
+    QUEUE = "queue"  # windows that wait for those before them
+    ENGINE = "encode+decode"
+    ALIGN = "align"  # times of words
+    ASSEMBLE = "assemble"  # hypotheses to a transcript
+    FORMAT = "format"  # a transcript to bytes
+
+
+class Priority(IntEnum):
+    """Lower numbers go first."""
+
+    HIGH = 0
+    NORMAL = 1
+    LOW = 2
+
+
+class Record:
+    """Seconds by stage: spent at work, and waited for something else. Windows side by side add up."""
+
+    def __init__(self) -> None:
+        self.spent: dict[Stage, float] = {}
+        self.waited: dict[Stage, float] = {}
+        self.audio_seconds = 0.0  # of all its recordings
+
+    def add(self, stage: Stage, *, spent: float = 0.0, waited: float = 0.0) -> None:
+        for seconds, totals in ((spent, self.spent), (waited, self.waited)):
+            if seconds > 0:
+                totals[stage] = totals.get(stage, 0.0) + seconds
+
+    @contextmanager
+    def spending(self, stage: Stage) -> Iterator[None]:
+        """What runs inside is work of `stage`."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(stage, spent=time.perf_counter() - began)
+
+    @contextmanager
+    def waiting(self, stage: Stage) -> Iterator[None]:
+        """What runs inside waits."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(stage, waited=time.perf_counter() - began)
+
+    def milliseconds(self) -> Mapping[str, int]:
+        """For a log line: what was spent by stage, and what was waited for it as `<stage>_wait`."""
+        spent = {stage.value: round(self.spent[stage] * 1000) for stage in Stage if stage in self.spent}
+        waited = {f"{stage.value}_wait": round(self.waited[stage] * 1000) for stage in Stage if stage in self.waited}
+        return spent | waited
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, job, live turn or command.
+
+    id: in logs and in `x-request-id`. caller: who is charged. seconds: how long it may take, None for no limit.
+    permit: the admitted work it holds; None where nobody else competes for the machine.
+    record: what was measured.
+    """
+
+    id: str = field(default_factory=lambda: f"req_{uuid.uuid4().hex}")
+    caller: str = ANONYMOUS
+    priority: Priority = Priority.NORMAL
+    seconds: float | None = None
+    permit: Permit | None = None
+    record: Record = field(default_factory=Record)
+
+    @asynccontextmanager
+    async def deadline(self) -> AsyncIterator[None]:
+        """Cancel what runs inside after `seconds`. Raises DeadlineExceeded then."""
+        limit = asyncio.timeout(self.seconds)
+        try:
+            async with limit:
+                yield
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise DeadlineExceeded(f"The request took longer than {self.seconds:g} s.") from error
+
+    def admit(self, audio_seconds: float, passes: int = 1) -> None:
+        """Take on the work of a recording whose length is known now. passes: over its sound. Raises Overloaded."""
+        self.record.audio_seconds += audio_seconds
+        if self.permit is not None:
+            self.permit.add(audio_seconds * passes)

@@ -1,0 +1,94 @@
+"""Options, transcripts and errors to JSON and back, for what outlives a process or crosses to another.
+
+Every document carries the version of its layout. A new field with a default keeps the version: older documents lack
+it. What changes the meaning of a field raises it, and gets a reader for the older one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from endpoint import errors
+from endpoint.errors import EndpointError, Unavailable
+from endpoint.options import Options
+from endpoint.types import Transcript
+
+VERSION = 1
+T = TypeVar("T")
+
+
+class _Document(BaseModel, Generic[T]):
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="strings")
+
+    version: Literal[1] = 1
+    value: T
+
+
+class CodecError(ValueError):
+    """A document that this version cannot read."""
+
+
+@dataclass(frozen=True)
+class _Error:
+    """retry_after: seconds, of errors after which the same request can succeed."""
+
+    type: str
+    message: str
+    code: str
+    param: str | None = None
+    retry_after: int | None = None
+
+    @classmethod
+    def of(cls, error: EndpointError) -> _Error:
+        retry_after = error.retry_after if isinstance(error, Unavailable) else None
+        return cls(type(error).__name__, error.message, error.code, error.param, retry_after)
+
+    def error(self) -> EndpointError:
+        """An EndpointError of its class; of one that this version does not know, EndpointError itself."""
+        known = getattr(errors, self.type, EndpointError)
+        if isinstance(known, type) and issubclass(known, Unavailable):
+            return known(self.message, code=self.code, retry_after=self.retry_after or 0)
+        made = known if isinstance(known, type) and issubclass(known, EndpointError) else EndpointError
+        return made(self.message, code=self.code, param=self.param)
+
+
+def encode_options(options: Options) -> bytes:
+    return _encode(Options, options)
+
+
+def decode_options(data: bytes) -> Options:
+    """Raises CodecError."""
+    return _decode(Options, data)
+
+
+def encode_transcript(transcript: Transcript) -> bytes:
+    return _encode(Transcript, transcript)
+
+
+def decode_transcript(data: bytes) -> Transcript:
+    """Raises CodecError."""
+    return _decode(Transcript, data)
+
+
+def encode_error(error: EndpointError) -> bytes:
+    return _encode(_Error, _Error.of(error))
+
+
+def decode_error(data: bytes) -> EndpointError:
+    """An error of the same class. Raises CodecError."""
+    return _decode(_Error, data).error()
+
+
+def _encode(kind: type[T], value: T) -> bytes:
+    return _Document[kind](value=value).model_dump_json().encode()  # type: ignore[valid-type]
+
+
+def _decode(kind: type[T], data: bytes) -> T:
+    try:
+        value: T = _Document[kind].model_validate_json(data).value  # type: ignore[valid-type]
+    except ValidationError as error:
+        raise CodecError(f"not a document of version {VERSION}: {error}") from error
+    return value

@@ -1,0 +1,1 @@
+"""Audio bytes to settled segments, whatever the engine and the entry point."""

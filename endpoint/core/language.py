@@ -1,0 +1,65 @@
+"""In which language a window is decoded: the rules, in one place.
+
+What was found of the window before it is decoded counts first (endpoint/core/multilingual.py), then what the caller
+named, then what was recognized in earlier decoding of the same speech; else the model detects it. Windows that are not
+sure of theirs are decoded again in the file's, by `decide_language` (endpoint/text/assemble.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from endpoint.options import Options
+from endpoint.tasks import together
+from endpoint.text.assemble import decide_language
+from endpoint.types import Hypothesis, Window
+
+SURE = 0.8  # a window this sure of its own language keeps it, whatever the file's is
+
+Decode = Callable[[Window, Options], Awaitable[Hypothesis]]
+
+
+def in_language(options: Options, window: Window, earlier: Hypothesis | None = None) -> Options:
+    """The options in the language of this window. earlier: decoding of the same speech."""
+    language = window.language or options.language or (earlier.language if earlier is not None else None)
+    return replace(options, language=language)
+
+
+class FileLanguage:
+    """Windows that weakly recognized another language than the file's are decoded again in the file's.
+
+    Feed the hypotheses of each window in order, flush at the end. The file's language is decided by all of it; with
+    options.incremental, by what was recognized so far. decode: used for windows that are decoded again.
+    """
+
+    def __init__(self, options: Options, decode: Decode) -> None:
+        self._options, self._decode = options, decode
+        self._open = options.language is None and not options.multilingual
+        self._settled, self._waiting = list[Hypothesis](), list[Hypothesis]()
+
+    async def feed(self, found: Sequence[Hypothesis]) -> list[Hypothesis]:
+        """What is settled now."""
+        if self._open and not self._options.incremental:
+            self._waiting += found
+            return []
+        return await self._settle(found)
+
+    async def flush(self) -> list[Hypothesis]:
+        """The rest."""
+        waiting, self._waiting = self._waiting, []
+        return await self._settle(waiting)
+
+    async def _settle(self, found: Sequence[Hypothesis]) -> list[Hypothesis]:
+        settled = list(found)
+        if self._open and len(self._settled) + len(found) > 1:
+            language, _ = decide_language([*self._settled, *found], self._options)
+            settled = await together(self._settled_in(language, hypothesis) for hypothesis in found)
+        self._settled += settled
+        return settled
+
+    async def _settled_in(self, language: str, hypothesis: Hypothesis) -> Hypothesis:
+        if hypothesis.language == language or hypothesis.language_probabilities.get(hypothesis.language, 1.0) >= SURE:
+            return hypothesis
+        again = await self._decode(hypothesis.window, replace(self._options, language=language))
+        return replace(again, language_probabilities=hypothesis.language_probabilities)

@@ -1,0 +1,231 @@
+"""The core: bytes in, settled segments and a transcript out. Everything else is a way into it.
+
+decode -> spans of speech -> windows -> engine, side by side -> assemble.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
+
+import structlog
+
+from endpoint.audio.decode import Decoder
+from endpoint.audio.spans import find_sure_spans
+from endpoint.audio.window import cut
+from endpoint.call import Call, Record, Stage
+from endpoint.core.continuation import decode_once
+from endpoint.core.dispatch import WINDOWS_AT_ONCE, decode_each
+from endpoint.core.language import FileLanguage
+from endpoint.core.measured import MeasuredEngine
+from endpoint.core.multilingual import pack_by_language
+from endpoint.core.transcriber import Progress, Steps
+from endpoint.core.windows import WindowPlanner
+from endpoint.errors import EndpointError, EngineFailed, NotReady
+from endpoint.memfile import MemoryFile
+from endpoint.options import Options, VadOptions
+from endpoint.tasks import produced, together
+from endpoint.text.assemble import Assembler, language_shares
+from endpoint.text.coverage import account, missing
+from endpoint.text.format import timestamp
+from endpoint.types import (
+    SAMPLE_RATE,
+    Audio,
+    Engine,
+    EngineInfo,
+    Hypothesis,
+    Notice,
+    Span,
+    Transcript,
+    Window,
+    WindowEngine,
+)
+
+log = structlog.get_logger(__name__)
+
+DETECT_WINDOWS = 8  # spread over the file
+SECOND_AT_ONCE = 4  # windows of a stream at once, after those of its beginning
+
+Emit = Callable[[Progress | Transcript], None]
+
+
+class Pipeline:
+    """The Transcriber on this machine. Owns an engine; the decoder may be shared with pipelines that start and stop
+    together with this one.
+
+    window_seconds: of the longest window the model is given. language: of files for which none is asked.
+
+    counts: what was done since the start: files, windows, windows decoded again (`repeated`), milliseconds of speech
+    that got no text (`uncovered_ms`).
+    """
+
+    def __init__(self, engine: Engine, decoder: Decoder, window_seconds: float, language: str | None = None) -> None:
+        self._engine, self._decoder = engine, decoder
+        self._language = language if engine.info.multilingual else None
+        self._longest = int(window_seconds * SAMPLE_RATE)
+        self.counts: Counter[str] = Counter()
+        self._ready = False
+        self._failure: EndpointError | None = None
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._engine.info
+
+    async def start(self) -> None:
+        """Load the model. Raises EngineFailed; `check` then says why ever after."""
+        try:
+            await self._decoder.start()
+            await self._engine.start()
+        except EndpointError as error:
+            self._failure = error
+            raise
+        self._ready = True
+
+    async def close(self) -> None:
+        self._ready = False
+        try:
+            await self._engine.close()
+        finally:
+            await self._decoder.close()
+
+    async def check(self) -> None:
+        """Raises NotReady while the model loads, EngineFailed when it can answer no more."""
+        if self._failure is not None:
+            raise EngineFailed(f"the model could not be loaded: {self._failure.message}")
+        if not self._ready:
+            raise NotReady("the model is still loading; try again in a few seconds")
+        await self._engine.check()
+
+    def segments(self, data: bytes | MemoryFile, options: Options, call: Call) -> Steps:
+        """As Transcriber.segments."""
+        return produced(lambda emit: self._transcribe(data, options, call, emit))
+
+    async def _transcribe(self, data: bytes | MemoryFile, options: Options, call: Call, emit: Emit) -> None:
+        await self.check()
+        options = options.spoken_in(self._language).known_to(self._engine.info.languages)
+        notices = self._engine.check_options(options)
+        planner = WindowPlanner(options, self._longest)
+        engine = MeasuredEngine(self._engine, call.record)
+        recording = _Recording(engine, options, call.record, emit)
+        async with aclosing(self._sound(data, options, call)) as sound:
+            async for audio, whole in sound:
+                windows = await self._plan(engine, planner, audio, whole, options)
+                await recording.decode(windows, whole)
+        await recording.flush()
+        with call.record.spending(Stage.ASSEMBLE):
+            transcript = recording.assembler.finish(audio.duration_ms)
+            transcript = account(transcript, planner.speech, _sure(audio, options), recording.hypotheses)
+            transcript = missing(transcript, planner.speech, audio.unreadable)
+        transcript = replace(transcript, notices=(*audio.notices, *notices, *_cut_off(recording.hypotheses)))
+        self._count(recording, options, transcript)
+        emit(transcript)
+
+    async def _sound(
+        self, data: bytes | MemoryFile, options: Options, call: Call
+    ) -> AsyncGenerator[tuple[Audio, bool], None]:
+        """The recording as it is decoded: with options.incremental perhaps its beginning, and then the whole, marked.
+
+        Voice activity listens to the rest while what was given is worked on.
+        """
+        began = time.perf_counter()
+        beginning = asyncio.get_running_loop().create_future()
+        begun = beginning.set_result if options.incremental else None
+        decoding = asyncio.ensure_future(self._decoder.decode(data, True, begun, options.audio_track))
+        try:
+            await asyncio.wait({decoding, beginning}, return_when=asyncio.FIRST_COMPLETED)
+            if beginning.done():
+                yield beginning.result(), False
+            audio = await decoding
+            spent = audio.decode_seconds + audio.vad_seconds
+            call.record.add(Stage.DECODE, spent=audio.decode_seconds, waited=time.perf_counter() - began - spent)
+            call.record.add(Stage.VAD, spent=audio.vad_seconds)
+            call.admit(len(audio.samples) / SAMPLE_RATE, 2 if options.multilingual else 1)
+            yield audio, True
+        finally:
+            decoding.cancel()
+            await asyncio.gather(decoding, return_exceptions=True)
+
+    async def _plan(
+        self, engine: WindowEngine, planner: WindowPlanner, audio: Audio, whole: bool, options: Options
+    ) -> list[Window]:
+        # In a thread: 0.1 s for four hours, in which the event loop serves others.
+        windows = await asyncio.to_thread(planner.flush if whole else planner.feed, audio)
+        if whole and planner.speech and options.multilingual:
+            return await pack_by_language(engine, audio, planner.speech, self._longest, options)
+        return windows
+
+    def _count(self, recording: _Recording, options: Options, transcript: Transcript) -> None:
+        lost = sum(end - start for start, end in transcript.uncovered)
+        again = sum(hypothesis.temperature > options.temperature for hypothesis in recording.hypotheses)
+        repeated = len(recording.hypotheses) - recording.total + again
+        self.counts.update(files=1, windows=recording.total, repeated=repeated, uncovered_ms=lost)
+        if lost:
+            total = self.counts["uncovered_ms"]
+            log.warning("speech without text", coverage=transcript.coverage, spans=transcript.uncovered, total_ms=total)
+
+    async def detect(self, data: bytes | MemoryFile, options: Options, call: Call) -> tuple[Mapping[str, float], int]:
+        """As Transcriber.detect: recognized in up to DETECT_WINDOWS of the file's windows."""
+        await self.check()
+        planner = WindowPlanner(options, self._longest)
+        async with aclosing(self._sound(data, replace(options, incremental=False), call)) as sound:
+            audio = [audio async for audio, _ in sound][-1]
+        windows = await asyncio.to_thread(planner.flush, audio)
+        windows = windows or cut(audio, self._longest)  # no speech found: the model's guess is better than none
+        some = windows[:: -(-len(windows) // DETECT_WINDOWS)]
+        engine = MeasuredEngine(self._engine, call.record)
+        recognized = await together(engine.detect(window, options) for window in some)
+        return language_shares(recognized), audio.duration_ms
+
+
+class _Recording:
+    """One recording on its way through the engine: its windows decoded, settled and emitted in order.
+
+    done: windows decoded, of `total`.
+    """
+
+    def __init__(self, engine: MeasuredEngine, options: Options, record: Record, emit: Emit) -> None:
+        self._engine, self._options, self._record, self._emit = engine, options, record, emit
+        self._language = FileLanguage(options, partial(decode_once, engine))
+        self.assembler, self.hypotheses = Assembler(options), list[Hypothesis]()
+        self.done = self.total = 0
+
+    async def decode(self, windows: Sequence[Window], last: bool) -> None:
+        """The next windows. last: there will be no more."""
+        first = WINDOWS_AT_ONCE if not self._options.incremental else SECOND_AT_ONCE if self.total else 1
+        self.total += len(windows)
+        if windows or last:
+            self._emit(Progress(self.done, self.total))
+        await decode_each(self._engine, windows, self._options, self._take, self._record, at_first=first)
+
+    async def _take(self, found: list[Hypothesis], shared: bool) -> None:
+        settled = await self._language.feed(found)
+        self.done += 1
+        self._feed(settled, shared)
+
+    async def flush(self) -> None:
+        """Settle what is left."""
+        if settled := await self._language.flush():
+            self._feed(settled, False)
+
+    def _feed(self, settled: Sequence[Hypothesis], shared: bool) -> None:
+        self.hypotheses += settled
+        with self._record.spending(Stage.ASSEMBLE):
+            segments = self.assembler.feed(settled, shared=shared)
+        self._emit(Progress(self.done, self.total, tuple(segments)))
+
+
+def _sure(audio: Audio, options: Options) -> tuple[Span, ...]:
+    assert audio.speech is not None
+    return find_sure_spans(audio.speech, len(audio.samples), options.vad or VadOptions())
+
+
+def _cut_off(hypotheses: Sequence[Hypothesis]) -> Iterator[Notice]:
+    for hypothesis in hypotheses:
+        if not hypothesis.complete and hypothesis.pieces and hypothesis.pieces[-1].end_ms is None:
+            where = timestamp(hypothesis.window.start_ms)
+            yield Notice("text_cut", f"the text from {where} on is cut off: it has as many tokens as are allowed")

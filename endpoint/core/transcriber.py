@@ -1,0 +1,70 @@
+"""The seam between the core and the ways into it: bytes and options in, settled segments and a transcript out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol
+
+from endpoint.call import Call
+from endpoint.memfile import MemoryFile
+from endpoint.options import Options
+from endpoint.types import EngineInfo, Segment, Transcript
+
+
+@dataclass(frozen=True)
+class Progress:
+    """done: windows decoded, of `total` known so far. segments: settled since the last progress, in order."""
+
+    done: int
+    total: int
+    segments: tuple[Segment, ...] = ()
+
+
+Steps = AsyncGenerator[Progress | Transcript, None]  # the transcript is the last
+
+
+class Transcriber(Protocol):
+    """A model and what feeds it, here or elsewhere."""
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    async def start(self) -> None:
+        """Load the model. Raises EngineFailed; `check` then says why ever after."""
+
+    async def close(self) -> None: ...
+
+    async def check(self) -> None:
+        """Raises NotReady while the model loads, EngineFailed when it can answer no more."""
+
+    def segments(self, data: bytes | MemoryFile, options: Options, call: Call) -> Steps:
+        """Transcribe one file of any container. The first step comes once the file is known to be audio.
+
+        Closing the generator ends the work. Raises InvalidAudio, TooLarge and DeadlineExceeded for the file,
+        InvalidRequest for the options, Overloaded, NotReady and EngineFailed.
+        """
+        ...
+
+    async def detect(self, data: bytes | MemoryFile, options: Options, call: Call) -> tuple[Mapping[str, float], int]:
+        """(probability of each language, length in ms) of a file. Raises as `segments`."""
+        ...
+
+
+async def collect(steps: Steps) -> Transcript:
+    """The transcript at the end of the steps."""
+    transcript: Transcript | None = None
+    async with aclosing(steps):
+        async for step in steps:
+            if isinstance(step, Transcript):
+                transcript = step
+    assert transcript is not None
+    return transcript
+
+
+async def transcribe(
+    transcriber: Transcriber, data: bytes | MemoryFile, options: Options, call: Call | None = None
+) -> Transcript:
+    """The whole transcript of one file. Raises as Transcriber.segments."""
+    return await collect(transcriber.segments(data, options, call or Call()))

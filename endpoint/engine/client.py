@@ -1,0 +1,274 @@
+"""The owner of vLLM's AsyncLLM: one window in, one Hypothesis out.
+
+The engine core runs in a process of its own; this side hands it samples and prompt ids and reads ids and
+scores back. Cancelling `decode` aborts the request in the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import structlog
+
+from endpoint.config import Settings
+from endpoint.engine.alignment import BATCH, Aligner, warm_up
+from endpoint.engine.arguments import load_args
+from endpoint.engine.beam import Beam
+from endpoint.engine.checkpoint import alignment_heads
+from endpoint.engine.inside.cross_attention import KEEP
+from endpoint.engine.parameters import read, read_beams, sampling_params
+from endpoint.engine.placement import Link, cpu_threads
+from endpoint.engine.prompt import build_prompt, check_options, cut_hints, max_new_tokens, read_answer
+from endpoint.errors import ConfigError, EngineFailed, InvalidRequest, NotReady
+from endpoint.options import MAX_BEAMS, Options, Task
+from endpoint.tasks import together
+from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, EngineInfo, Hypothesis, Notice, Samples, Window
+
+if TYPE_CHECKING:
+    from vllm import AsyncEngineArgs, SamplingParams
+    from vllm.outputs import CompletionOutput
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+log = structlog.get_logger()
+LOOK = 1.0  # seconds after which one who waits looks whether the engine is still there: vLLM tells nobody
+
+
+class VllmEngine:
+    """Starts an engine of its own, or, with `link`, connects to one that others use too."""
+
+    def __init__(self, settings: Settings, link: Link | None = None) -> None:
+        self._settings, self._link = settings, link
+        loaded = load_args(settings)
+        import vllm
+
+        self.tokens, self.folder, self._args = loaded.tokens, loaded.folder, loaded.args
+        if _device_name() == "cpu" and link is None:
+            os.environ.update(cpu_threads())
+        self._engine: AsyncLLM | None = None
+        self._gone = asyncio.Event()  # set when the engine's process has ended, where that is not vLLM's to see
+        self._input = _input_of(settings)
+        self._most_beams = _most_beams(settings)
+        self._numbers = itertools.count()
+        self._aligner = Aligner(self.tokens, alignment_heads(loaded.folder), self._attend)
+        self._info = EngineInfo(
+            model=settings.model_name,
+            engine="vllm",
+            version=vllm.__version__,
+            device=_device_name(),
+            dtype=str(self._args.dtype),
+            multilingual=self.tokens.multilingual,
+            created=int(time.time()),
+            demo=settings.is_demo,
+            languages=tuple(self.tokens.languages),
+        )
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._info
+
+    async def start(self) -> None:
+        began = time.monotonic()
+        try:
+            # Seconds to minutes of blocking work: weights, compilation, graphs.
+            engine = await asyncio.to_thread(_connect, self._args, self._link)
+            self._engine = engine
+            if self._link is not None:
+                asyncio.get_running_loop().add_reader(self._link.alive.fileno(), self._end)
+            # All that are being decoded and all that wait for their words; 4 MB each with large-v3.
+            clients = 1 if self._link is None else self._link.clients
+            await self._ask("whisper_keep", self._settings.max_num_seqs + 2 * BATCH * clients)
+            await self.decode(Window(0, np.zeros(SAMPLE_RATE, np.int16)), Options())
+            await asyncio.to_thread(warm_up)
+        except EngineFailed:
+            raise
+        except Exception as error:
+            raise EngineFailed(f"vLLM could not load {self._info.model}: {error}") from error
+        log.info("engine ready", model=self._info.model, device=self._info.device, seconds=time.monotonic() - began)
+
+    async def check(self) -> None:
+        if self._engine is None:
+            raise NotReady("the model is still loading")
+        if self._gone.is_set() or self._engine.errored:
+            raise EngineFailed("the engine stopped; the server must be restarted")
+
+    def _end(self) -> None:
+        """The engine's process has ended: what waits for it is told."""
+        assert self._link is not None
+        assert self._engine is not None
+        asyncio.get_running_loop().remove_reader(self._link.alive.fileno())
+        self._gone.set()
+        self._engine.engine_core.shutdown()
+
+    async def close(self) -> None:
+        if self._engine is not None:
+            if self._link is not None:
+                asyncio.get_running_loop().remove_reader(self._link.alive.fileno())
+            await asyncio.to_thread(self._engine.shutdown)
+            self._engine = None
+
+    def check_options(self, options: Options) -> tuple[Notice, ...]:
+        check_options(self.tokens, options)
+        if (size := self._beam_size(options)) > self._most_beams:
+            raise InvalidRequest(
+                f"beam_size {size} is too large for this server: at most {self._most_beams}", param="beam_size"
+            )
+        return tuple(cut_hints(self.tokens, options))
+
+    async def decode(self, window: Window, options: Options) -> Hypothesis:
+        prompt = build_prompt(self.tokens, options)
+        most = max_new_tokens(self.tokens, prompt, options.sampling.max_new_tokens)
+        # Several requests of one window: those behind the first find its encoder's output.
+        shared = _digest(window) if options.temperature > 0 or len(prompt) > 1 else ""
+        if len(prompt) == 1 or options.language is not None or not self.tokens.multilingual:
+            return await self._run(window, options, prompt, most, shared)
+        # A prompt sways language and no-speech by what it is written in, so these are found without it.
+        first = await self._run(window, Options(languages=options.languages), [self.tokens.sot], 1, shared)
+        named = replace(options, language=first.language)
+        found = await self._run(window, named, prompt, most, shared)
+        own = first.language_probabilities
+        return replace(found, language_probabilities=own, no_speech_prob=first.no_speech_prob)
+
+    async def align(self, hypothesis: Hypothesis, task: Task) -> Hypothesis:
+        return await self._aligner.align(hypothesis, task)
+
+    async def _attend(self, call: bytes) -> bytes:
+        answer: bytes = await self._ask("whisper_attend", call)
+        return answer
+
+    async def held(self) -> dict[str, int]:
+        """What the engine holds of requests, counted in its process: all 0 when there are none."""
+        return msgspec.msgpack.decode(await self._ask("whisper_held"), type=dict[str, int])
+
+    async def _ask(self, method: str, *given: Any) -> Any:
+        """What a method of the worker answers. Raises EngineFailed where it fails, or where the engine ends before."""
+        if self._engine is None:
+            raise NotReady("the model is still loading")
+        asked = asyncio.ensure_future(self._engine.collective_rpc(method, args=given))
+        gone = asyncio.ensure_future(self._gone.wait())
+        try:
+            while not asked.done():
+                await asyncio.wait({asked, gone}, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
+                if not asked.done() and (gone.done() or self._engine.errored):
+                    raise EngineFailed("the engine stopped")
+            return asked.result()[0]
+        except Exception as error:
+            raise EngineFailed(f"the engine failed at {method}: {error}") from error
+        finally:
+            asked.cancel()
+            gone.cancel()
+
+    async def detect(self, window: Window, options: Options) -> Hypothesis:
+        return await self._run(window, Options(languages=options.languages), [self.tokens.sot], 1)
+
+    async def _run(
+        self, window: Window, options: Options, prompt: list[int], max_tokens: int, shared: str = ""
+    ) -> Hypothesis:
+        """shared: what requests of the same sound have in common; empty for one of its own."""
+        if self._engine is None:
+            raise NotReady("the model is still loading")
+        check_options(self.tokens, options)
+        client = 0 if self._link is None else self._link.client  # each counts its own
+        key = f"{KEEP if options.words else 'window-'}{client}-{next(self._numbers)}"
+        beams = self._beams(options, key) if max_tokens > 1 else []
+        try:
+            if beams:
+                outputs = await together(
+                    self._generate(
+                        f"{key}.{beam.index}" if beam.index else key,
+                        prompt,
+                        window.samples[:1] if beam.index else window.samples,  # the first one's serve all
+                        sampling_params(self.tokens, options, max_tokens, shared, beam),
+                    )
+                    for beam in beams
+                )
+                answer = read_beams(self.tokens, options, outputs)
+            else:
+                params = sampling_params(self.tokens, options, max_tokens, shared)
+                output = await self._generate(key, prompt, window.samples, params)
+                answer = read(self.tokens, options, params.temperature, output)
+        except Exception as error:
+            raise EngineFailed(f"the engine failed on a window: {error}") from error
+        return replace(read_answer(self.tokens, window, options, len(prompt), answer), key=key)
+
+    async def _generate(
+        self, key: str, prompt: list[int], samples: Samples, params: SamplingParams
+    ) -> CompletionOutput:
+        assert self._engine is not None
+        async for output in self._engine.generate(self._input(prompt, samples, key), params, key):
+            if output.finished:
+                return output.outputs[0]
+        raise EngineFailed("a request ended without an answer")
+
+    def _beams(self, options: Options, group: str) -> list[Beam]:
+        """The beams of one window; none where it is decoded greedily or by sampling."""
+        size = self._beam_size(options)
+        most = max(1, round(size * (options.sampling.patience or 1.0)))
+        return [Beam(group, index, size, most) for index in range(size)] if size > 1 else []
+
+    def _beam_size(self, options: Options) -> int:
+        return 1 if options.temperature > 0 else options.sampling.beam_size or self._settings.beam_size
+
+
+def _connect(args: AsyncEngineArgs, link: Link | None) -> AsyncLLM:
+    from vllm.usage.usage_lib import UsageContext
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    if link is None:
+        return AsyncLLM.from_engine_args(args)
+    sends, gets = link.addresses
+    return AsyncLLM.from_vllm_config(
+        args.create_engine_config(UsageContext.ENGINE_CONTEXT),
+        disable_log_stats=True,
+        client_addresses={"input_address": sends, "output_address": gets},
+        client_count=link.clients,
+        client_index=link.client,
+    )
+
+
+def _most_beams(settings: Settings) -> int:
+    """How many beams there is room for. Raises ConfigError where the server's own have none."""
+    newer = os.environ.get("VLLM_USE_V2_MODEL_RUNNER") == "1"
+    most = 1 if newer else min(MAX_BEAMS, settings.max_num_seqs)
+    if settings.beam_size > most:
+        reason = "vLLM's V2 model runner has no beam search here" if newer else "MAX_NUM_SEQS is smaller"
+        raise ConfigError(f"BEAM_SIZE={settings.beam_size}: {reason}")
+    return most
+
+
+def _input_of(settings: Settings) -> Callable[[list[int], Samples, str], Any]:
+    if settings.audio_input == "stock":
+        return stock_input
+    from endpoint.engine.inside.model import samples_input
+
+    return samples_input
+
+
+def stock_input(prompt: list[int], samples: Samples, key: str) -> Any:
+    """A window as vLLM's own processor takes it: log-mel is made in this process, one window at a time."""
+    audio: dict[str, Any] = {"prompt": "", "multi_modal_data": {"audio": (_floats(samples), SAMPLE_RATE)}}
+    audio["multi_modal_uuids"] = {"audio": [key]}
+    return {"encoder_prompt": audio, "decoder_prompt": {"prompt_token_ids": prompt}}
+
+
+def _digest(window: Window) -> str:
+    return blake2b(window.samples.tobytes(), digest_size=16).hexdigest()
+
+
+def _floats(samples: Samples) -> np.ndarray:
+    """int16 [n] to float32 [n] in [-1, 1)."""
+    return samples.astype(np.float32) / PCM_FULL_SCALE
+
+
+def _device_name() -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"

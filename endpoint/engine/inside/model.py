@@ -1,0 +1,157 @@
+"""Whisper for vLLM that takes samples: a model class of our own, and the request that feeds it.
+
+vLLM's takes log-mel features, which its processor makes one window after the other in the API's process. Here the API
+hands int16 samples over as they are, and the spectrogram is part of the model: on its device, for a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from transformers import BatchFeature
+from vllm import ModelRegistry
+from vllm.inputs.engine import mm_input, tokens_input
+from vllm.model_executor.models.whisper import (
+    WhisperDummyInputsBuilder,
+    WhisperForConditionalGeneration,
+    WhisperMultiModalProcessor,
+    WhisperProcessingInfo,
+)
+from vllm.multimodal import MULTIMODAL_REGISTRY
+from vllm.multimodal.inputs import (
+    MultiModalFieldConfig,
+    MultiModalFieldElem,
+    MultiModalKwargsItem,
+    MultiModalKwargsItems,
+    PlaceholderRange,
+)
+
+from endpoint.engine.inside import encode_ahead
+from endpoint.engine.inside.cross_attention import AlignExtension
+from endpoint.engine.inside.encoder_attention import EncoderAttention, is_worth_it
+from endpoint.engine.inside.log_mel import LogMel
+from endpoint.engine.prompt import ENCODER_TOKENS
+from endpoint.types import PCM_FULL_SCALE, Samples
+
+if TYPE_CHECKING:
+    from vllm.config import VllmConfig
+    from vllm.inputs import EngineInput
+    from vllm.multimodal.parse import MultiModalDataItems
+    from vllm.v1.request import Request
+
+ARCHITECTURE = "WhisperFromSamples"
+_BATCHED = MultiModalFieldConfig.batched("audio")
+_PLACE = PlaceholderRange(offset=0, length=ENCODER_TOKENS)
+
+
+def samples_input(prompt: list[int], samples: Samples, key: str) -> EngineInput:
+    """What vLLM's renderer would make of a window, without it: decoder prompt ids, int16 [n], and the audio's uuid.
+
+    Nothing is computed and nothing copied; `samples` must stay as they are until the request has ended.
+    """
+    # from_dlpack, because from_numpy warns of arrays that may not be written to.
+    item = _item("samples", torch.utils.dlpack.from_dlpack(samples))
+    audio = mm_input(
+        prompt_token_ids=prompt,
+        mm_kwargs=MultiModalKwargsItems({"audio": [item]}),
+        mm_hashes={"audio": [key]},
+        mm_placeholders={"audio": [_PLACE]},
+    )
+    return {"type": "enc_dec", "encoder_prompt": tokens_input([0]), "decoder_prompt": audio}
+
+
+def samples_of(request: Request) -> Tensor:
+    """int16 [n] of a request that has arrived in the engine."""
+    samples: Tensor = request.mm_features[0].data["samples"].data
+    return samples
+
+
+def put_encoded(request: Request, encoded: Tensor) -> None:
+    """Let the encoder's output [1500, width] take the place of the samples."""
+    request.mm_features[0].data = _item("encoded", encoded)
+
+
+def _item(name: str, value: Tensor) -> MultiModalKwargsItem:
+    return MultiModalKwargsItem({name: MultiModalFieldElem(data=value, field=_BATCHED.field)})
+
+
+class SamplesProcessor(WhisperMultiModalProcessor):
+    """Audio to the model's arguments, for vLLM's own start-up and for requests that come as vLLM's prompts."""
+
+    def _apply_hf_processor_main(
+        self, *, mm_items: MultiModalDataItems, prompt: list[int] | None = None, **_: object
+    ) -> BatchFeature | tuple[list[int], BatchFeature, bool]:
+        """vLLM 0.26 also hands the prompt over, and wants it back with whether it was changed."""
+        features = BatchFeature({"samples": [_integers(sound) for sound in mm_items["audio"].get_all()]})
+        return features if prompt is None else (prompt, features, False)
+
+    def _get_mm_fields_config(
+        self, hf_inputs: BatchFeature, hf_processor_mm_kwargs: Mapping[str, object]
+    ) -> Mapping[str, MultiModalFieldConfig]:
+        return {"samples": _BATCHED}
+
+
+def _integers(sound: np.ndarray) -> Tensor:
+    """float32 [n] in -1..1 to int16 [n]."""
+    limits = np.iinfo(np.int16)
+    return torch.from_numpy(np.clip(np.rint(sound * PCM_FULL_SCALE), limits.min, limits.max).astype(np.int16))
+
+
+@MULTIMODAL_REGISTRY.register_processor(
+    SamplesProcessor, info=WhisperProcessingInfo, dummy_inputs=WhisperDummyInputsBuilder
+)
+class WhisperFromSamples(WhisperForConditionalGeneration):
+    def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
+        super().__init__(vllm_config=vllm_config, prefix=prefix)
+        weight = self.model.encoder.conv1.weight
+        self._log_mel = LogMel(self.config.num_mel_bins, weight.device)
+        if weight.device.type == "cpu":
+            self._encode_in_threads()
+
+    def _encode_in_threads(self) -> None:
+        for module in self.model.encoder.modules():
+            # vLLM's own products write to memory that all threads share; with this, torch's are used.
+            module._cpu_skip_gemm_dispatch = True
+        if is_worth_it(self.dtype):
+            for layer in self.model.encoder.layers:
+                attention = layer.self_attn
+                attention.attn = EncoderAttention(attention.num_heads, attention.scaling)
+        encode_ahead.offer(lambda samples: self.encode(samples[None])[0])
+
+    def encode(self, samples: Tensor) -> Tensor:
+        """int16 [b, n] -> the encoder's output [b, 1500, width]."""
+        features = self._log_mel(samples).to(self.dtype)
+        output: Tensor = self.model.get_encoder_outputs([features])  # a list of one batch, not of windows
+        return output
+
+    def embed_multimodal(self, **kwargs: Any) -> Sequence[Tensor]:
+        """encoded: [b, 1500, width]; or samples: int16 [b, n], or b of [n] -> b of [1500, width]."""
+        if "encoded" in kwargs:
+            encoded: Tensor = kwargs["encoded"]
+            return encoded.unbind(0)
+        samples = list(kwargs["samples"])
+        firsts = [next(k for k, other in enumerate(samples) if _same(other, window)) for window in samples]
+        alone = sorted(set(firsts))  # candidates of one window come in one batch: it is encoded once
+        encoded = self.encode(pad_sequence([samples[k] for k in alone], batch_first=True))
+        return [encoded[alone.index(k)] for k in firsts]
+
+
+def _same(first: Tensor, second: Tensor) -> bool:
+    return first is second or torch.equal(first, second)
+
+
+def register() -> None:
+    """vLLM knows the model from now on, in this process. An entry point of vllm.general_plugins, too."""
+    ModelRegistry.register_model(ARCHITECTURE, WhisperFromSamples)
+
+
+class WorkerExtension(AlignExtension):
+    """The worker's extension: the engine's process finds it here, and with it the model, installed or not."""
+
+
+register()

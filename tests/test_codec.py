@@ -1,0 +1,74 @@
+"""Values to JSON and back, with nothing lost: endpoint.codec."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from endpoint import errors
+from endpoint.codec import (
+    CodecError,
+    decode_error,
+    decode_options,
+    decode_transcript,
+    encode_error,
+    encode_options,
+    encode_transcript,
+)
+from endpoint.errors import EndpointError
+from endpoint.options import Options
+from endpoint.types import Segment, TokenScore, Transcript
+
+ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, EndpointError)]
+# Floats as the core makes them: never not a number, which equals nothing.
+NUMBERS = st.floats(allow_nan=False)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))  # no lone surrogates: text of a file has none
+st.register_type_strategy(float, NUMBERS)
+st.register_type_strategy(str, TEXTS)
+SCORES = st.tuples(st.builds(TokenScore, data=st.binary(max_size=6), logprob=NUMBERS))
+
+
+@given(st.from_type(Options))
+def test_options_come_back_as_they_were(options: Options) -> None:
+    assert decode_options(encode_options(options)) == options
+
+
+@given(st.from_type(Transcript), st.lists(st.builds(Segment, scores=SCORES), max_size=3))
+def test_transcripts_come_back_as_they_were(transcript: Transcript, segments: list[Segment]) -> None:
+    whole = replace(transcript, segments=tuple(segments))
+    data = encode_transcript(whole)
+    assert decode_transcript(data) == whole
+    assert json.loads(data, parse_constant=pytest.fail)["version"] == 1  # and JSON as everybody reads it
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
+@given(message=TEXTS, code=st.text("abc_", min_size=1), param=st.none() | TEXTS)
+def test_errors_come_back_as_they_were(kind: type[EndpointError], message: str, code: str, param: str | None) -> None:
+    more: dict[str, Any] = {"retry_after": 7} if issubclass(kind, errors.Unavailable) else {"param": param}
+    error = kind(message, code=code, **more)
+    made = decode_error(encode_error(error))
+    assert type(made) is kind
+    assert vars(made) == vars(error)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"[]", b'{"version": 2, "value": {}}', b'{"version": 1}', b'{"version": 1, "value": 3}']
+)
+def test_other_documents_are_refused(data: bytes) -> None:
+    for decode in (decode_options, decode_transcript, decode_error):
+        with pytest.raises(CodecError, match="version 1"):
+            decode(data)
+
+
+def test_fields_that_an_older_document_lacks_have_their_defaults() -> None:
+    assert decode_options(b'{"version": 1, "value": {"language": "de"}}') == Options(language="de")
+
+
+def test_an_error_of_a_class_that_is_not_known_is_an_error_all_the_same() -> None:
+    data = encode_error(EndpointError("new", code="new")).replace(b"EndpointError", b"FromTheFuture")
+    assert type(decode_error(data)) is EndpointError

@@ -1,0 +1,75 @@
+"""Windows one after the other, each given the text before it: endpoint.core.dispatch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from endpoint.core.dispatch import PROMPT_CHARACTERS
+from endpoint.core.transcriber import transcribe
+from endpoint.engine.fake import FakeEngine
+from endpoint.options import Options
+from endpoint.types import Hypothesis
+from tests.test_core_pipeline import PLAIN, Engine, ready, sound
+
+IN_TURN = replace(PLAIN, condition_on_previous_text=True)
+
+
+async def test_each_window_is_given_the_text_before_it() -> None:
+    pipeline, engine = await ready(sound(*[500 + 91 * k for k in range(20)]))
+    made = await transcribe(pipeline, b"?", replace(IN_TURN, prompt="Given."))
+    assert engine.most_running == 1
+    prompts = [options.prompt for _, options in engine.asked]
+    assert prompts[0] == "Given."
+    texts = [""]
+    for window, options in engine.asked[:-1]:
+        heard = await FakeEngine(engine.info).decode(window, options)
+        texts.append(texts[-1] + heard.text)
+    assert prompts == [f"Given.{text}" for text in texts]
+    assert made.text.startswith(texts[-1].strip())
+
+
+async def test_without_it_every_window_has_the_same_prompt() -> None:
+    pipeline, engine = await ready(sound(*[500] * 20))
+    await transcribe(pipeline, b"?", replace(PLAIN, prompt="Given."))
+    assert {options.prompt for _, options in engine.asked} == {"Given."}
+
+
+async def test_the_text_before_is_bounded() -> None:
+    def wordy(heard: Hypothesis, options: Options) -> Hypothesis:
+        text = "".join(f" {k * len(heard.window.samples):x}" for k in range(200))  # does not repeat itself
+        return replace(heard, pieces=tuple(replace(piece, text=text) for piece in heard.pieces))
+
+    pipeline, engine = await ready(sound(*[500] * 30), Engine(answer=wordy))
+    await transcribe(pipeline, b"?", IN_TURN)
+    prompts = [len(options.prompt or "") for _, options in engine.asked]
+    assert max(prompts) == prompts[-1] == PROMPT_CHARACTERS
+
+
+async def test_text_that_took_a_high_temperature_is_no_guide() -> None:
+    """The first window is good at 0.8 only; the second is not given its text, the third the second's."""
+
+    def unsure(heard: Hypothesis, options: Options) -> Hypothesis:
+        return replace(heard, avg_logprob=-3.0) if heard.window.start == 0 and options.temperature < 0.8 else heard
+
+    pipeline, engine = await ready(sound(*[500 + 37 * k for k in range(14)]), Engine(answer=unsure))
+    await transcribe(pipeline, b"?", IN_TURN)
+    given = {window.start: options.prompt for window, options in engine.asked}
+    first, second, third, *_ = sorted(given)
+    assert first == 0
+    assert not given[second]
+    assert given[third]
+
+
+async def test_text_of_a_window_judged_silent_is_no_guide() -> None:
+    """It is left out of the transcript; the reference does not condition on it either."""
+
+    def haunted(heard: Hypothesis, options: Options) -> Hypothesis:
+        if heard.window.start == 0:
+            ghost = replace(heard.pieces[0], text=" Thanks for watching!")
+            return replace(heard, pieces=(ghost,), no_speech_prob=0.9, avg_logprob=-2.0)
+        return heard
+
+    pipeline, engine = await ready(sound(*[500] * 14), Engine(answer=haunted))
+    made = await transcribe(pipeline, b"?", IN_TURN)
+    assert "Thanks" not in made.text
+    assert not any("Thanks" in (options.prompt or "") for _, options in engine.asked)

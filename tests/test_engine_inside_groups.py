@@ -1,0 +1,197 @@
+"""Beams of one window are admitted together; under a scheduler that is pretended, as vLLM's needs a whole engine."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("vllm", reason="the base build has no vLLM")
+import torch
+from vllm.model_executor.layers.attention import cross_attention
+from vllm.v1.core.single_type_kv_cache_manager import CrossAttentionManager
+
+from endpoint.engine.inside import groups
+from endpoint.engine.inside.groups import Groups
+
+BLOCK, CROSS = 16, 94  # tokens of a block; blocks of a window's cross-attention
+
+
+class Pool:
+    num_gpu_blocks = 1_001
+
+    def touch(self, blocks: list[SimpleNamespace]) -> None:
+        for block in blocks:
+            block.ref_cnt += 1
+
+
+def cross_manager(pool: Pool) -> CrossAttentionManager:
+    manager: Any = CrossAttentionManager.__new__(CrossAttentionManager)
+    manager.block_size, manager.block_pool, manager.req_to_blocks = BLOCK, pool, {}
+
+    def allocate(name: str, *_: object) -> list[SimpleNamespace]:
+        manager.req_to_blocks[name] = [SimpleNamespace(ref_cnt=1) for _ in range(CROSS)]
+        return list(manager.req_to_blocks[name])
+
+    manager.allocate_new_blocks = allocate
+    return manager
+
+
+class Pretended:
+    """Admits all that is there, in order. `steps`: the names admitted at each step."""
+
+    max_num_running_reqs, max_num_scheduled_tokens, max_num_encoder_input_tokens = 12, 24_000, 24_000
+
+    def __init__(self) -> None:
+        self.requests: dict[str, Any] = {}
+        self.waiting: list[Any] = []
+        self.running: list[Any] = []
+        self.freed: list[str] = []
+        self.pool = Pool()
+        self.cross = cross_manager(self.pool)
+        own = SimpleNamespace(block_size=BLOCK)
+        coordinator = SimpleNamespace(single_type_managers=(own, self.cross))
+        self.kv_cache_manager = SimpleNamespace(coordinator=coordinator, block_pool=self.pool)
+
+    def add_request(self, request: Any) -> None:
+        self.requests[request.request_id] = request
+        self.waiting.append(request)
+
+    def schedule(self) -> list[str]:
+        admitted, self.waiting = self.waiting, []
+        self.running += admitted
+        return [request.request_id for request in admitted]
+
+    def finish_requests(self, names: Any, _: object) -> None:
+        for name in [names] if isinstance(names, str) else names or list(self.requests):
+            request = self.requests.pop(name)
+            for some in (self.waiting, self.running):
+                if request in some:
+                    some.remove(request)
+
+    def has_unfinished_requests(self) -> bool:
+        return bool(self.requests)
+
+    def get_request_counts(self) -> tuple[int, int]:
+        return len(self.running), len(self.waiting)
+
+    def _try_schedule_encoder_inputs(self, request: Any, computed: int, new: int, budget: int) -> tuple[Any, ...]:
+        return ([0] if new else [], new, budget - 1500 * bool(new), [])
+
+    def _free_encoder_inputs(self, request: Any) -> None:
+        self.freed.append(request.request_id)
+
+
+class Tried(Groups, Pretended):
+    pass
+
+
+def request(name: str, group: str = "", index: int = 0, size: int = 1, tokens: int = 5) -> SimpleNamespace:
+    beam = {"beam": {"group": group, "index": index, "size": size, "most": size}} if group else {}
+    params = SimpleNamespace(extra_args={"whisper": beam})
+    return SimpleNamespace(
+        request_id=name, sampling_params=params, num_tokens=tokens, num_prompt_tokens=tokens, max_tokens=200
+    )
+
+
+def group_of(size: int, name: str = "g") -> list[SimpleNamespace]:
+    return [request(f"{name}{index}", name, index, size) for index in range(size)]
+
+
+def test_a_group_is_admitted_when_all_of_it_is_there() -> None:
+    tried = Tried()
+    for one in reversed(group_of(3)[1:]):
+        tried.add_request(one)
+    assert tried.schedule() == []
+    assert tried.has_unfinished_requests()
+    assert tried.get_request_counts() == (0, 2)
+    tried.add_request(group_of(3)[0])
+    assert tried.schedule() == ["g0", "g1", "g2"]
+
+
+def test_a_group_waits_for_places_and_others_wait_behind_it() -> None:
+    tried = Tried()
+    for number in range(8):
+        tried.add_request(request(f"a{number}"))
+    assert len(tried.schedule()) == 8
+    for one in [*group_of(5), request("late")]:
+        tried.add_request(one)
+    assert tried.schedule() == []
+    tried.finish_requests("a0", "stopped")
+    assert tried.schedule() == [f"g{index}" for index in range(5)]
+    tried.finish_requests("a1", "stopped")
+    assert tried.schedule() == ["late"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"), [("max_num_encoder_input_tokens", 3_000), ("max_num_scheduled_tokens", 20)]
+)
+def test_no_more_is_handed_over_than_a_step_can_take(limit: str, value: int) -> None:
+    tried = Tried()
+    setattr(tried, limit, value)
+    for one in [*group_of(2, "a"), *group_of(2, "b"), *group_of(2, "c")]:
+        tried.add_request(one)
+    first = tried.schedule()
+    assert 2 <= len(first) < 6
+    assert len(first) % 2 == 0
+
+
+def test_nothing_is_admitted_that_might_run_out_of_blocks() -> None:
+    tried = Tried()
+    tried.pool.num_gpu_blocks = tried._blocks = 300
+    for number in range(3):  # 13 blocks each for a text of 205 tokens, and 94
+        tried.add_request(request(f"a{number}"))
+    assert tried.schedule() == ["a0", "a1"]
+    tried.finish_requests("a0", "stopped")
+    assert tried.schedule() == ["a2"]
+
+
+def test_followers_share_their_leaders_cross_attention() -> None:
+    tried = Tried()
+    for one in group_of(3):
+        tried.add_request(one)
+    tried.schedule()
+    leader = tried.cross.allocate_new_blocks("g0", 1500, 1500)
+    tried.cross.req_to_blocks.update(g1=[], g2=[])
+    assert tried.cross.allocate_new_blocks("g1", 0, 0) == leader
+    assert tried.cross.allocate_new_blocks("g1", 0, 0) == []  # at the next step
+    assert tried.cross.allocate_new_blocks("g2", 0, 0) == leader
+    assert {block.ref_cnt for block in leader} == {3}
+    first, second, _ = group_of(3)
+    assert tried._try_schedule_encoder_inputs(first, 0, 4, 24_000) == ([0], 4, 22_500, [])
+    assert tried._try_schedule_encoder_inputs(second, 0, 4, 24_000) == ([], 4, 24_000, [])
+    for one in (first, second):
+        tried._free_encoder_inputs(one)
+    assert tried.freed == ["g0"]
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_group_may_be_given_up_while_it_waits(complete: bool) -> None:
+    tried = Tried()
+    held = group_of(3)[: 3 if complete else 2]
+    for one in held:
+        tried.add_request(one)
+    tried.finish_requests([one.request_id for one in held], "aborted")
+    assert tried.requests == {}
+    assert not tried.has_unfinished_requests()
+    assert tried.schedule() == []
+    assert tried._leaders == {}
+
+
+def test_shared_blocks_are_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = []
+
+    def slots(lengths: np.ndarray, *_: object) -> torch.Tensor:
+        written.append(lengths.tolist())
+        return torch.zeros(0)
+
+    monkeypatch.setattr(cross_attention, "_get_cross_slot_mapping", slots)
+    groups.write_once()
+    groups.write_once()  # changes nothing more
+    table = torch.tensor([[4, 5], [9, 8], [4, 5], [4, 5], [7, 6]])
+    lengths = np.array([1500, 0, 1500, 1500, 1500])
+    cross_attention._get_cross_slot_mapping(lengths, table)
+    assert written == [[1500, 0, 0, 0, 1500]]
+    assert lengths.tolist() == [1500, 0, 1500, 1500, 1500]
