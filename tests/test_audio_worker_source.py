@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from endpoint.audio.worker import process, source
+from endpoint.audio.worker.protocol import Limits
 from endpoint.audio.worker.source import KEPT, STEP, Source
 from endpoint.memfile import MemoryFile
 from endpoint.types import SAMPLE_RATE
