@@ -41,16 +41,16 @@ ATTACH_SECONDS = 3  # until py-spy has found all processes
 # Stage -> what its frames look like, "function (file:line)"; the first that matches, from the innermost frame outwards.
 STAGES = {
     "waiting busily": r"^sched_yield|SpinCondition|^memory_fence",
-    "voice activity": r"endpoint/audio/vad\.py|onnxruntime|^hear \(",
-    "decode": r"endpoint/audio/(worker|wav|pcm)\.py|^av/",
+    "voice activity": r"endpoint/audio/worker/vad\.py|onnxruntime|^hear \(",
+    "decode": r"endpoint/audio/worker/|^av/",
     "hand-over to decoding": r"endpoint/audio/decode\.py",
-    "windows": r"endpoint/(audio/(spans|window)|multilingual)\.py|^_windows \(",
-    "log-mel and prompt": r"feature_extract|vllm/(multimodal|renderers|inputs)/|input_processor|/(prompt|logmel)\.py",
-    "decoding rules": r"endpoint/engine/(rules|processor|processor_v2)\.py",
+    "windows": r"endpoint/(audio/(spans|window)|core/(windows|multilingual))\.py",
+    "log-mel and prompt": r"feature_extract|vllm/(multimodal|renderers|inputs)/|input_processor|/(prompt|log_mel)\.py",
+    "decoding rules": r"endpoint/engine/inside/(rules|logits_processor|logits_processor_v2)\.py",
     "model": r"vllm/(model_executor|v1/worker|v1/sample|v1/attention)/",
     "engine traffic": r"vllm/|zmq|msgspec|endpoint/engine/",
     "upload": r"endpoint/api/(upload|receive)\.py|httptools|h11|uvicorn/protocols|python_multipart|starlette/requests",
-    "answer": r"endpoint/(text|api)/|endpoint/(pipeline|repair|tasks)\.py|fastapi|starlette|pydantic",
+    "answer": r"endpoint/(text|api|core)/|endpoint/tasks\.py|fastapi|starlette|pydantic",
     "event loop": r"uvicorn|asyncio|uvloop|selectors\.py|concurrent/futures|threading\.py",
 }
 _PATTERNS = {stage: re.compile(pattern) for stage, pattern in STAGES.items()}
