@@ -80,6 +80,17 @@ install_torch() {
     fi
 }
 
+# Tests of jobs in Redis run a server of their own, and are skipped without one. RUNLEVEL: Debian does not start it.
+install_redis() {
+    command -v redis-server >/dev/null || command -v valkey-server >/dev/null && return
+    [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null || return 0
+    echo "Installing redis-server"
+    local apt=(env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive timeout 120 apt-get -q)
+    "${apt[@]}" install -y --no-install-recommends redis-server >/dev/null 2>&1 ||
+        { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends redis-server; } >/dev/null 2>&1 ||
+        echo "  could not: the tests that need it are skipped"
+}
+
 install_project() { pip_install --no-deps --no-build-isolation --editable .; }
 
 # step NAME "WHAT" COMMAND ARGUMENTS...: runs it unless it was done with the same files among its arguments
@@ -107,7 +118,10 @@ size=$([[ $build == cpu ]] && echo "0.5 GB" || echo "5 GB")
 step base "the web server and audio libraries" pip_install --no-deps -r requirements/base.txt -r requirements/build.txt
 step engine "vLLM for a ${build^^} ($size to fetch, some minutes)" pip_install --no-deps -r "requirements/$build.txt"
 [[ $build == cpu ]] && step torch "torch for a CPU" install_torch requirements/torch.txt
-[[ $with == *" dev "* ]] && step dev "tests and linters" pip_install --no-deps -r requirements/dev.txt
+if [[ $with == *" dev "* ]]; then
+    step dev "tests and linters" pip_install --no-deps -r requirements/dev.txt
+    install_redis
+fi
 if [[ $with != *" packages "* ]]; then
     step project "the endpoint" install_project pyproject.toml
 fi

@@ -19,6 +19,7 @@ from endpoint.call import Call
 from endpoint.config import Settings
 from endpoint.core.transcriber import Progress, Steps
 from endpoint.errors import EndpointError, InvalidAudio
+from endpoint.jobs.service import Jobs
 from endpoint.memfile import MemoryFile
 from endpoint.models import Models, Names
 from endpoint.options import Options, Task
@@ -122,13 +123,13 @@ class StandIn:
 Cores = StandIn | Mapping[str, StandIn]  # the only model's, or by served name
 
 
-def app_of(cores: Cores, **settings: object) -> FastAPI:
+def app_of(cores: Cores, *, jobs: Jobs | None = None, **settings: object) -> FastAPI:
     if isinstance(cores, StandIn):
         made = Settings(engine="fake", **{"served_model_name": "whisper-test"} | settings)
         cores = {made.model_name: cores}
     else:
         made = Settings(engine="fake", models=",".join(f"{name}=hub/{name}" for name in cores), **settings)
-    return create_app(made, Models(Names.of(made), cores))
+    return create_app(made, Models(Names.of(made), cores), jobs)
 
 
 def client_of(cores: Cores, **settings: object) -> httpx.AsyncClient:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from tests.redis_server import redis_program, redis_url  # noqa: F401 - fixtures
 from tests.servers import running_server
 
 

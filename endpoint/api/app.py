@@ -13,6 +13,7 @@ from endpoint.api.azure import azure_routes
 from endpoint.api.compat import compat_routes
 from endpoint.api.cors import add_cors
 from endpoint.api.errors import install_error_handlers
+from endpoint.api.jobs import job_routes, result_routes
 from endpoint.api.keys import SharedKey, key_documented
 from endpoint.api.log import RequestLog
 from endpoint.api.paths import PlainPath
@@ -24,6 +25,7 @@ from endpoint.api.whisper_cpp import whisper_cpp_routes
 from endpoint.config import Settings
 
 if TYPE_CHECKING:
+    from endpoint.jobs.service import Jobs
     from endpoint.models import Models
 
 _ABOUT = """Speech to text with Whisper, behind OpenAI's audio API.
@@ -35,12 +37,14 @@ A field that nobody knows is ignored and named in the reply: in `warnings`, with
 """
 
 
-def create_app(settings: Settings, models: Models) -> FastAPI:
+def create_app(settings: Settings, models: Models, jobs: Jobs | None = None) -> FastAPI:
     """The ASGI application. Its lifespan starts the models in the background and closes them at the end.
+
+    jobs: opened and closed by the caller; without them the routes of jobs are not there.
 
     `app.state.server.draining = True` makes /ready fail while requests in flight are finished.
     """
-    server = ServerState(settings, models)
+    server = ServerState(settings, models, jobs)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -63,9 +67,13 @@ def create_app(settings: Settings, models: Models) -> FastAPI:
     routes, key = openai_routes(server), key_documented(settings)
     for prefix in PREFIXES:
         app.include_router(routes, prefix=prefix, dependencies=key)
+        if jobs is not None:
+            app.include_router(job_routes(server, jobs), prefix=prefix, dependencies=key)
     app.include_router(system_routes(server))
     for others in (compat_routes, azure_routes, asr_routes, whisper_cpp_routes):
         app.include_router(others(server), dependencies=key)
+    if jobs is not None:
+        app.include_router(result_routes(server, jobs), dependencies=key)
     app.mount("/docs", docs_assets())
     install_error_handlers(app)
     if settings.api_key is not None:

@@ -26,6 +26,8 @@ from endpoint.errors import (
     TooLarge,
     Unavailable,
 )
+from endpoint.jobs.service import JobNotFinished, JobNotFound, ResultExpired
+from endpoint.jobs.store import IdempotencyMismatch
 
 STATUS: dict[type[EndpointError], int] = {
     InvalidRequest: 400,
@@ -33,8 +35,12 @@ STATUS: dict[type[EndpointError], int] = {
     InvalidKey: 401,
     ModelNotFound: 404,
     RouteNotFound: 404,
+    JobNotFound: 404,
     MethodNotAllowed: 405,
+    JobNotFinished: 409,
+    ResultExpired: 410,
     TooLarge: 413,
+    IdempotencyMismatch: 422,
     RequestError: 400,
     NotReady: 503,
     Overloaded: 503,

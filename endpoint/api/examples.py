@@ -77,6 +77,14 @@ COMPATIBLE = {
     "words": _example("Times of words", word_timestamps=True),
     "english": _example("English", task="translate"),
 }
+JOBS = {
+    "words": _example(
+        "Times of words, and what the caller wants to know again",
+        **{"timestamp_granularities[]": ["word"], "metadata": {"order": 7}},
+    ),
+    "english": _example("English, when nothing else waits", task="translate", priority="low"),
+    "several": {"summary": "Several files", "value": {"files[]": [FILE, FILE], "language": "en"}},
+}
 
 # Name of a request's example -> media type and body of its reply.
 TRANSCRIBED: Mapping[str, tuple[str, Any]] = {

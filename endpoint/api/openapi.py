@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -48,14 +48,41 @@ CODES = {
     503: ("model_loading", "overloaded", "unavailable", "engine_failed", "stopping"),
     504: ("timeout", "upload_timeout", "url_timeout"),
 }  # fmt: skip
+# What differs on the routes of jobs, and the codes there.
+_JOB_ERRORS = _ERRORS | {
+    404: "No such job, or it was deleted; or no such model.",
+    409: "The job has no result: it is not finished, or was cancelled.",
+    410: "The result is no longer kept.",
+    422: "The idempotency key was used for another request; or the job failed, with an error of a code of its own.",
+    503: f"{_ERRORS[503]} Or the jobs cannot be reached.",
+}
+JOB_CODES = CODES | {
+    404: ("job_not_found", *CODES[404]),
+    409: ("job_not_finished", "job_cancelled"),
+    410: ("result_expired",),
+    422: ("idempotency_mismatch",),
+    500: (*CODES[500], "worker_lost", "audio_missing"),
+    503: (*CODES[503], "store_unavailable"),
+}
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """OpenAPI's description of these statuses, and of every other error."""
+    return _error_responses(statuses, _ERRORS, CODES)
+
+
+def job_errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The same for a route of jobs."""
+    return _error_responses(statuses, _JOB_ERRORS, JOB_CODES)
+
+
+def _error_responses(
+    statuses: Iterable[int], texts: Mapping[int, str], codes: Mapping[int, Iterable[str]]
+) -> dict[int | str, dict[str, Any]]:
     known: dict[int | str, dict[str, Any]] = {
         status: {
             "model": ErrorBody,
-            "description": f"{_ERRORS[status]} Codes: {', '.join(f'`{code}`' for code in CODES[status])}.",
+            "description": f"{texts[status]} Codes: {', '.join(f'`{code}`' for code in codes[status])}.",
             "headers": _HEADERS | _MORE_HEADERS.get(status, {}),
         }
         for status in statuses
@@ -77,19 +104,42 @@ def audio_docs(
     requests: examples by name. replies: examples of what they are answered with, as media type and body, where the
     route has other replies than JSON.
     """
-    schema = form.model_json_schema()
-    sources = ["file", "url"]
-    if replies is not None:
-        schema["properties"]["files[]"] = _LIST
-        sources.append("files[]")
-    schema["anyOf"] = [{"required": [source]} for source in sources]
-    body = {"multipart/form-data": {"schema": schema, "examples": dict(requests)}}
+    sources = ("file", "url") if replies is None else ("file", "url", "files[]")
     return {
         "response_model": reply,
         "responses": {200: _with_texts(_answers(replies), reply, texts), **error_responses(*_ERRORS)},
-        "openapi_extra": {"requestBody": {"required": True, "content": body}},
+        "openapi_extra": {"requestBody": form_body(form, requests, sources)},
         "tags": ["audio"],
     }
+
+
+def form_body(form: type[AudioForm], requests: Mapping[str, Example], sources: Sequence[str]) -> dict[str, Any]:
+    """A request body that is a form. sources: fields one of which brings the recording."""
+    schema = form.model_json_schema()
+    if "files[]" in sources:
+        schema["properties"]["files[]"] = _LIST
+    schema["anyOf"] = [{"required": [source]} for source in sources]
+    content = {"multipart/form-data": {"schema": schema, "examples": dict(requests)}}
+    return {"required": True, "content": content}
+
+
+def job_docs(
+    shown: Any, errors: Sequence[int], parameters: Sequence[dict[str, Any]] = (), status: int = 200, **ok: Any
+) -> dict[str, Any]:
+    """What OpenAPI is given about a route of jobs. ok: more about its response of `status`."""
+    return {
+        "response_model": shown,
+        "status_code": status,
+        "responses": {status: {"headers": _HEADERS, **ok}, **job_errors(*errors)},
+        "openapi_extra": {"parameters": list(parameters)},
+        "tags": ["jobs"],
+    }
+
+
+def in_formats(form: str) -> dict[str, Any]:
+    """The media types of a result besides JSON, as `content`. form: what the JSON is."""
+    texts = {kind: {"schema": {"type": "string", "description": what}} for kind, what in _TEXTS.items()}
+    return {"description": form, "content": {"application/json": {}, **texts}}
 
 
 def _with_texts(answers: dict[str, Any], reply: Any, texts: Mapping[str, str] | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from endpoint.errors import EngineFailed
 from endpoint.outgoing import OutgoingPolicy
 
 if TYPE_CHECKING:
+    from endpoint.jobs.service import Jobs
     from endpoint.models import Models
 
 log = structlog.get_logger(__name__)
@@ -22,10 +23,12 @@ log = structlog.get_logger(__name__)
 class ServerState:
     """One per application. The models start in the background, so that /health answers while they load."""
 
-    def __init__(self, settings: Settings, models: Models) -> None:
+    def __init__(self, settings: Settings, models: Models, jobs: Jobs | None = None) -> None:
+        """jobs: None where there are none, and no routes of theirs."""
         self.settings = settings
         self.failed = asyncio.Event()  # set when a model could not be loaded: the server must end
         self.models = models
+        self.jobs = jobs
         most = settings.max_concurrent_requests, settings.max_concurrent_audio_seconds
         self.admission = Admission(*most, models.peers.load, models.peers.number)
         self.outgoing = OutgoingPolicy.parse(settings.url_hosts, settings.url_networks)

@@ -16,7 +16,7 @@ from endpoint.fields.table import ROWS
 from endpoint.types import Notice
 
 LISTS = ("timestamp_granularities", "include", "languages")  # whose values have no commas
-_WHOLE = ("keywords",)  # a list whose values may have any
+_WHOLE = ("keywords", "urls")  # a list whose values may have any
 _JOINED = ("hotwords", "suppress_tokens")  # one text, which some send as a list
 _NESTED = ("chunking_strategy",)
 _TIMED = ("verbose_json", "srt", "vtt")

@@ -35,9 +35,10 @@ class IdempotencyMismatch(InvalidRequest):
 
 @dataclass(frozen=True)
 class Swept:
-    """reclaimed: jobs whose worker was lost, queued again. failed: those that lost too many. expired: deleted results.
+    """reclaimed: jobs whose worker was lost, queued again. failed: those that lost too many. expired: deleted jobs.
 
-    sources: keys of the spool that nobody needs any more.
+    sources: keys of the spool that nobody needs any more, until `forget_sources` names them. Those of a failed job are
+    needed by `requeue` until it is deleted or has expired.
     """
 
     reclaimed: int = 0
@@ -96,7 +97,10 @@ class JobStore(Protocol):
         ...
 
     async def delete(self, job_id: str) -> Job | None:
-        """Cancel, and forget everything of it but its usage. What it was; None where there is none."""
+        """Forget everything of it but its usage; one that was not final leaves the webhook of a cancelled one.
+
+        What it was before; None where there is none.
+        """
         ...
 
     # ---- workers
@@ -105,8 +109,9 @@ class JobStore(Protocol):
         """The next job, now running: of the caller whose turn it is, the oldest of the most urgent priority.
 
         Turns are fair by audio: each caller has had some of it worked on, and the one with the least of those with
-        queued jobs goes first. A caller that comes anew starts with the least of the others. Claiming charges the
-        caller `job.audio_ms`.
+        queued jobs goes first. A caller that comes anew, or had neither queued nor running jobs, starts with the least
+        of those that have. Claiming charges the caller `job.audio_ms`, and counts an attempt; `started_at` is the
+        worker's to set.
         """
         ...
 
@@ -130,19 +135,31 @@ class JobStore(Protocol):
     async def finish(self, claim: Claim, job: Job, results: Mapping[int, bytes]) -> None:
         """Keep a job that is final, with results by file, usage, last event and webhook, in one step.
 
-        Raises LostClaim.
+        finished_at: now, if it has none. Its checkpoints are forgotten. Raises LostClaim.
         """
 
     async def release(self, claim: Claim) -> None:
-        """Hand the job back: it is queued again, at its old position; no worker was lost. Raises LostClaim."""
+        """Hand the job back: it is queued again, at its old position; no worker was lost. Raises LostClaim.
+
+        What its caller was charged is taken back, as it is when a worker was lost.
+        """
 
     async def requeue(self, job_id: str) -> Job | None:
-        """Give a failed job another chance: its lost workers are forgotten. None where there is none that failed."""
+        """Give a failed job another chance, from the start: its lost workers, error and results are forgotten.
+
+        None where there is none that failed.
+        """
         ...
 
     async def sweep(self, limit: int = 100) -> Swept:
-        """Queue again what lost its worker, or fail it (`worker_lost`) after MOST_LOST; forget what has expired."""
+        """Queue again what lost its worker, or fail it (`worker_lost`) after MOST_LOST; forget what has expired.
+
+        limit: most of each kind.
+        """
         ...
+
+    async def forget_sources(self, sources: Sequence[str]) -> None:
+        """They were deleted from the spool; until then every `sweep` names them."""
 
     # ---- webhooks
 

@@ -1,0 +1,93 @@
+"""How far a job is: told to the store now and then, and each window kept when it is decoded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from endpoint.core.transcriber import Progress
+from endpoint.jobs.job import Claim, Job
+from endpoint.jobs.store import JobStore, StoreUnavailable
+from endpoint.jobs.view import dumps, job_object
+from endpoint.types import Segment, Usage
+
+EVERY_SECONDS = 1.0  # at most so often the store is written to
+
+
+class Progresses:
+    """The job of a claim as it is worked on, written to the store at most every EVERY_SECONDS."""
+
+    def __init__(self, store: JobStore, claim: Claim) -> None:
+        self._store, self.claim, self.job = store, claim, claim.job
+        self._events = list[tuple[str, bytes]]()
+        self._written = 0.0
+
+    def change(self, number: int, **changes: Any) -> None:
+        """Of one file."""
+        files = list(self.job.files)
+        files[number] = replace(files[number], **changes)
+        self.job = replace(self.job, files=tuple(files))
+
+    def add_usage(self, usage: Usage) -> None:
+        known = self.job.usage
+        self.job = replace(
+            self.job,
+            usage=Usage(
+                known.audio_tokens + usage.audio_tokens,
+                known.text_tokens + usage.text_tokens,
+                known.output_tokens + usage.output_tokens,
+            ),
+        )
+
+    async def step(self, number: int, step: Progress, audio_seconds: float) -> None:
+        """A step of the file `number`, of so many seconds. Raises LostClaim."""
+        duration = round(audio_seconds * 1000)
+        done = duration * step.done // step.total if step.total else duration
+        self.change(number, duration_ms=duration, done_ms=done)
+        self._events += [("transcript.segment", _segment(number, segment)) for segment in step.segments]
+        if time.monotonic() - self._written >= EVERY_SECONDS:
+            await self.write()
+
+    async def write(self) -> None:
+        """Raises LostClaim. A store that is unavailable is told later."""
+        events = [("job.progress", dumps(job_object(self.job)["progress"])), *self._events]
+        try:
+            await self._store.update(self.claim, self.job, events)
+        except StoreUnavailable:
+            return
+        self._events.clear()
+        self._written = time.monotonic()
+
+
+class FileCheckpoint:
+    """The Checkpoint of one file of a claimed job."""
+
+    def __init__(self, store: JobStore, claim: Claim, file: int) -> None:
+        self._store, self._claim, self._file = store, claim, file
+        self.found: Mapping[int, bytes] = {}
+
+    async def load(self) -> None:
+        """What earlier workers kept. Raises StoreUnavailable."""
+        self.found = await self._store.windows(self._claim.job.id, self._file)
+
+    async def save(self, window: int, data: bytes) -> None:
+        """Raises LostClaim. Where the store is unavailable, the window is decoded again after a loss."""
+        try:
+            await self._store.save_window(self._claim, self._file, window, data)
+        except StoreUnavailable:
+            return
+
+
+def _segment(number: int, segment: Segment) -> bytes:
+    return dumps(
+        {
+            "file": number,
+            "id": segment.id,
+            "start": segment.start_ms / 1000,
+            "end": segment.end_ms / 1000,
+            "text": segment.text,
+            "language": segment.language,
+        }
+    )

@@ -1,0 +1,110 @@
+"""The connection of the Redis store: its scripts, its time, and the limits within which it is available or not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from endpoint.errors import ConfigError
+from endpoint.jobs import redis_scripts
+from endpoint.jobs.redis_values import Value
+from endpoint.jobs.store import StoreUnavailable
+
+OLDEST = 7  # version of Redis; Valkey says 7 for itself, too
+CONNECT_SECONDS, SOCKET_SECONDS = 1.0, 1.5
+MOST_SECONDS = 1.8  # for a whole method of the store, whatever it waits for
+CONNECTIONS = 32  # of one process; further calls wait for one
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def in_time(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """StoreUnavailable in place of every error of Redis, and of waiting for it too long."""
+
+    @wraps(method)
+    async def limited(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            async with asyncio.timeout(MOST_SECONDS):
+                return await method(*args, **kwargs)
+        except TimeoutError as error:
+            raise StoreUnavailable(f"Redis took longer than {MOST_SECONDS} s.") from error
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable(f"Redis: {error}") from error
+
+    return limited
+
+
+class RedisClient:
+    """clock: of tests; without one, the server's time counts. base: what all keys begin with."""
+
+    def __init__(self, url: str, base: str, clock: Callable[[], float] | None) -> None:
+        self.base = base
+        self._clock = clock
+        self._opened = False
+        try:
+            pool = BlockingConnectionPool.from_url(
+                url,
+                max_connections=CONNECTIONS,
+                timeout=MOST_SECONDS,
+                socket_timeout=SOCKET_SECONDS,
+                socket_connect_timeout=CONNECT_SECONDS,
+                retry=Retry(NoBackoff(), 0),  # a step may have been taken although nothing came back
+                protocol=2,
+                driver_info=None,
+            )
+        except ValueError as error:
+            raise ConfigError(f"not the address of a Redis server: {error}") from error
+        self._redis = Redis.from_pool(pool)
+        self._scripts = {name: self._redis.register_script(text) for name, text in redis_scripts.load().items()}
+
+    async def open(self) -> None:
+        """Raises ConfigError where the server is too old."""
+        self._opened = True
+        version = str((await self._redis.info("server"))["redis_version"])
+        if int(version.partition(".")[0]) < OLDEST:
+            raise ConfigError(f"Redis {OLDEST} or newer is needed, or Valkey; this is Redis {version}.")
+
+    async def close(self) -> None:
+        self._opened = False
+        await self._redis.connection_pool.disconnect()
+
+    def key(self, *parts: str) -> str:
+        return self.base + ":".join(parts)
+
+    async def command(self, *command: Value) -> Any:
+        self._check()
+        return await self._reach(self._redis.execute_command(*command))  # type: ignore[no-untyped-call]
+
+    async def run(self, script: str, *args: Value) -> Any:
+        """What a script gives; its first argument is the time."""
+        self._check()
+        now = "" if self._clock is None else repr(self._clock())
+        return await self._reach(self._scripts[script](keys=[self.base], args=[now, *args]))
+
+    async def time(self) -> float:
+        if self._clock is not None:
+            return self._clock()
+        seconds, micros = await self.command("TIME")
+        return int(seconds) + int(micros) / 1e6
+
+    async def _reach(self, step: Awaitable[T]) -> T:
+        """Where one connection is lost, those that wait are as well: they would fail one after another."""
+        try:
+            return await step
+        except (RedisConnectionError, RedisTimeoutError):
+            await self._redis.connection_pool.disconnect(inuse_connections=False)
+            raise
+
+    def _check(self) -> None:
+        if not self._opened:
+            raise StoreUnavailable("The store is closed.")

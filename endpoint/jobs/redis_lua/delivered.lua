@@ -1,0 +1,3 @@
+#!lua flags=allow-oom
+-- id of a webhook.
+forget_delivery(ARGV[2])

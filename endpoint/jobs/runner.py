@@ -1,0 +1,241 @@
+"""Works jobs off: claims the next, transcribes its files window by window, keeps what comes of them.
+
+What a worker did is never lost by more than the windows it was at: each is kept when it is decoded. Whoever loses the
+claim stops at once, and its late writes are refused by the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+from dataclasses import replace
+
+import structlog
+
+from endpoint.call import Call, Priority
+from endpoint.codec import encode_transcript
+from endpoint.core.transcriber import Progress, Transcriber
+from endpoint.errors import EndpointError, EngineFailed, NotReady, RequestError, Unavailable
+from endpoint.jobs.job import Claim, Failure, Job, JobFile, Status
+from endpoint.jobs.lease import Leases
+from endpoint.jobs.progress import FileCheckpoint, Progresses
+from endpoint.jobs.spool import Spool
+from endpoint.jobs.store import LEASE_SECONDS, JobStore, LostClaim, StoreUnavailable
+from endpoint.memfile import MemoryFile
+from endpoint.types import Transcript, Usage
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 1.0  # between looks for a job, where nothing nudges
+RETRY_SECONDS = 1.0  # until a store that is unavailable is tried again
+SWEEP_SECONDS = 5.0
+
+Find = Callable[[str], Transcriber]  # the model of a name
+Fetch = Callable[[str], "asyncio.Future[MemoryFile]"]
+
+
+class Runner:
+    """One worker. owner: its name, unlike that of every other. at_once: jobs worked on side by side.
+
+    fetch: the bytes of a URL.
+    """
+
+    def __init__(
+        self,
+        store: Callable[[], JobStore],
+        spool: Spool,
+        find: Find,
+        fetch: Callable[..., object],
+        *,
+        owner: str,
+        at_once: int = 4,
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> None:
+        self._store, self._spool, self._find, self._fetch = store(), spool, find, fetch
+        self._owner, self._at_once, self._lease_seconds = owner, at_once, lease_seconds
+        self._leases = Leases(store, self._cancel, lease_seconds)
+        self._working: dict[str, asyncio.Task[None]] = {}
+        self._nudged = asyncio.Event()
+        self._draining = False
+
+    @property
+    def working(self) -> int:
+        """Jobs under way."""
+        return len(self._working)
+
+    def nudge(self) -> None:
+        """There may be a job: look now."""
+        self._nudged.set()
+
+    async def run(self) -> None:
+        """Until cancelled: then jobs under way are handed back."""
+        self._leases.start()
+        sweeping = asyncio.create_task(self._sweep(), name="sweep jobs")
+        try:
+            while True:
+                if not await self._claim():
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(POLL_SECONDS):
+                            await self._nudged.wait()
+                self._nudged.clear()
+        finally:
+            sweeping.cancel()
+            await self._hand_back()
+            await asyncio.gather(sweeping, return_exceptions=True)
+            await self._leases.close()
+            await self._store.close()
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more jobs, and wait until those under way are done, for so long at most."""
+        self._draining = True
+        if self._working:
+            await asyncio.wait(self._working.values(), timeout=seconds)
+
+    async def _claim(self) -> bool:
+        """Whether there was a job to begin."""
+        if self._draining or len(self._working) >= self._at_once:
+            return False
+        try:
+            await self._store.open()
+            claim = await self._store.claim(self._owner, self._lease_seconds)
+        except StoreUnavailable as error:
+            log.warning("no job claimed", why=error.message)
+            return False
+        if claim is None:
+            return False
+        self._leases.hold(claim)
+        task = asyncio.create_task(self._work(claim), name=claim.job.id)
+        self._working[claim.job.id] = task
+        task.add_done_callback(lambda _: self._done(claim.job.id))
+        return True
+
+    def _done(self, job_id: str) -> None:
+        self._leases.drop(job_id)
+        self._working.pop(job_id, None)
+        self._nudged.set()
+
+    def _cancel(self, job_id: str) -> None:
+        """The claim is lost."""
+        if task := self._working.get(job_id):
+            task.cancel()
+
+    async def _hand_back(self) -> None:
+        tasks = list(self._working.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                await self._store.open()
+                swept = await self._store.sweep()
+                for source in swept.sources:
+                    await self._spool.delete(source)
+                await self._store.forget_sources(swept.sources)
+                if swept.reclaimed or swept.failed:
+                    log.warning("workers were lost", reclaimed=swept.reclaimed, failed=swept.failed)
+                    self.nudge()
+            except StoreUnavailable as error:
+                log.warning("jobs not swept", why=error.message)
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    # ---- one job
+
+    async def _work(self, claim: Claim) -> None:
+        job = claim.job
+        log.info("job begins", job=job.id, attempt=job.attempts, files=len(job.files))
+        progresses = Progresses(self._store, claim)
+        try:
+            results = dict[int, bytes]()
+            for number in range(len(job.files)):
+                if (made := await self._file(progresses, number)) is not None:
+                    results[number] = made
+            await self._finish(claim, _final(progresses.job), results)
+        except LostClaim:
+            log.info("job given up: the claim is lost", job=job.id)
+        except asyncio.CancelledError:
+            await self._release(claim)
+            raise
+        except (EngineFailed, NotReady, Unavailable) as error:
+            log.warning("job handed back", job=job.id, why=error.message)
+            await self._release(claim)
+            await asyncio.sleep(RETRY_SECONDS)
+        except Exception:
+            log.exception("job failed by a fault of the server", job=job.id)
+            failure = Failure("The server failed; its log says more.", "internal_error", "server_error")
+            with suppress(LostClaim):
+                await self._finish(claim, replace(progresses.job, status=Status.FAILED, error=failure), {})
+
+    async def _release(self, claim: Claim) -> None:
+        with suppress(LostClaim, StoreUnavailable):  # then its lease runs out
+            await self._store.release(claim)
+
+    async def _finish(self, claim: Claim, job: Job, results: dict[int, bytes]) -> None:
+        while True:
+            try:
+                await self._store.finish(claim, job, results)
+            except StoreUnavailable as error:
+                log.warning("result not kept yet", job=job.id, why=error.message)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                log.info("job ended", job=job.id, status=job.status.value, seconds=time.time() - job.created_at)
+                return
+
+    async def _file(self, progresses: Progresses, number: int) -> bytes | None:
+        """The transcript of one file; None where it failed, which its state says."""
+        job = progresses.job
+        file = job.files[number]
+        checkpoint = FileCheckpoint(self._store, progresses.claim, number)
+        try:
+            await checkpoint.load()
+            data = await self._bytes(file)
+            transcript = await self._transcribe(progresses, number, data, checkpoint)
+        except (RequestError, EndpointError) as error:
+            if isinstance(error, EngineFailed | Unavailable) and not isinstance(error, RequestError):
+                raise
+            kind = "invalid_request_error" if isinstance(error, RequestError) else "server_error"
+            failure = Failure(error.message, error.code, kind, error.param)
+            progresses.change(number, status=Status.FAILED, error=failure)
+            return None
+        progresses.change(
+            number, status=Status.SUCCEEDED, duration_ms=transcript.duration_ms, done_ms=transcript.duration_ms
+        )
+        progresses.add_usage(transcript.usage)
+        return encode_transcript(transcript)
+
+    async def _bytes(self, file: JobFile) -> MemoryFile:
+        return await self._fetch(file.source) if file.url else await self._spool.open(file.source)  # type: ignore[misc]
+
+    async def _transcribe(
+        self, progresses: Progresses, number: int, data: MemoryFile, checkpoint: FileCheckpoint
+    ) -> Transcript:
+        job = progresses.job
+        call = Call(job.id, job.caller, Priority(job.priority), background=True, checkpoint=checkpoint)
+        progresses.change(number, status=Status.RUNNING)
+        steps = self._find(job.model).segments(data, job.options, call)
+        async with aclosing(steps):
+            async for step in steps:
+                if isinstance(step, Transcript):
+                    return step
+                assert isinstance(step, Progress)
+                await progresses.step(number, step, call.record.audio_seconds)
+        raise AssertionError("no transcript came")
+
+
+def _final(job: Job) -> Job:
+    """A job whose files are done: it has failed where all of them have."""
+    failed = [file for file in job.files if file.status is Status.FAILED]
+    if len(failed) == len(job.files):
+        return replace(job, status=Status.FAILED, error=failed[0].error)
+    return replace(job, status=Status.SUCCEEDED)
+
+
+def added(first: Usage, second: Usage) -> Usage:
+    return Usage(
+        first.audio_tokens + second.audio_tokens,
+        first.text_tokens + second.text_tokens,
+        first.output_tokens + second.output_tokens,
+    )

@@ -1,0 +1,148 @@
+"""What the API does with jobs: submit, cancel and delete them, each with its files."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from endpoint.errors import RequestError
+from endpoint.jobs.job import BYTES_PER_SECOND, Job, JobFile, Status
+from endpoint.jobs.spool import Spool
+from endpoint.jobs.store import JobStore, StoreUnavailable
+from endpoint.memfile import MemoryFile
+from endpoint.outgoing import OutgoingPolicy
+
+_AT_ONCE = 1 << 20  # bytes of a file that are hashed at once
+
+
+class JobNotFound(RequestError):
+    """HTTP 404."""
+
+    code = "job_not_found"
+
+
+class JobNotFinished(RequestError):
+    """There is no result yet; of a cancelled job, ever. HTTP 409."""
+
+    code = "job_not_finished"
+
+
+class ResultExpired(RequestError):
+    """There was a result. HTTP 410."""
+
+    code = "result_expired"
+
+
+class Upload(Protocol):
+    """A file of a request, under the name it was sent with."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def data(self) -> MemoryFile: ...
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """policy: of the addresses that jobs may name. wake: nudges the worker of this process."""
+
+    store: JobStore
+    spool: Spool
+    policy: OutgoingPolicy = field(default_factory=OutgoingPolicy)
+    wake: Callable[[], None] = lambda: None
+
+    async def submit(
+        self, job: Job, uploads: Sequence[Upload], urls: Sequence[str] = (), idempotency_key: str | None = None
+    ) -> Job:
+        """The job as it is kept, with these files; or the one that was kept under the key before.
+
+        Files that no job needs are deleted again. A caller that is cancelled while the store is written waits for the
+        outcome: what the store has keeps its files. Raises IdempotencyMismatch, StoreUnavailable.
+        """
+        files = list[JobFile]()
+        try:
+            for upload in uploads:
+                guess_ms = len(upload.data) * 1000 // BYTES_PER_SECOND
+                files.append(JobFile(upload.name, await self.spool.put(upload.data), guess_ms=guess_ms))
+        except BaseException:
+            await self._drop(files)
+            raise
+        files += (JobFile(url, url, url=True) for url in urls)
+        keeping = asyncio.ensure_future(self._keep(replace(job, files=tuple(files)), idempotency_key))
+        try:
+            return await asyncio.shield(keeping)
+        except asyncio.CancelledError:
+            await asyncio.wait({keeping})
+            raise
+
+    async def _keep(self, job: Job, idempotency_key: str | None) -> Job:
+        try:
+            kept = await self.store.submit(job, idempotency_key)
+        except StoreUnavailable:
+            # It may have been kept nevertheless. While nobody knows, the files stay.
+            found = await self.store.get(job.id)
+            if found is None:
+                await self._drop(job.files)
+                raise
+            kept = found
+        except BaseException:
+            await self._drop(job.files)
+            raise
+        if kept.id != job.id:
+            await self._drop(job.files)
+        self.wake()
+        return kept
+
+    async def cancel(self, job_id: str) -> Job:
+        """The job, which is final now. Raises JobNotFound, StoreUnavailable."""
+        job = await self.store.cancel(job_id)
+        if job is None:
+            raise not_found(job_id)
+        if job.status is Status.CANCELLED:
+            await self._forget(job)
+        return job
+
+    async def delete(self, job_id: str) -> None:
+        """Forget a job and its files; one that is gone already is fine. Raises StoreUnavailable."""
+        job = await self.store.delete(job_id)
+        if job is not None:
+            await self._forget(job)
+
+    async def _forget(self, job: Job) -> None:
+        """Delete files that the store would name at its next sweep."""
+        sources = [file.source for file in job.files if not file.url]
+        for source in sources:
+            await self.spool.delete(source)
+        if sources:
+            await self.store.forget_sources(sources)
+
+    async def _drop(self, files: Iterable[JobFile]) -> None:
+        """Delete files that no job has. One that cannot be deleted does not hide why."""
+        for file in files:
+            if not file.url:
+                with suppress(Exception):
+                    await self.spool.delete(file.source)
+
+
+def not_found(job_id: str) -> JobNotFound:
+    return JobNotFound(f"There is no job `{job_id[:64]}`, or it was deleted.")
+
+
+async def fingerprint(fields: Iterable[tuple[str, str]], uploads: Sequence[Upload]) -> str:
+    """Of a request: its fields, where only the order of equal names matters, and the content of its files."""
+    digests = [await asyncio.to_thread(_digest, upload.data) for upload in uploads]
+    written = json.dumps([sorted(fields, key=lambda pair: pair[0]), digests])
+    return hashlib.sha256(written.encode()).hexdigest()
+
+
+def _digest(file: MemoryFile) -> str:
+    digest = hashlib.sha256()
+    for begin in range(0, len(file), _AT_ONCE):
+        digest.update(file.part(begin, _AT_ONCE))
+    return digest.hexdigest()

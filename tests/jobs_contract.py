@@ -1,0 +1,44 @@
+"""A store of jobs of each kind, as fixtures. Test modules name this one in `pytest_plugins`; nobody imports it."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from endpoint.jobs.sqlite import SqliteStore
+from endpoint.jobs.store import JobStore
+from tests.jobs_support import Clock, StoreFactory
+
+with suppress(ImportError):
+    from tests.redis_server import redis_url  # noqa: F401
+
+WAIT_SECONDS = 60.0  # tests of other things do not fail because the machine is busy
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def store_factory(request: pytest.FixtureRequest, tmp_path: Path) -> StoreFactory:
+    numbers = itertools.count()
+    if request.param == "sqlite":
+        return lambda **options: SqliteStore(tmp_path / f"{next(numbers)}.db", wait_seconds=WAIT_SECONDS, **options)
+    from endpoint.jobs.redis import RedisStore
+
+    url = request.getfixturevalue("redis_url")
+    return lambda **options: RedisStore(url, prefix=f"test-{uuid.uuid4().hex}", **options)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def store(store_factory: StoreFactory, clock: Clock) -> AsyncIterator[JobStore]:
+    made = store_factory(clock=clock, result_seconds=1000.0)
+    await made.open()
+    yield made
+    await made.close()
