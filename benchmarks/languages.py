@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmarks.quality import scores
 from benchmarks.quality.recordings import Recording, Studio
-from endpoint.config import DEMO_MODEL, load_settings
+from endpoint.config import TEST_MODEL, load_settings
 from endpoint.core.transcriber import transcribe
 from endpoint.options import Options
 from endpoint.types import Hypothesis, Window
@@ -74,5 +74,5 @@ async def measure(model: Path) -> Table:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=DEMO_MODEL)
+    parser.add_argument("--model", type=Path, default=TEST_MODEL)
     Console(width=100).print(asyncio.run(measure(parser.parse_args().model)))

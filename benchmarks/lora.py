@@ -18,14 +18,14 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from endpoint.config import DEMO_MODEL, load_settings
+from endpoint.config import TEST_MODEL, load_settings
 from endpoint.core.pipeline import Pipeline
 from endpoint.core.transcriber import transcribe
 from endpoint.options import Options
 from endpoint.wiring import build_pipeline
 
 FOLDER = Path("build/lora").resolve()
-SAMPLES = DEMO_MODEL.parent / "samples"
+SAMPLES = TEST_MODEL.parent / "samples"
 RECORDINGS = {name: (SAMPLES / name).read_bytes() for name in ("english.wav", "german.flac")}
 RANK, ALPHA = 8, 16
 STRENGTH = 0.004  # of the random matrices: enough to change scores, little enough to leave words
@@ -50,10 +50,10 @@ def make(kind: str) -> tuple[Path, Path]:
 
     name = re.sub(r"\W+", "-", kind)
     adapter, merged = FOLDER / name, FOLDER / f"{name}-merged"
-    shutil.copytree(DEMO_MODEL, merged, dirs_exist_ok=True)
+    shutil.copytree(TEST_MODEL, merged, dirs_exist_ok=True)
     adapter.mkdir(parents=True, exist_ok=True)
     random = torch.Generator().manual_seed(7)
-    weights = {name: value.float() for name, value in load_file(DEMO_MODEL / "model.safetensors").items()}
+    weights = {name: value.float() for name, value in load_file(TEST_MODEL / "model.safetensors").items()}
     parts, modules = {}, set()
     for full in sorted(weights):
         module = full.removesuffix(".weight")
@@ -110,12 +110,12 @@ async def one(pipeline: Pipeline, data: bytes, adapted: bool = True, **options: 
 
 
 async def run() -> None:
-    tell("without", await hear(DEMO_MODEL))
+    tell("without", await hear(TEST_MODEL))
     for kind in KINDS:
         adapter, merged = make(kind)
         tell(f"{kind}, merged", await hear(merged))
-        tell(f"{kind}, by vLLM", await hear(DEMO_MODEL, adapter))
-    tell("the same, nothing else wrapped", await hear(DEMO_MODEL, adapter, DECODERS_OWN))
+        tell(f"{kind}, by vLLM", await hear(TEST_MODEL, adapter))
+    tell("the same, nothing else wrapped", await hear(TEST_MODEL, adapter, DECODERS_OWN))
 
 
 def tell(what: str, heard: Any) -> None:

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from benchmarks.quality import ours
 from benchmarks.quality.recordings import Recording, Studio, _with_gaps
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 
 FOLDER = Path("build/word_times")
 PACKAGES = Path("build/peers")
@@ -105,7 +105,7 @@ def measure(minutes: float, model: Path) -> dict[str, dict[str, float]]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--model", type=Path, default=DEMO_MODEL)
+    parser.add_argument("--model", type=Path, default=TEST_MODEL)
     args = parser.parse_args()
     found = measure(args.minutes, args.model)
     FOLDER.with_suffix(".json").write_text(json.dumps(found, indent=1))

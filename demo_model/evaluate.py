@@ -32,7 +32,7 @@ from demo_model.vocabulary import (
     random_voice,
     translate,
 )
-from endpoint.config import DEMO_MODEL, load_settings
+from endpoint.config import TEST_MODEL, load_settings
 from endpoint.options import Options, Task
 from endpoint.types import Hypothesis, Samples, Window
 
@@ -175,12 +175,12 @@ async def run_engine(model: Path, count: int) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=DEMO_MODEL)
+    parser.add_argument("--model", type=Path, default=TEST_MODEL)
     parser.add_argument("--phrases", type=int, default=200, help="phrases per language")
     parser.add_argument("--bundle", action="store_true", help="take build/demo-model/model into the package first")
     args = parser.parse_args()
     if args.bundle:
-        shutil.copytree("build/demo-model/model", DEMO_MODEL, dirs_exist_ok=True)
+        shutil.copytree("build/demo-model/model", TEST_MODEL, dirs_exist_ok=True)
     figures = asyncio.run(run_engine(args.model, args.phrases))
     print(json.dumps(figures, indent=2))
     print(write_card(args.model, figures, args.phrases))

@@ -11,9 +11,9 @@ import av
 import numpy as np
 
 from demo_model.speech import SAMPLE_RATE, Speaker
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 
-FOLDER = DEMO_MODEL.parent / "samples"
+FOLDER = TEST_MODEL.parent / "samples"
 PAUSE = 0.45  # seconds between phrases
 
 # file, codec, language, voice, phrases; no "write", which nobody can tell from "right" by ear

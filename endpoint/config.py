@@ -20,9 +20,9 @@ from endpoint.languages import AUTO, find_language
 from endpoint.options import MAX_BEAMS, VadOptions
 from endpoint.types import WINDOW_SECONDS
 
-DEMO_MODEL = Path(__file__).parent / "demo" / "model"
+TEST_MODEL = Path(__file__).parent / "demo" / "model"
 MOUNTED_MODEL = Path("/repository")  # where Hugging Face Inference Endpoints mount the chosen model
-DEMO_WINDOW_SECONDS = 30.0  # the longest window the demo model is accurate on; see its model card
+TEST_MODEL_WINDOW_SECONDS = 30.0  # the longest window the demo model is accurate on; see its model card
 NO_ADAPTERS = (
     "vLLM gives an adapter to the wrong rows of Whisper's encoder (docs/decisions/0009). Merge it into the weights "
     "(peft: merge_and_unload, then save_pretrained) and name that folder in MODELS"
@@ -30,8 +30,8 @@ NO_ADAPTERS = (
 
 _SIZES = "tiny tiny.en base base.en small small.en medium medium.en large-v2 large-v3 large-v3-turbo"
 SHORT_NAMES = {  # what models may be called in the settings; a folder of such a name is written with ./
-    "test": str(DEMO_MODEL),
-    "demo": str(DEMO_MODEL),  # its older name
+    "test": str(TEST_MODEL),
+    "demo": str(TEST_MODEL),  # its older name
     **{size: f"openai/whisper-{size}" for size in _SIZES.split()},
     "large-v1": "openai/whisper-large",
     "large": "openai/whisper-large-v3",  # as openai/whisper has it
@@ -222,7 +222,7 @@ class Settings(BaseSettings):
         """What to load: MODEL_ID, else /repository, else the demo model."""
         if self.model_id:
             return SHORT_NAMES.get(self.model_id, self.model_id)
-        return str(MOUNTED_MODEL if MOUNTED_MODEL.exists() else DEMO_MODEL)
+        return str(MOUNTED_MODEL if MOUNTED_MODEL.exists() else TEST_MODEL)
 
     @property
     def model_folder(self) -> Path:
@@ -232,8 +232,8 @@ class Settings(BaseSettings):
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "whisper-endpoint" / "models"
 
     @property
-    def is_demo(self) -> bool:
-        return self.model_path == str(DEMO_MODEL)
+    def is_test_model(self) -> bool:
+        return self.model_path == str(TEST_MODEL)
 
     @property
     def model_name(self) -> str:
@@ -242,7 +242,7 @@ class Settings(BaseSettings):
             return self.served_model_name
         if self.engine == "fake" and not self.model_id:
             return "fake"
-        if self.is_demo:
+        if self.is_test_model:
             return "whisper-demo"
         given = self.model_id or self.model_path
         if given.endswith(".pt"):  # OpenAI's file
@@ -253,7 +253,7 @@ class Settings(BaseSettings):
     def window_seconds(self) -> float:
         if self.max_window_seconds is not None:
             return self.max_window_seconds
-        return DEMO_WINDOW_SECONDS if self.is_demo else float(WINDOW_SECONDS)
+        return TEST_MODEL_WINDOW_SECONDS if self.is_test_model else float(WINDOW_SECONDS)
 
     @property
     def vad(self) -> VadOptions | None:

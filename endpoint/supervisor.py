@@ -36,7 +36,7 @@ from endpoint.wiring import Links, each_served
 DRAIN_SECONDS = 60  # requests in flight get this long after SIGTERM
 LAST_SECONDS = 10  # and to end after them
 
-Answer = Callable[[Settings, socket.socket, Links, Peers], int]  # be an API process; its exit status
+Serve = Callable[[Settings, socket.socket, Links, Peers], int]  # be an API process; its exit status
 Work = Callable[..., int]
 
 log = structlog.get_logger(__name__)
@@ -130,7 +130,7 @@ def share(settings: Settings, processes: int, number: int) -> Settings:
 
 
 def supervise(
-    settings: Settings, engines: Sequence[Environment], sockets: Sequence[socket.socket], answer: Answer
+    settings: Settings, engines: Sequence[Environment], sockets: Sequence[socket.socket], answer: Serve
 ) -> int:
     """Serve until a signal comes (0) or a process ends (its status; 1 where that is before all are ready).
 
@@ -164,7 +164,7 @@ class _Supervisor:
     def on_signal(self, number: int, _: object) -> None:
         self._tell.send(number)
 
-    def start(self, sockets: Sequence[socket.socket], answer: Answer) -> None:
+    def start(self, sockets: Sequence[socket.socket], answer: Serve) -> None:
         """Start everything, and wait for the engines. Raises _Ended."""
         served = each_served(self._settings) if self._settings.engine == "vllm" else []
         alive = [[multiprocessing.Pipe(duplex=False) for _ in self._environments] for _ in served]
@@ -245,7 +245,7 @@ class _Supervisor:
                     process.terminate()
 
 
-def _answer(_: Connection, place: Environment, answer: Answer, *given: Any) -> int:
+def _answer(_: Connection, place: Environment, answer: Serve, *given: Any) -> int:
     os.environ.update(place)  # it asks the first engine's GPU what it can do
     return answer(*given)
 

@@ -59,9 +59,9 @@ def _model_engine(settings: Settings, links: Sequence[Link]) -> Engine:
         ) from error
     if len(engines) == 1:
         return engines[0]
-    from endpoint.engine.router import SeveralEngines
+    from endpoint.engine.router import EngineRouter
 
-    return SeveralEngines(engines)
+    return EngineRouter(engines)
 
 
 def build_pipeline(settings: Settings) -> Pipeline:

@@ -29,7 +29,7 @@ def outcome(
 
 
 @dataclass(frozen=True)
-class Reply:
+class ResponseModel:
     """cut: the connection is closed before the body is whole."""
 
     body: bytes
@@ -39,7 +39,7 @@ class Reply:
 
 
 @contextmanager
-def answering(*replies: Reply) -> Iterator[tuple[str, list[tuple[str, dict[str, str], bytes]]]]:
+def answering(*replies: ResponseModel) -> Iterator[tuple[str, list[tuple[str, dict[str, str], bytes]]]]:
     """(base URL of a server that gives the replies in turn, the last one ever after; what it was asked)."""
     asked: list[tuple[str, dict[str, str], bytes]] = []
     lock = threading.Lock()
@@ -76,6 +76,6 @@ def answering(*replies: Reply) -> Iterator[tuple[str, list[tuple[str, dict[str, 
         server.server_close()
 
 
-def events(lines: Sequence[str]) -> Reply:
+def events(lines: Sequence[str]) -> ResponseModel:
     """A stream of server-sent events."""
-    return Reply("".join(f"{line}\n\n" for line in lines).encode(), kind="text/event-stream")
+    return ResponseModel("".join(f"{line}\n\n" for line in lines).encode(), kind="text/event-stream")

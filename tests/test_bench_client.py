@@ -10,22 +10,22 @@ import pytest
 from endpoint.bench.client import Client, Failed, Outcome, read_event
 from endpoint.errors import InvalidRequest, Unavailable
 from endpoint.net import free_port
-from tests.bench_support import REQUEST, Reply, answering, events
+from tests.bench_support import REQUEST, ResponseModel, answering, events
 
-OK = Reply(b'{"text": " one two"}')
+OK = ResponseModel(b'{"text": " one two"}')
 DELTA = 'data: {"type": "transcript.text.delta", "delta": "%s"}'
 DONE = 'data: {"type": "transcript.text.done", "text": "one two"}'
 CHUNK = 'data: {"object": "transcription.chunk", "choices": [{"delta": {"content": %s}}]}'
 
 
 @asynccontextmanager
-async def asking(*replies: Reply, stream: bool = False) -> AsyncIterator[Client]:
+async def asking(*replies: ResponseModel, stream: bool = False) -> AsyncIterator[Client]:
     with answering(*replies) as (base, _):
         async with Client(base, api_key="secret", timeout=10, stream=stream) as client:
             yield client
 
 
-async def ask(*replies: Reply, stream: bool = False) -> Outcome:
+async def ask(*replies: ResponseModel, stream: bool = False) -> Outcome:
     async with asking(*replies, stream=stream) as client:
         return await client.ask(REQUEST)
 
@@ -55,13 +55,13 @@ async def test_the_request_is_what_was_encoded() -> None:
 @pytest.mark.parametrize(
     ("reply", "kind"),
     [
-        (Reply(b"{}", status=503), "status 503"),
-        (Reply(b"plain"), "no JSON with a text"),
-        (Reply(b'{"error": 1}'), "no JSON with a text"),
-        (Reply(b'{"text"', cut=True), "connection lost"),
+        (ResponseModel(b"{}", status=503), "status 503"),
+        (ResponseModel(b"plain"), "no JSON with a text"),
+        (ResponseModel(b'{"error": 1}'), "no JSON with a text"),
+        (ResponseModel(b'{"text"', cut=True), "connection lost"),
     ],
 )
-async def test_failures_have_their_kind(reply: Reply, kind: str) -> None:
+async def test_failures_have_their_kind(reply: ResponseModel, kind: str) -> None:
     found = await ask(reply)
     assert (found.failure, found.text) == (kind, "")
 
@@ -97,10 +97,10 @@ async def test_vllms_chunks_are_read() -> None:
         (events([DELTA % "one", 'data: {"error": {"message": "no"}}']), "error in the stream"),
         (events(["data: {"]), "an event that is none"),
         (events(["data: []"]), "an event that is none"),
-        (Reply(b"{}", status=400), "status 400"),
+        (ResponseModel(b"{}", status=400), "status 400"),
     ],
 )
-async def test_broken_streams_are_failures(reply: Reply, kind: str) -> None:
+async def test_broken_streams_are_failures(reply: ResponseModel, kind: str) -> None:
     assert (await ask(reply, stream=True)).failure == kind
 
 
@@ -118,19 +118,19 @@ def test_lines_that_are_no_data_say_nothing() -> None:
 @pytest.mark.parametrize(
     ("reply", "name"),
     [
-        (Reply(b'{"data": [{"id": "large"}, {"id": "other"}]}'), "large"),
-        (Reply(b'{"data": []}'), "whisper-1"),
-        (Reply(b"nothing", status=404), "whisper-1"),
-        (Reply(b"[]"), "whisper-1"),
+        (ResponseModel(b'{"data": [{"id": "large"}, {"id": "other"}]}'), "large"),
+        (ResponseModel(b'{"data": []}'), "whisper-1"),
+        (ResponseModel(b"nothing", status=404), "whisper-1"),
+        (ResponseModel(b"[]"), "whisper-1"),
     ],
 )
-async def test_the_model_is_the_one_that_is_served(reply: Reply, name: str) -> None:
+async def test_the_model_is_the_one_that_is_served(reply: ResponseModel, name: str) -> None:
     async with asking(reply) as client:
         assert await client.model() == name
 
 
 async def test_a_refusal_is_told_in_the_servers_words() -> None:
-    async with asking(Reply(b'{"error": "not so"}', status=400)) as client:
+    async with asking(ResponseModel(b'{"error": "not so"}', status=400)) as client:
         with pytest.raises(InvalidRequest, match=r"answered 400: .*not so"):
             await client.check(REQUEST)
     async with asking(OK) as client:

@@ -12,11 +12,11 @@ import pytest
 from endpoint.__main__ import main
 from endpoint.local import LocalServer, running_server
 from endpoint.net import free_port
-from tests.bench_support import Reply, answering
+from tests.bench_support import ResponseModel, answering
 from tests.recordings import tone, wav
 
-MODELS = Reply(b'{"data": [{"id": "large"}]}')
-ANSWER = Reply(b'{"text": "one two"}')
+MODELS = ResponseModel(b'{"data": [{"id": "large"}]}')
+ANSWER = ResponseModel(b'{"text": "one two"}')
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_the_language_spoken_is_said_only_when_asked(tmp_path: Path) -> None:
 
 def test_a_stream_is_timed(tmp_path: Path) -> None:
     lines = '{"type": "transcript.text.delta", "delta": "one"}', '{"type": "transcript.text.done"}'
-    stream = Reply("".join(f"data: {line}\n\n" for line in lines).encode(), kind="text/event-stream")
+    stream = ResponseModel("".join(f"data: {line}\n\n" for line in lines).encode(), kind="text/event-stream")
     with answering(MODELS, stream) as (url, asked):
         _, found, _ = bench(tmp_path, "--url", url, "--workload", "short", "--stream", "--concurrency", "1")
     assert b'name="stream"\r\n\r\ntrue' in asked[-1][2]
@@ -104,7 +104,7 @@ def test_a_stream_is_timed(tmp_path: Path) -> None:
 
 
 def test_failures_are_told_and_the_status_is_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with answering(MODELS, ANSWER, Reply(b"{}", status=503)) as (url, _):
+    with answering(MODELS, ANSWER, ResponseModel(b"{}", status=503)) as (url, _):
         flags = ["--workload", "short", "--concurrency", "2", "--requests", "3", "--warm-up", "0"]
         status, found, _ = bench(tmp_path, "--url", url, *flags)
         assert status == 1
@@ -175,6 +175,6 @@ def test_what_is_spoken_in_ones_own_file_is_not_known(talk: Path, capsys: pytest
 
 
 def test_no_share_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with answering(MODELS, ANSWER, Reply(b"{}", status=500)) as (url, _):
+    with answering(MODELS, ANSWER, ResponseModel(b"{}", status=500)) as (url, _):
         assert main(["bench", "--url", url, "--workload", "short", "--concurrency", "1", "--share", "0.7"]) == 2
     assert "nothing succeeded" in capsys.readouterr().err

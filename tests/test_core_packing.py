@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from endpoint.core.packing import PATIENCE, PackingEngine, lay, packable
+from endpoint.core.packing import HOLD_SECONDS, PackingEngine, lay, packable
 from endpoint.errors import EngineFailed
 from endpoint.options import Options, Task, VadOptions
 from endpoint.types import SAMPLE_RATE, TIMESTAMP_MS, Hypothesis
@@ -134,7 +134,7 @@ async def test_only_those_asked_for_alike_are_decoded_together() -> None:
 
 
 async def test_while_the_engine_is_busy_clips_wait_for_more_but_not_for_long() -> None:
-    inner = Reader(delay=10 * PATIENCE)
+    inner = Reader(delay=10 * HOLD_SECONDS)
     engine = PackingEngine(inner, 30)
     busy = [asyncio.create_task(engine.decode(clip(1), Options())) for _ in range(4)]
     await asyncio.sleep(0)
@@ -142,11 +142,13 @@ async def test_while_the_engine_is_busy_clips_wait_for_more_but_not_for_long() -
     asked = []
     for k in range(2, 5):
         asked.append(asyncio.create_task(engine.decode(clip(k), ENGLISH)))
-        await asyncio.sleep(PATIENCE / 5)
+        await asyncio.sleep(HOLD_SECONDS / 5)
     assert len(inner.seen) == 4
     assert [heard.text for heard in await asyncio.gather(*asked)] == [" w2", " w3", " w4"]
     assert len(inner.seen) == 5
-    assert 11 * PATIENCE <= asyncio.get_running_loop().time() - began < 17 * PATIENCE  # 20, had they waited for an end
+    assert (
+        11 * HOLD_SECONDS <= asyncio.get_running_loop().time() - began < 17 * HOLD_SECONDS
+    )  # 20, had they waited for an end
     await asyncio.gather(*busy)
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from endpoint.demo.__main__ import HUMAN, word_errors
 
-SAID = json.loads((DEMO_MODEL.parent / "samples" / "said.json").read_text(encoding="utf-8"))
+SAID = json.loads((TEST_MODEL.parent / "samples" / "said.json").read_text(encoding="utf-8"))
 # An openai/whisper-* repository has these; no code may need more.
 FILES = {
     "config.json",
@@ -66,7 +66,7 @@ def test_without_any_network_the_demo_shows_the_test_model(tmp_path: Path) -> No
 
 
 def test_every_human_recording_has_its_reference_text() -> None:
-    recordings = DEMO_MODEL.parent / "recordings"
+    recordings = TEST_MODEL.parent / "recordings"
     texts = json.loads((recordings / "texts.json").read_text(encoding="utf-8"))
     assert set(texts) == {path.name for path in recordings.glob("*.flac")}
     assert set(HUMAN) <= set(texts)
@@ -94,10 +94,10 @@ def test_a_server_that_does_not_start_is_explained() -> None:
 
 
 def test_the_bundled_model_is_a_whisper_repository_of_at_most_8_mb() -> None:
-    present = {path.name: path.stat().st_size for path in DEMO_MODEL.iterdir()}
+    present = {path.name: path.stat().st_size for path in TEST_MODEL.iterdir()}
     assert set(present) >= FILES
     assert sum(present.values()) <= 8_000_000
-    generation = json.loads((DEMO_MODEL / "generation_config.json").read_text())
+    generation = json.loads((TEST_MODEL / "generation_config.json").read_text())
     assert generation["alignment_heads"]
     assert len(generation["lang_to_id"]) == 100
     assert set(generation["task_to_id"]) == {"transcribe", "translate"}

@@ -11,14 +11,14 @@ import pytest
 pytest.importorskip("vllm", reason="the base build has no vLLM")
 import msgspec
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from endpoint.engine.alignment import BATCH, Aligner, token_probabilities
 from endpoint.engine.inside.cross_attention import KEEP, Attention, Call, Request
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.options import Task
 from endpoint.types import SAMPLE_RATE, Hypothesis, Piece, Window
 
-TOKENS = WhisperTokens.load(DEMO_MODEL)
+TOKENS = WhisperTokens.load(TEST_MODEL)
 
 
 def hypothesis_of(text: str, number: int = 0) -> Hypothesis:

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from endpoint.config import DEMO_MODEL, Settings
+from endpoint.config import TEST_MODEL, Settings
 from endpoint.errors import ConfigError, EngineFailed, NotReady
 
 pytest.importorskip("torch", reason="the base build has no engine")
@@ -29,7 +29,7 @@ from endpoint.engine.tokens import WhisperTokens
 from endpoint.options import Options, Sampling
 from endpoint.types import Window
 
-TOKENS = WhisperTokens.load(DEMO_MODEL)
+TOKENS = WhisperTokens.load(TEST_MODEL)
 ENGLISH = replace(TOKENS, languages={})
 WINDOW = Window(0, np.zeros(1600, np.int16))
 

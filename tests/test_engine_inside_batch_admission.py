@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("vllm", reason="the base build has no vLLM")
 from vllm.v1.core.sched.interface import PauseState
 
-from endpoint.engine.inside.batch_admission import PATIENCE, Together
+from endpoint.engine.inside.batch_admission import MILLISECONDS_KEY, Together
 
 PLACES, WINDOWS, MILLISECONDS = 6, 4, 8
 
@@ -24,7 +24,7 @@ class Queues:
         self.pause_state = PauseState.UNPAUSED
         self.vllm_config = SimpleNamespace(
             scheduler_config=SimpleNamespace(max_num_batched_tokens=WINDOWS * 1500 + 700),
-            additional_config={PATIENCE: milliseconds} if milliseconds else {},
+            additional_config={MILLISECONDS_KEY: milliseconds} if milliseconds else {},
         )
 
     def set_pause_state(self, state: PauseState) -> None:

@@ -12,13 +12,13 @@ pytest.importorskip("torch", reason="the base build has no engine")
 import torch
 from torch import Tensor
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from endpoint.engine import beam as search
 from endpoint.engine.beam import Beam, Step
 from endpoint.engine.inside.beams import FORCED, Beams, carriers, read_step
 from endpoint.engine.tokens import WhisperTokens
 
-TOKENS = WhisperTokens.load(DEMO_MODEL)
+TOKENS = WhisperTokens.load(TEST_MODEL)
 WORDS = list(range(12))  # ids of text that the pretended model knows
 LONGEST = 14
 

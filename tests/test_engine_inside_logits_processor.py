@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 
 pytest.importorskip("vllm", reason="the base build has no vLLM")
 import torch
@@ -18,7 +18,7 @@ from endpoint.engine.inside.rules import Grammar, RowRules
 from endpoint.engine.tokens import WhisperTokens
 
 ROWS = 4
-TOKENS = WhisperTokens.load(DEMO_MODEL)
+TOKENS = WhisperTokens.load(TEST_MODEL)
 RULES = RowRules(TOKENS.transcribe)
 PARAMS = SamplingParams(extra_args={"whisper": vars(RULES)})
 SAID = [TOKENS.languages["de"], TOKENS.transcribe, TOKENS.first_time + 3, 300, 301, TOKENS.first_time + 90]
@@ -27,7 +27,7 @@ SAID = [TOKENS.languages["de"], TOKENS.transcribe, TOKENS.first_time + 3, 300, 3
 @pytest.fixture
 def rules() -> WhisperRules:
     config = SimpleNamespace(
-        scheduler_config=SimpleNamespace(max_num_seqs=ROWS), model_config=SimpleNamespace(model=str(DEMO_MODEL))
+        scheduler_config=SimpleNamespace(max_num_seqs=ROWS), model_config=SimpleNamespace(model=str(TEST_MODEL))
     )
     return WhisperRules(config, torch.device("cpu"), is_pin_memory=False)
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from endpoint.engine.inside.rules import Grammar, RowRules
 from endpoint.engine.tokens import WhisperTokens
 
@@ -17,7 +17,7 @@ from vllm import SamplingParams
 from endpoint.engine.inside.logits_processor_v2 import WhisperRules
 
 SLOTS, LENGTH = 4, 64
-TOKENS = WhisperTokens.load(DEMO_MODEL)
+TOKENS = WhisperTokens.load(TEST_MODEL)
 RULES = RowRules(TOKENS.transcribe)
 
 
@@ -35,7 +35,7 @@ class Runner:
             prompt_len=SimpleNamespace(np=self.prompt.numpy()),
             prefill_len=SimpleNamespace(np=self.filled.numpy()),
         )
-        config = SimpleNamespace(model_config=SimpleNamespace(model=str(DEMO_MODEL)))
+        config = SimpleNamespace(model_config=SimpleNamespace(model=str(TEST_MODEL)))
         self.rules = WhisperRules(config, self.states)  # type: ignore[arg-type]
 
     def start(self, slot: int, prompt: list[int], said: list[int]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 
 pytest.importorskip("torch", reason="the base build has no engine")
 import torch
@@ -18,7 +18,7 @@ from endpoint.engine.inside import rules
 from endpoint.engine.inside.rules import LOOP_PERIOD, LOOP_TOKENS, OFFSET, Grammar, RowRules
 from endpoint.engine.tokens import WhisperTokens
 
-TOKENS = WhisperTokens.load(DEMO_MODEL)
+TOKENS = WhisperTokens.load(TEST_MODEL)
 ENGLISH = replace(TOKENS, languages={})
 VOCABULARY, EOT, ZERO = TOKENS.vocabulary, TOKENS.eot, TOKENS.first_time
 ONE, TWO = TOKENS.encode(" one")[0], TOKENS.encode(" two")[0]

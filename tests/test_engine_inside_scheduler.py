@@ -19,12 +19,12 @@ from endpoint.engine.inside import scheduler
 from endpoint.engine.inside.scheduler import (
     BEAM_LATER,
     LATER,
-    Answer,
     OnCpu,
-    WholeAnswers,
-    WholeAnswersAsync,
-    _EncodesAhead,
-    _WholeAnswers,
+    Output,
+    WholeOutputs,
+    WholeOutputsAsync,
+    _EncodesFirst,
+    _WholeOutputs,
 )
 
 ASKED = 5  # scores that are asked for, that of the token not counted
@@ -43,7 +43,7 @@ def part(token: int, *, width: int = 1 + ASKED, last: bool = False, name: str = 
 @pytest.mark.parametrize("padded", [1 + ASKED, 40])
 @pytest.mark.parametrize("steps", [1, 2, 3, 12])
 def test_the_whole_holds_every_token_and_the_scores_that_are_read(padded: int, steps: int) -> None:
-    answer = Answer(list(range(ASKED)))
+    answer = Output(list(range(ASKED)))
     for token in range(steps - 1):
         assert answer.add(part(token, width=padded if token % 2 else 1 + ASKED)) is None
     whole = answer.add(part(steps - 1, width=padded, last=True))
@@ -60,7 +60,7 @@ def test_the_whole_holds_every_token_and_the_scores_that_are_read(padded: int, s
 
 
 def test_an_answer_without_scores_and_one_that_failed() -> None:
-    answer = Answer(None)
+    answer = Output(None)
     first = EngineCoreOutput(request_id="a", new_token_ids=[4])
     last = EngineCoreOutput(request_id="a", new_token_ids=[], finish_reason=FinishReason.ERROR)
     assert answer.add(first) is None
@@ -86,7 +86,7 @@ class Pretended:
         return messages
 
 
-class Tried(_WholeAnswers, Pretended):
+class Tried(_WholeOutputs, Pretended):
     pass
 
 
@@ -149,7 +149,7 @@ def test_what_else_the_engine_says_passes() -> None:
 
 @pytest.mark.parametrize(
     ("asynchronous", "encoder", "kind"),
-    [(False, None, WholeAnswers), (True, None, WholeAnswersAsync), (True, abs, WholeAnswersAsync), (False, abs, OnCpu)],
+    [(False, None, WholeOutputs), (True, None, WholeOutputsAsync), (True, abs, WholeOutputsAsync), (False, abs, OnCpu)],
 )
 def test_the_scheduler_fits_how_the_engine_was_set_up(
     asynchronous: bool, encoder: object, kind: type, monkeypatch: pytest.MonkeyPatch
@@ -199,7 +199,7 @@ class Waiting(Pretended):
         self.requests.clear()
 
 
-class Beside(_EncodesAhead, Waiting):
+class Beside(_EncodesFirst, Waiting):
     pass
 
 
@@ -228,7 +228,7 @@ class ByHand:
 @pytest.fixture
 def beside(monkeypatch: pytest.MonkeyPatch) -> Beside:
     monkeypatch.setattr(scheduler, "offered", lambda: abs)
-    monkeypatch.setattr(scheduler, "Ahead", ByHand)
+    monkeypatch.setattr(scheduler, "EncodeAhead", ByHand)
     return Beside()
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 
 pytest.importorskip("torch", reason="the base build has no engine")
 pytest.importorskip("vllm", reason="the base build has no vLLM")
@@ -21,11 +21,11 @@ from endpoint.engine.inside.beams import FORCED, NOT_ENDED, carriers
 from endpoint.engine.inside.choice import Choice
 from endpoint.engine.inside.rules import OFFSET, Grammar, RowRules
 from endpoint.engine.parameters import read, read_beams, sampling_params
-from endpoint.engine.prompt import Answer
+from endpoint.engine.prompt import Generation
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.options import Options, Sampling, Task
 
-TOKENS = WhisperTokens.load(DEMO_MODEL)
+TOKENS = WhisperTokens.load(TEST_MODEL)
 ENGLISH = replace(TOKENS, languages={})
 
 
@@ -56,7 +56,7 @@ def test_an_english_only_model_is_asked_for_no_language(options: Options) -> Non
     assert params.logprob_token_ids == [TOKENS.slot, TOKENS.no_speech]
 
 
-def answer(raw: torch.Tensor, options: Options, tokens: WhisperTokens = TOKENS) -> Answer:
+def answer(raw: torch.Tensor, options: Options, tokens: WhisperTokens = TOKENS) -> Generation:
     """One greedy step from logits [vocabulary], under the rules, with the scores vLLM would return."""
     params = sampling_params(tokens, options, 1)
     grammar = Grammar(tokens, 1)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from endpoint.engine.fake import FakeEngine
-from endpoint.engine.router import SeveralEngines
+from endpoint.engine.router import EngineRouter
 from endpoint.errors import EngineFailed
 from endpoint.options import Options, Task
 from endpoint.tasks import together
@@ -48,7 +48,7 @@ class Named(FakeEngine):
 
 async def test_windows_of_one_file_spread_over_all() -> None:
     engines = [Named(name, delay=0.01) for name in "abc"]
-    several = SeveralEngines(engines)
+    several = EngineRouter(engines)
     await together(several.decode(WINDOW, Options()) for _ in range(9))
     assert [engine.most_running for engine in engines] == [3, 3, 3]
     assert several.info.device == "3 x gpu"
@@ -56,7 +56,7 @@ async def test_windows_of_one_file_spread_over_all() -> None:
 
 async def test_a_slow_one_is_given_less_and_equals_take_turns() -> None:
     slow, quick = Named("slow", delay=0.2), Named("quick", delay=0.001)
-    several = SeveralEngines([slow, quick])
+    several = EngineRouter([slow, quick])
     waiting = asyncio.create_task(several.decode(WINDOW, Options()))
     await asyncio.sleep(0)
     for _ in range(5):
@@ -70,7 +70,7 @@ async def test_a_slow_one_is_given_less_and_equals_take_turns() -> None:
 
 
 async def test_words_are_timed_by_the_engine_that_decoded() -> None:
-    several = SeveralEngines([Named(name) for name in "ab"])
+    several = EngineRouter([Named(name) for name in "ab"])
     heard = await together(several.decode(WINDOW, Options(words=True)) for _ in range(4))
     assert len({one.key for one in heard}) == 4
     timed = [await several.align(one, Task.TRANSCRIBE) for one in reversed(heard)]
@@ -79,7 +79,7 @@ async def test_words_are_timed_by_the_engine_that_decoded() -> None:
 
 async def test_one_that_is_cancelled_or_fails_is_not_counted_as_busy() -> None:
     engines = [Named("a", delay=10), Named("b", delay=10)]
-    several = SeveralEngines(engines)
+    several = EngineRouter(engines)
     work = [asyncio.create_task(several.decode(WINDOW, Options())) for _ in range(2)]
     await asyncio.sleep(0.01)
     for task in work:
@@ -91,7 +91,7 @@ async def test_one_that_is_cancelled_or_fails_is_not_counted_as_busy() -> None:
 
 async def test_when_one_fails_the_server_is_unhealthy_and_the_others_go_on() -> None:
     broken, whole = Named("broken"), Named("whole")
-    several = SeveralEngines([broken, whole])
+    several = EngineRouter([broken, whole])
     await several.check()
     broken.fail = True
     with pytest.raises(EngineFailed):
@@ -107,7 +107,7 @@ async def test_when_one_fails_the_server_is_unhealthy_and_the_others_go_on() -> 
 async def test_all_are_started_in_order_and_closed_even_if_one_cannot_be() -> None:
     told: list[str] = []
     engines = [Named(name, told=told) for name in "abc"]
-    several = SeveralEngines(engines)
+    several = EngineRouter(engines)
     await several.start()
     engines[1].fail = True
     with pytest.raises(EngineFailed, match="b"):

@@ -12,21 +12,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from endpoint.errors import ConfigError
 
 pytest.importorskip("tokenizers", reason="the base build has no engine")
 from endpoint.engine.tokens import TIMESTAMPS, WhisperTokens
 from endpoint.languages import NAMES
 
-TOKENS = WhisperTokens.load(DEMO_MODEL)
+TOKENS = WhisperTokens.load(TEST_MODEL)
 unhurried = settings(deadline=None)
 
 
 def copy(folder: Path, **changes: Callable[[Any], Any]) -> Path:
     """The demo model's token files in `folder`, some of them changed: name of a JSON file -> what is done to it."""
     for name in ("tokenizer", "generation_config", "config"):
-        shutil.copy(DEMO_MODEL / f"{name}.json", folder)
+        shutil.copy(TEST_MODEL / f"{name}.json", folder)
         if name in changes:
             path = folder / f"{name}.json"
             path.write_text(json.dumps(changes[name](json.loads(path.read_text()))))

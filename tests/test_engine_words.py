@@ -11,9 +11,9 @@ from endpoint.engine.words import (
     Sound,
     Timed,
     decibels,
-    hear_edges,
     join_punctuation,
     snap,
+    snap_to_sound,
     split_words,
     strayed,
     time_words,
@@ -138,7 +138,7 @@ def test_quiet_is_what_is_near_the_windows_floor() -> None:
 def edges(samples: Samples, *pieces: tuple[int, list[Timed]]) -> list[tuple[int, int]]:
     """Of words given by piece, with the timestamp each piece begins at."""
     heard = hypothesis_of(samples, *((start, start + 900, " x") for start, _ in pieces))
-    hear_edges([words for _, words in pieces], heard)
+    snap_to_sound([words for _, words in pieces], heard)
     return [(word.start, word.end) for _, words in pieces for word in words]
 
 

@@ -126,7 +126,7 @@ def test_words_are_those_of_openai_whisper(data: st.DataObject):
     lengths = np.diff(np.array(starts)[ends])
     assume(np.median(lengths[lengths > 0] if lengths.any() else [0]) <= 600)  # nor on their limit of 0.7 s
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "hear_edges", lambda groups, hypothesis: None)
+        patch.setattr(module, "snap_to_sound", lambda groups, hypothesis: None)
         done = time_words(hypothesis, starts, [1.0] * len(text), decode_words, EOT)
     splitter = SimpleNamespace(eot=EOT, language="en", decode_with_timestamps=decode_words)
     splitter.split_tokens_on_unicode = lambda ids: Tokenizer.split_tokens_on_unicode(splitter, ids)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from openai import AsyncOpenAI, NotFoundError, OpenAI
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from tests.servers import running_server
 
 AUDIO = Path(__file__).parent / "audio"
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.model, pytest.mark.timeout(900)]  # the first test als
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("models")
     other = folder / "other"
-    shutil.copytree(DEMO_MODEL, other)
+    shutil.copytree(TEST_MODEL, other)
     settings = json.loads((other / "generation_config.json").read_text())
     vocabulary = json.loads((other / "vocab.json").read_text())
     settings["suppress_tokens"] = [*(settings.get("suppress_tokens") or ()), vocabulary[WORD]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from endpoint.admission import Load
-from endpoint.config import DEMO_MODEL, Settings
+from endpoint.config import TEST_MODEL, Settings
 from endpoint.errors import ConfigError, EngineFailed, ModelNotFound, NotReady
 from endpoint.models import OPENAI_MODELS, Models, Names, Peers
 from tests.api_support import StandIn
@@ -36,7 +36,7 @@ def test_another_can_be_the_default() -> None:
 def test_one_model_is_known_by_its_name_and_by_what_was_loaded() -> None:
     made = Names.of(Settings(model_id="openai/whisper-tiny", served_model_name="mine"))
     assert {made.find(name) for name in ("", "mine", "openai/whisper-tiny", "whisper-1")} == {"mine"}
-    assert Names.of(Settings(model_id=str(DEMO_MODEL))).listed == ("whisper-demo",)
+    assert Names.of(Settings(model_id=str(TEST_MODEL))).listed == ("whisper-demo",)
 
 
 @pytest.mark.parametrize("name", ["other", "Small", "large ", "gpt-4o", "/"])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from endpoint.errors import ConfigError
 from endpoint.weights import find, hub, packages
 from endpoint.weights.find import check_folder, find_checkpoint
@@ -30,7 +30,7 @@ def folder(path: Path, config: str | None = WHISPER, *files: str) -> Path:
 def test_a_folder_is_used_where_it_is(tmp_path: Path) -> None:
     good = folder(tmp_path, WHISPER, "model.safetensors")
     assert find_checkpoint(str(good), tmp_path / "cache") == good
-    assert find_checkpoint(str(DEMO_MODEL), tmp_path / "cache") == DEMO_MODEL
+    assert find_checkpoint(str(TEST_MODEL), tmp_path / "cache") == TEST_MODEL
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_both_reasons_are_given_where_neither_answers(tmp_path: Path, monkeypatc
 
 @pytest.fixture
 def tokenizer(tmp_path: Path) -> Path:
-    return Path(shutil.copy(DEMO_MODEL / "tokenizer.json", tmp_path))
+    return Path(shutil.copy(TEST_MODEL / "tokenizer.json", tmp_path))
 
 
 def no_network(name: str, token: str | None = None) -> Path:
@@ -132,7 +132,7 @@ def test_the_tokenizer_of_a_model_without_one_is_that_of_its_size(
 ) -> None:
     """In the test model's size of vocabulary, which stands for each of OpenAI's in turn."""
     pytest.importorskip("torch", reason="the base build has no engine")
-    size = json.loads((DEMO_MODEL / "config.json").read_text())["vocab_size"]
+    size = json.loads((TEST_MODEL / "config.json").read_text())["vocab_size"]
     asked = list[str]()
 
     def download(name: str, token: str | None) -> Path:

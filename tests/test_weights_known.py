@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("tokenizers", reason="the base build has no engine")
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from endpoint.weights.known import ENGLISH, MULTILINGUAL, WITH_CANTONESE, alignment_heads, fitted, suppressed
 
 PEERS = Path(__file__).parents[1] / "build" / "peers"  # `make quality` installs openai-whisper there
@@ -97,8 +97,8 @@ def test_a_token_that_begins_other_signs_than_notes_is_kept() -> None:
 
 def test_the_demo_models_list_is_made_from_its_tokenizer() -> None:
     """Special tokens are in its list besides; the engine suppresses those of every model."""
-    given = json.loads((DEMO_MODEL / "generation_config.json").read_text())
-    always, first = suppressed(tokenizer := json.loads((DEMO_MODEL / "tokenizer.json").read_text()))
+    given = json.loads((TEST_MODEL / "generation_config.json").read_text())
+    always, first = suppressed(tokenizer := json.loads((TEST_MODEL / "tokenizer.json").read_text()))
     special = {token["id"] for token in tokenizer["added_tokens"]}
     assert set(always) == set(given["suppress_tokens"]) - special
     assert first == given["begin_suppress_tokens"]

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from benchmarks.quality import ours, report, scores
 from benchmarks.quality.recordings import Recording, record_all
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 
 FOLDER = Path("build/quality")
 PEERS = ("transformers", "vllm", "faster-whisper", "faster-whisper vad", "faster-whisper words")
@@ -79,7 +79,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="a slice of every set, without peers and costs")
     parser.add_argument("--only", default=",".join(PEERS), help="peers to run, separated by commas; empty for none")
-    parser.add_argument("--model", type=Path, default=DEMO_MODEL)
+    parser.add_argument("--model", type=Path, default=TEST_MODEL)
     args = parser.parse_args()
     console = Console(width=160, soft_wrap=True)
     folder = FOLDER / ("small" if args.small else "recordings")

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from endpoint.api import examples
-from endpoint.api.compat_schemas import CompatForm, CompatLanguage, CompatTranscript, HuggingFaceReply
+from endpoint.api.compat_schemas import CompatForm, CompatLanguage, CompatTranscript, HuggingFaceResponse
 from endpoint.api.connection import while_connected
 from endpoint.api.openapi import audio_docs
 from endpoint.api.receive import received, received_body
@@ -99,7 +99,7 @@ def _hugging_face(router: APIRouter, server: ServerState, responses: Any) -> Non
 
     @router.post(
         "/",
-        response_model=HuggingFaceReply,
+        response_model=HuggingFaceResponse,
         response_model_exclude_none=True,
         responses=responses,
         openapi_extra={"requestBody": body},

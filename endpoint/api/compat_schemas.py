@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from endpoint.api.forms import DEFAULT_VAD, TextForm
-from endpoint.api.schemas import Reply, TranscriptionWord, Warned
+from endpoint.api.schemas import ResponseModel, TranscriptionWord, Warned
 from endpoint.options import Options, Task, VadOptions
 
 
@@ -22,7 +22,7 @@ class CompatForm(TextForm):
         return replace(super().options(vad), task=Task(self.task), words=self.word_timestamps)
 
 
-class CompatSegment(Reply):
+class CompatSegment(ResponseModel):
     id: int = Field(ge=0, description="Counted from 0 through the whole file.")
     start: float = Field(ge=0, description="Seconds from the start of the file.")
     end: float = Field(ge=0, description="Seconds from the start of the file.")
@@ -43,12 +43,12 @@ class CompatLanguage(Warned):
     confidence: float = Field(ge=0, le=1, description="Its probability, 0 to 1.")
 
 
-class HuggingFaceChunk(Reply):
+class HuggingFaceChunk(ResponseModel):
     text: str = Field(description="Of a segment or a word.")
     timestamp: tuple[float, float] = Field(description="Start and end in seconds of the file.")
 
 
-class HuggingFaceReply(Warned):
+class HuggingFaceResponse(Warned):
     text: str = Field(description="The whole text.")
     language: str = Field(description="ISO 639-1 code.")
     chunks: list[HuggingFaceChunk] | None = Field(None, description="Present when timestamps were asked for.")

@@ -13,17 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from endpoint.types import Notice
 
 
-class Reply(BaseModel):
+class ResponseModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Warning(Reply):
+class Warning(ResponseModel):
     code: str = Field(description="Stable, for programs.")
     message: str = Field(description="For people.")
     param: str | None = Field(description="The field it is about, if it is one.")
 
 
-class Warned(Reply):
+class Warned(ResponseModel):
     """An extension."""
 
     warnings: list[Warning] | None = Field(
@@ -36,17 +36,17 @@ def warned(notices: Iterable[Notice]) -> list[Warning] | None:
     return rows or None
 
 
-class DurationUsage(Reply):
+class DurationUsage(ResponseModel):
     type: Literal["duration"] = Field(description="What is counted: seconds.")
     seconds: float = Field(ge=0, description="Length of the recording in seconds, rounded up.")
 
 
-class InputTokens(Reply):
+class InputTokens(ResponseModel):
     audio_tokens: int = Field(ge=0, description="Encoder frames: 50 for each second given to the model.")
     text_tokens: int = Field(ge=0, description="Tokens of the prompt.")
 
 
-class TokenUsage(Reply):
+class TokenUsage(ResponseModel):
     type: Literal["tokens"] = Field(description="What is counted: tokens.")
     input_tokens: int = Field(ge=0, description="Of audio and text together.")
     output_tokens: int = Field(ge=0, description="Tokens of the text, with its timestamps.")
@@ -54,7 +54,7 @@ class TokenUsage(Reply):
     input_token_details: InputTokens = Field(description="What the input was.")
 
 
-class TranscriptionSegment(Reply):
+class TranscriptionSegment(ResponseModel):
     id: int = Field(ge=0, description="Counted from 0 through the whole file.")
     seek: int = Field(ge=0, description="Start of the segment's window, in frames of 10 ms.")
     start: float = Field(ge=0, description="Seconds from the start of the file.")
@@ -68,13 +68,13 @@ class TranscriptionSegment(Reply):
     language: str | None = Field(None, description="ISO 639-1 code; present where a recording has several languages.")
 
 
-class TranscriptionWord(Reply):
+class TranscriptionWord(ResponseModel):
     word: str = Field(description="The word and the punctuation at it.")
     start: float = Field(ge=0, description="Seconds from the start of the file.")
     end: float = Field(ge=0, description="Seconds from the start of the file.")
 
 
-class Uncovered(Reply):
+class Uncovered(ResponseModel):
     start: float = Field(ge=0, description="Seconds from the start of the file.")
     end: float = Field(ge=0, description="Seconds from the start of the file.")
 
@@ -86,27 +86,27 @@ class _Covered(Warned):
     uncovered: list[Uncovered] = Field([], description="Stretches of speech of a second and more without text.")
 
 
-class TokenLogprob(Reply):
+class TokenLogprob(ResponseModel):
     token: str = Field(description="Text of the token; a part of a character is shown as U+FFFD.")
     logprob: float = Field(le=0, description="Natural-log probability.")
     bytes: list[int] = Field(description="The token's bytes of UTF-8.")
 
 
-class HeardLanguage(Reply):
+class SpokenLanguage(ResponseModel):
     code: str = Field(description="ISO 639-1 code.")
 
 
 class Transcription(Warned):
-    """Reply in json."""
+    """ResponseModel in json."""
 
     text: str = Field(description="The whole text.")
-    languages: list[HeardLanguage] = Field(description="Spoken in the recording, the first heard first.")
+    languages: list[SpokenLanguage] = Field(description="Spoken in the recording, the first heard first.")
     logprobs: list[TokenLogprob] = Field([], description="Of the text's tokens; present when asked for.")
     usage: TokenUsage = Field(description="What was read and written, in tokens.")
 
 
 class VerboseTranscription(_Covered):
-    """Reply in verbose_json."""
+    """ResponseModel in verbose_json."""
 
     task: Literal["transcribe"] = Field(description="What was done.")
     language: str = Field(description="English name of the language, in lower case.")
@@ -118,12 +118,12 @@ class VerboseTranscription(_Covered):
 
 
 class Translation(Warned):
-    """Reply in json."""
+    """ResponseModel in json."""
 
     text: str = Field(description="The whole text, in English.")
 
 
-class TextDelta(Reply):
+class TextDelta(ResponseModel):
     """An event of a stream: the text that follows what was sent before."""
 
     type: Literal["transcript.text.delta"] = Field(description="Which event this is.")
@@ -138,7 +138,7 @@ class TextDone(_Covered):
 
     type: Literal["transcript.text.done"] = Field(description="Which event this is.")
     text: str = Field(description="The whole text.")
-    languages: list[HeardLanguage] = Field([], description="Spoken in the recording; not of a translation.")
+    languages: list[SpokenLanguage] = Field([], description="Spoken in the recording; not of a translation.")
     logprobs: list[TokenLogprob] = Field([], description="Of all tokens; present when asked for.")
     usage: TokenUsage = Field(description="What was read and written, in tokens.")
     task: Literal["transcribe"] | None = Field(None, description="With verbose_json; not of a translation.")
@@ -149,7 +149,7 @@ class TextDone(_Covered):
 
 
 class VerboseTranslation(_Covered):
-    """Reply in verbose_json."""
+    """ResponseModel in verbose_json."""
 
     language: Literal["english"] = Field(description="Of the text.")
     duration: float = Field(ge=0, description="Length of the recording in seconds.")
@@ -157,7 +157,7 @@ class VerboseTranslation(_Covered):
     segments: list[TranscriptionSegment] = Field(description="In order.")
 
 
-class LanguageProbability(Reply):
+class LanguageProbability(ResponseModel):
     language: str = Field(description="ISO 639-1 code.")
     name: str = Field(description="English name, lower case.")
     probability: float = Field(ge=0, le=1, description="0 to 1.")
@@ -168,30 +168,30 @@ class DetectedLanguage(LanguageProbability, Warned):
     languages: list[LanguageProbability] = Field(description="The likeliest five, the best first.")
 
 
-class Model(Reply):
+class Model(ResponseModel):
     id: str = Field(description="Its name, as `model` in requests.")
     object: Literal["model"] = Field("model", description="Always this word.")
     created: int = Field(ge=0, description="Unix time in seconds; 0 if unknown.")
     owned_by: str = Field(description="This server.")
 
 
-class ModelList(Reply):
+class ModelList(ResponseModel):
     object: Literal["list"] = Field("list", description="Always this word.")
     data: list[Model] = Field(description="At least one.")
 
 
-class Status(Reply):
+class Status(ResponseModel):
     status: Literal["ok"] = Field("ok", description="Always this word; else the status is 503.")
 
 
-class Index(Reply):
+class Index(ResponseModel):
     name: Literal["whisper-endpoint"] = Field("whisper-endpoint", description="Of this server.")
     version: str = Field(description="Of this server.")
     docs: Literal["/docs"] = Field("/docs", description="Path of the interactive documentation.")
     openapi: Literal["/openapi.json"] = Field("/openapi.json", description="Path of this document.")
 
 
-class Version(Reply):
+class Version(ResponseModel):
     version: str = Field(description="Of this server.")
     model: str = Field(description="What requests that name no model get.")
     models: list[str] = Field(description="The names of /v1/models.")
@@ -201,14 +201,14 @@ class Version(Reply):
     dtype: str = Field(description="Compute type of the model.")
 
 
-class ErrorDetail(Reply):
+class ErrorDetail(ResponseModel):
     message: str = Field(description="For people.")
     type: Literal["invalid_request_error", "server_error"] = Field(description="Whose fault it is.")
     param: str | None = Field(description="The field that is wrong, if it is one.")
     code: str | None = Field(description="Stable, for programs.")
 
 
-class ErrorBody(Reply):
+class ErrorBody(ResponseModel):
     error: ErrorDetail = Field(description="What is wrong.")
 
 
@@ -225,7 +225,7 @@ class FileResult(Warned):
 
 
 class FileResults(Warned):
-    """Reply to several files."""
+    """ResponseModel to several files."""
 
     object: Literal["list"] = Field("list", description="Always this word.")
     data: list[FileResult] = Field(description="One for each file, in the order sent.")

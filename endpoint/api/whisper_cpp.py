@@ -15,7 +15,7 @@ from endpoint.api.forms import DEFAULT_VAD, TextForm
 from endpoint.api.openapi import audio_docs
 from endpoint.api.receive import received
 from endpoint.api.respond import transcribed, warning_header
-from endpoint.api.schemas import Reply, Warned
+from endpoint.api.schemas import ResponseModel, Warned
 from endpoint.api.state import ServerState
 from endpoint.errors import InvalidRequest
 from endpoint.languages import NAMES
@@ -35,7 +35,7 @@ class InferenceForm(TextForm):
         return replace(super().options(vad), task=task, words=self.response_format == "verbose_json")
 
 
-class CppWord(Reply):
+class CppWord(ResponseModel):
     word: str = Field(description="With the space before it.")
     start: float = Field(ge=0, description="Seconds from the start of the file.")
     end: float = Field(ge=0, description="Seconds from the start of the file.")
@@ -43,7 +43,7 @@ class CppWord(Reply):
     probability: float = Field(ge=0, le=1, description="0 to 1.")
 
 
-class CppSegment(Reply):
+class CppSegment(ResponseModel):
     id: int = Field(ge=0, description="Counted from 0 through the whole file.")
     text: str = Field(description="With the space before it.")
     start: float = Field(ge=0, description="Seconds from the start of the file.")

@@ -108,7 +108,7 @@ def _model(settings: Settings) -> Finding:
     except EndpointError as error:
         return Finding(what, str(path), error.message)
     size = sum(file.stat().st_size for file in path.glob("*.safetensors")) / 1e6
-    note = ", the test model with its small vocabulary" if settings.is_demo else ""
+    note = ", the test model with its small vocabulary" if settings.is_test_model else ""
     return Finding(what, f"{path} ({size:.0f} MB{note})")
 
 

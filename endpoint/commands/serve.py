@@ -54,7 +54,7 @@ def serve(settings: Settings) -> int:
     log.info("models", served=[one.model_name for one in settings.each()], default=names.default, listed=names.listed)
     if settings.api_key is None:
         log.info("API_KEY is not set: whoever reaches the port is answered")
-    if settings.engine == "vllm" and any(one.is_demo for one in settings.each()):
+    if settings.engine == "vllm" and any(one.is_test_model for one in settings.each()):
         log.warning(
             "the demo model is served: it proves the whole path and understands a small vocabulary; "
             "real speech needs MODEL_ID=openai/whisper-large-v3-turbo, or a folder"
@@ -68,7 +68,7 @@ def serve_with(settings: Settings, engines: Sequence[Environment]) -> int:
     if len(engines) == count == 1:
         os.environ.update(engines[0])
         return _answer(settings)
-    return supervise(settings, engines, _bind(settings, count), answer_beside)
+    return supervise(settings, engines, _bind(settings, count), serve_beside)
 
 
 def _bind(settings: Settings, count: int) -> list[socket.socket]:
@@ -83,7 +83,7 @@ def _bind(settings: Settings, count: int) -> list[socket.socket]:
     return sockets
 
 
-def answer_beside(settings: Settings, listening: socket.socket, links: Links, peers: Peers) -> int:
+def serve_beside(settings: Settings, listening: socket.socket, links: Links, peers: Peers) -> int:
     """Be one of several API processes."""
     configure_logging(settings.log_level, f"api-{peers.number}")
     return _answer(settings, [listening], links, peers)

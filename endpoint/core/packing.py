@@ -37,7 +37,7 @@ CLIP_SECONDS = 10.0  # the longest window that is packed
 GAP_SECONDS = 1.0  # of silence between two windows
 LEAN = 0.3  # of a gap, how far a segment may reach out of its window; less than half
 WAIT = 0.01  # seconds that a window waits for others
-PATIENCE = 0.2  # seconds at most, while the engine is busy
+HOLD_SECONDS = 0.2  # seconds at most, while the engine is busy
 BUSY = 4  # windows being decoded from which on the engine is
 
 
@@ -148,7 +148,7 @@ class PackingEngine:
         if self._waiting.get(key, [None])[0] is not first:
             return  # sent meanwhile
         loop = asyncio.get_running_loop()
-        if self._running >= BUSY and loop.time() - first.since < PATIENCE:
+        if self._running >= BUSY and loop.time() - first.since < HOLD_SECONDS:
             loop.call_later(WAIT, self._look, key, first)
         else:
             self._send(key)

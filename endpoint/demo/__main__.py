@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from endpoint.config import DEMO_MODEL, load_settings
+from endpoint.config import TEST_MODEL, load_settings
 from endpoint.errors import ConfigError
 from endpoint.local import running_server
 from endpoint.weights.find import BASE_NAMES, find_checkpoint
@@ -53,7 +53,7 @@ def choose(console: Console) -> Demo:
         spoken = json.loads((HERE / "samples" / "said.json").read_text(encoding="utf-8"))
         samples = {HERE / "samples" / name: entry["text"] for name, entry in spoken.items()}
         about = f"the test model, which knows 86 words, for whisper-base cannot be had: {error.message}"
-        return Demo(str(DEMO_MODEL), about, samples, 0.0)
+        return Demo(str(TEST_MODEL), about, samples, 0.0)
 
 
 @contextmanager

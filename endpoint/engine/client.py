@@ -27,7 +27,7 @@ from endpoint.engine.checkpoint import alignment_heads
 from endpoint.engine.inside.cross_attention import KEEP
 from endpoint.engine.parameters import read, read_beams, sampling_params
 from endpoint.engine.placement import Link, cpu_threads
-from endpoint.engine.prompt import build_prompt, check_options, cut_hints, max_new_tokens, read_answer
+from endpoint.engine.prompt import build_prompt, check_options, cut_hints, max_new_tokens, read_generation
 from endpoint.errors import ConfigError, EngineFailed, InvalidRequest, NotReady
 from endpoint.options import MAX_BEAMS, Options, Task
 from endpoint.tasks import together
@@ -67,7 +67,7 @@ class VllmEngine:
             dtype=str(self._args.dtype),
             multilingual=self.tokens.multilingual,
             created=int(time.time()),
-            demo=settings.is_demo,
+            demo=settings.is_test_model,
             languages=tuple(self.tokens.languages),
         )
 
@@ -197,7 +197,7 @@ class VllmEngine:
                 answer = read(self.tokens, options, params.temperature, output)
         except Exception as error:
             raise EngineFailed(f"the engine failed on a window: {error}") from error
-        return replace(read_answer(self.tokens, window, options, len(prompt), answer), key=key)
+        return replace(read_generation(self.tokens, window, options, len(prompt), answer), key=key)
 
     async def _generate(
         self, key: str, prompt: list[int], samples: Samples, params: SamplingParams

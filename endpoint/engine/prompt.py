@@ -73,7 +73,7 @@ def check_options(tokens: WhisperTokens, options: Options) -> None:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Generation:
     """What came out of the decoder for one prompt.
 
     ids: generated token ids, <|endoftext|> included if it came.
@@ -88,8 +88,8 @@ class Answer:
     complete: bool
 
 
-def read_answer(
-    tokens: WhisperTokens, window: Window, options: Options, prompt_size: int, answer: Answer
+def read_generation(
+    tokens: WhisperTokens, window: Window, options: Options, prompt_size: int, answer: Generation
 ) -> Hypothesis:
     """The Hypothesis of one window."""
     ids, logprobs = list(answer.ids), list(answer.logprobs)

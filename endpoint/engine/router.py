@@ -11,7 +11,7 @@ from endpoint.options import Options, Task
 from endpoint.types import Engine, EngineInfo, Hypothesis, Notice, Window
 
 
-class SeveralEngines:
+class EngineRouter:
     """An Engine made of engines of one model; of those that are equally busy, they take turns.
 
     `check` fails as soon as one of them does, so that the server is started anew: nothing else brings a GPU back.

@@ -19,7 +19,7 @@ APART_MS = 1_500  # the same word may be timed so differently: inside a piece, t
 
 
 @dataclass(frozen=True)
-class Said:
+class HypothesisWord:
     """A word of a hypothesis. Its text keeps the space before it; times are milliseconds of the file.
 
     piece: number of the piece it is in. share: where it begins and ends in the piece's text, 0 to 1.
@@ -63,11 +63,11 @@ def append(joined: Sequence[Hypothesis], later: Hypothesis) -> list[Hypothesis]:
     return [*joined[:first], *_joined(joined[first:], later)]
 
 
-def words_of(hypothesis: Hypothesis) -> list[Said]:
+def words_of(hypothesis: Hypothesis) -> list[HypothesisWord]:
     """Every word with its time, or timed by its place in the text of its piece."""
     if hypothesis.words is not None:
         return list(_timed_words(hypothesis))
-    window, words = hypothesis.window, list[Said]()
+    window, words = hypothesis.window, list[HypothesisWord]()
     for number, piece in enumerate(hypothesis.pieces):
         start = window.start_ms + piece.start_ms
         end = window.end_ms if piece.end_ms is None else window.start_ms + piece.end_ms
@@ -75,25 +75,25 @@ def words_of(hypothesis: Hypothesis) -> list[Said]:
         for text in _split(piece.text, hypothesis.language):
             share = (at / size, (at + len(text)) / size)
             began, ended = (round(start + part * max(0, end - start)) for part in share)
-            words.append(Said(text, began, ended, number, share))
+            words.append(HypothesisWord(text, began, ended, number, share))
             at += len(text)
     return words
 
 
-def _timed_words(hypothesis: Hypothesis) -> Iterator[Said]:
+def _timed_words(hypothesis: Hypothesis) -> Iterator[HypothesisWord]:
     """The words of a hypothesis, along the texts of the pieces they make up."""
     begin = hypothesis.window.start_ms
     for number, piece in enumerate(hypothesis.pieces):
         at, size = 0, len(piece.text)
         for word in piece.words or ():
             end = at + len(word.text)
-            yield Said(
+            yield HypothesisWord(
                 word.text, begin + word.start_ms, begin + word.end_ms, number, (at / size, min(1.0, end / size)), word
             )
             at = end
 
 
-def keep(hypothesis: Hypothesis, words: Sequence[Said], earliest_ms: int, latest_ms: int) -> Hypothesis:
+def keep(hypothesis: Hypothesis, words: Sequence[HypothesisWord], earliest_ms: int, latest_ms: int) -> Hypothesis:
     """The hypothesis with only `words`, a stretch of its own, within these times of the file.
 
     A piece that is cut gets its words' times, and of its tokens the share that its text is of the whole: which token
@@ -130,7 +130,7 @@ def _scores(piece: Piece, skipped: int, text: str) -> tuple[TokenScore, ...]:
     return tuple(kept)
 
 
-def find_seam(earlier: Sequence[Said], later: Sequence[Said], start_ms: int, end_ms: int) -> Seam:
+def find_seam(earlier: Sequence[HypothesisWord], later: Sequence[HypothesisWord], start_ms: int, end_ms: int) -> Seam:
     """Where to go over from `earlier` to `later`, of windows that share the sound from start_ms to end_ms."""
     low = next((k for k, word in enumerate(earlier) if word.end_ms > start_ms - APART_MS), len(earlier))
     high = next((k for k, word in enumerate(later) if word.start_ms >= end_ms + APART_MS), len(later))
@@ -146,7 +146,9 @@ def find_seam(earlier: Sequence[Said], later: Sequence[Said], start_ms: int, end
     return Seam(len(earlier), 0) if silent_before or silent_after else Seam(before, after)
 
 
-def _runs(earlier: Sequence[Said], later: Sequence[Said], low: int, high: int) -> Iterator[tuple[int, int, Seam]]:
+def _runs(
+    earlier: Sequence[HypothesisWord], later: Sequence[HypothesisWord], low: int, high: int
+) -> Iterator[tuple[int, int, Seam]]:
     """Every run of equal words at about the same time: its length, how far apart in ms, where it begins in both."""
     left, right = [word.sound for word in earlier[low:]], [word.sound for word in later[:high]]
     for i in range(len(left)):
@@ -159,7 +161,7 @@ def _runs(earlier: Sequence[Said], later: Sequence[Said], low: int, high: int) -
                 yield length, apart, Seam(low + i, j)
 
 
-def _within(earlier: Sequence[Said], later: Sequence[Said], run: Seam, length: int) -> Seam:
+def _within(earlier: Sequence[HypothesisWord], later: Sequence[HypothesisWord], run: Seam, length: int) -> Seam:
     """The place in a run that cuts the fewest pieces, and of those the middle one: any place gives the same text."""
 
     def price(step: int) -> tuple[int, int]:
@@ -194,7 +196,7 @@ def _joined(earlier: Sequence[Hypothesis], later: Hypothesis) -> list[Hypothesis
     return [*kept, keep(later, right[seam.after :], at, later.window.end_ms)]
 
 
-def _seam_ms(left: Sequence[Said], right: Sequence[Said], otherwise: int) -> int:
+def _seam_ms(left: Sequence[HypothesisWord], right: Sequence[HypothesisWord], otherwise: int) -> int:
     """The moment of the seam: after the last word kept before it, unless the next one begins earlier."""
     if not left or not right:
         return otherwise if left else 0

@@ -42,7 +42,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Reply:
+class ResponseModel:
     """What a call gave: `value` in JSON's terms, or `events` of a stream, or an `error`. Unasked parts are empty."""
 
     kind: str = ""
@@ -56,7 +56,7 @@ class Reply:
     error: Failure | None = None
 
     @property
-    def ok(self) -> Reply:
+    def ok(self) -> ResponseModel:
         assert self.error is None, self.error
         return self
 
@@ -105,7 +105,7 @@ class Client:
         way: str = "plain",
         connection: dict[str, Any] | None = None,
         **options: Any,
-    ) -> Reply:
+    ) -> ResponseModel:
         """Call the client's method `call`.
 
         how: the way the file is handed over; way: "plain", "raw" or "streaming_response"; connection: arguments of
@@ -127,8 +127,8 @@ class Client:
         self._process.stdin.flush()
         found = self._read()
         if error := found.pop("error", None):
-            return Reply(error=Failure(kind=error.pop("class"), **error))
-        return Reply(kind=found.pop("class", ""), **found)
+            return ResponseModel(error=Failure(kind=error.pop("class"), **error))
+        return ResponseModel(kind=found.pop("class", ""), **found)
 
     def _read(self) -> Any:
         assert self._process.stdout

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.clients import COMMANDS, Client, Reply
+from tests.conformance.clients import COMMANDS, Client, ResponseModel
 from tests.conformance.report import FOLDER, Case, table, write
 from tests.servers import running_server, started
 
@@ -37,13 +37,13 @@ def client(request: pytest.FixtureRequest, clients: dict[str, Client]) -> Client
 
 
 @pytest.fixture(scope="session")
-def loading() -> dict[str, Reply]:
+def loading() -> dict[str, ResponseModel]:
     """What each client was answered while the model was still loading; filled by `real`."""
     return {}
 
 
 @pytest.fixture(scope="session")
-def real(clients: dict[str, Client], loading: dict[str, Reply]) -> Iterator[str]:
+def real(clients: dict[str, Client], loading: dict[str, ResponseModel]) -> Iterator[str]:
     """The base URL of a server on the real engine with the bundled model."""
     with started(FOLDER / "real.log", model_id="") as server:
         server.wait("/version")

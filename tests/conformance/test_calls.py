@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.conformance.clients import AUDIO, TRANSLATE, Client, Reply
+from tests.conformance.clients import AUDIO, TRANSLATE, Client, ResponseModel
 from tests.conformance.contract import FORMATS, MEDIA_TYPES, MODELS, Model, ModelList, check_error, check_reply
 
 SAID = json.loads((AUDIO / "transcripts.json").read_text())
@@ -81,7 +81,7 @@ def test_models(client: Client, real: str) -> None:
     assert failed.kind == "NotFoundError"
 
 
-def test_while_loading(client: Client, real: str, loading: dict[str, Reply]) -> None:
+def test_while_loading(client: Client, real: str, loading: dict[str, ResponseModel]) -> None:
     """While the model loads: 503 with Retry-After, as an InternalServerError"""
     failed = loading[client.name].failed
     assert (failed.kind, failed.status) == ("InternalServerError", 503)

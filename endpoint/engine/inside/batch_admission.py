@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vllm.config import VllmConfig
     from vllm.v1.core.sched.output import SchedulerOutput
 
-PATIENCE = "admission_milliseconds"  # in vLLM's additional_config: how long a request is held at most; 0: never
+MILLISECONDS_KEY = "admission_milliseconds"  # in vLLM's additional_config: how long a request is held at most; 0: never
 
 
 class Together:
@@ -39,7 +39,7 @@ class Together:
     def __init__(self, *given: Any, clock: Callable[[], float] = time.monotonic, **named: Any) -> None:
         super().__init__(*given, **named)
         self._clock = clock
-        self._patience = self.vllm_config.additional_config.get(PATIENCE, 0) / 1000
+        self._hold_seconds = self.vllm_config.additional_config.get(MILLISECONDS_KEY, 0) / 1000
         windows = self.vllm_config.scheduler_config.max_num_batched_tokens // ENCODER_TOKENS
         self._enough = min(windows, self.max_num_running_reqs)
         self._since: float | None = None  # when somebody could have been admitted and was not
@@ -60,7 +60,7 @@ class Together:
         if running and ready > 0:
             now = self._clock()
             self._since = now if self._since is None else self._since
-            if ready < self._enough and now - self._since < self._patience:
+            if ready < self._enough and now - self._since < self._hold_seconds:
                 return True
         self._since = None
         return False

@@ -31,7 +31,7 @@ def offered() -> Encode | None:
 KEPT = 32  # encoder outputs of shared windows; 1.5 MB each with whisper-base, 4 with large-v3
 
 
-class Ahead:
+class EncodeAhead:
     """Threads that encode, one for every core. Used by one thread.
 
     What several requests share is encoded once: its output is kept while it is among the last KEPT.

@@ -24,7 +24,7 @@ from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.outputs import LogprobsLists
 
 from endpoint.engine.inside.batch_admission import Together
-from endpoint.engine.inside.encode_ahead import Ahead, offered
+from endpoint.engine.inside.encode_ahead import EncodeAhead, offered
 from endpoint.engine.inside.groups import Groups, beam_of, follows
 from endpoint.engine.inside.model import put_encoded, samples_of
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 LONGEST_HOLD = 0.3  # seconds a step waits for windows that are being encoded
 ROWS_TOGETHER = 8  # rows from which on no step waits
-PATIENCE = 0.002  # seconds that an engine with nothing else to do waits at once: it has to look for new requests
+POLL_SECONDS = 0.002  # seconds that an engine with nothing else to do waits at once: it has to look for new requests
 SHARED = "shared"  # in SamplingParams.extra_args: what requests of the same sound have in common
 LATER = 3  # scores that are read of every step after the first: of the token, and of the first two ids asked for
 BEAM_LATER = 6  # the same for beams: of the token, and of what endpoint/engine/inside/beams.py carries
@@ -49,7 +49,7 @@ def shared_of(request: Request) -> str:
     return (params.extra_args or {}).get(SHARED, "") if params else ""
 
 
-class Answer:
+class Output:
     """The outputs of one request so far, of which the last is yet to come. asked: ids whose scores vLLM returns.
 
     later: how many scores are read of every step after the first.
@@ -90,20 +90,20 @@ class Answer:
         return whole
 
 
-class _WholeAnswers:
+class _WholeOutputs:
     """Goes before one of vLLM's schedulers in the bases of a class."""
 
     requests: dict[str, Request]
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
-        self._answers: dict[str, Answer] = {}
+        self._outputs: dict[str, Output] = {}
 
     def add_request(self, request: Request) -> None:
         super().add_request(request)  # type: ignore[misc]
         params = request.sampling_params
         later = BEAM_LATER if beam_of(request) else LATER
-        self._answers[request.request_id] = Answer(params.logprob_token_ids if params else None, later)
+        self._outputs[request.request_id] = Output(params.logprob_token_ids if params else None, later)
 
     def update_from_output(
         self, scheduler_output: SchedulerOutput, model_runner_output: ModelRunnerOutput
@@ -112,10 +112,10 @@ class _WholeAnswers:
             scheduler_output, model_runner_output
         )
         for message in found.values():
-            wholes = [self._answers[part.request_id].add(part) for part in message.outputs]
+            wholes = [self._outputs[part.request_id].add(part) for part in message.outputs]
             message.outputs = [whole for whole in wholes if whole is not None]
-        for gone in self._answers.keys() - self.requests.keys():  # done, or given up
-            del self._answers[gone]
+        for gone in self._outputs.keys() - self.requests.keys():  # done, or given up
+            del self._outputs[gone]
         return {
             client: message
             for client, message in found.items()
@@ -123,7 +123,7 @@ class _WholeAnswers:
         }
 
 
-class _EncodesAhead:
+class _EncodesFirst:
     """Goes before one of vLLM's schedulers in the bases of a class, in a process that holds the model."""
 
     requests: dict[str, Any]
@@ -133,7 +133,7 @@ class _EncodesAhead:
         super().__init__(*given, **named)
         encode = offered()
         assert encode is not None
-        self._ahead = Ahead(encode)
+        self._ahead = EncodeAhead(encode)
         self._held: dict[str, tuple[Request, Future[Tensor]]] = {}
         self._threads = 0  # of a step, as set last
 
@@ -149,7 +149,7 @@ class _EncodesAhead:
             idle = not self.requests
             if idle or self._holds(end - time.monotonic()):
                 some = [encoded for _, encoded in self._held.values()]
-                wait(some, PATIENCE if idle else LONGEST_HOLD, FIRST_COMPLETED)
+                wait(some, POLL_SECONDS if idle else LONGEST_HOLD, FIRST_COMPLETED)
             self._admit([name for name, (_, encoded) in self._held.items() if encoded.done()])
             if idle or not self._holds(end - time.monotonic()):
                 break
@@ -198,23 +198,23 @@ class _EncodesAhead:
         return running, waiting + len(self._held)
 
 
-class WholeAnswers(Together, Groups, _WholeAnswers, Scheduler):
+class WholeOutputs(Together, Groups, _WholeOutputs, Scheduler):
     pass
 
 
-class WholeAnswersAsync(Together, Groups, _WholeAnswers, AsyncScheduler):
+class WholeOutputsAsync(Together, Groups, _WholeOutputs, AsyncScheduler):
     pass
 
 
-class OnCpu(_EncodesAhead, Groups, _WholeAnswers, Scheduler):
+class OnCpu(_EncodesFirst, Groups, _WholeOutputs, Scheduler):
     pass
 
 
 def make(*, vllm_config: VllmConfig, **named: Any) -> Scheduler:
     """The scheduler for the way the engine was set up; vLLM calls this as it would call a scheduler's class."""
-    kind: type[Scheduler] = WholeAnswers
+    kind: type[Scheduler] = WholeOutputs
     if vllm_config.scheduler_config.async_scheduling:
-        kind = WholeAnswersAsync
+        kind = WholeOutputsAsync
     elif offered() is not None:
         kind = OnCpu
     return kind(vllm_config=vllm_config, **named)
