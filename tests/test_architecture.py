@@ -1,6 +1,6 @@
-"""The house's own rules: who may import whom, what is pure, how long things are, and what is tested where.
+"""The rules of the code base: what may import what, what is pure, and what is tested where.
 
-A module that is new has to be given its place in the tables here.
+A new part of the code has to be added to the tables here.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HOUSE = ROOT / "endpoint"
-MODULES = {path.relative_to(HOUSE).with_suffix("").as_posix(): path for path in sorted(HOUSE.rglob("*.py"))}
+PACKAGE = ROOT / "endpoint"
+MODULES = {path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
 
 # Which parts may import which; a part is a module of the first level, or a package.
@@ -176,7 +176,7 @@ def imports(name: str) -> set[str]:
 
 
 def inner(name: str) -> set[str]:
-    """The house's modules that a module imports."""
+    """The modules of the package that a module imports."""
     dotted = {f"endpoint.{other.replace('/', '.')}": other for other in MODULES if not other.endswith("__init__")}
     return {dotted[target] for target in imports(name) if target in dotted}
 

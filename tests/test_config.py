@@ -220,7 +220,7 @@ def test_decoding_processes() -> None:
     ("cores", "engines", "processes"),
     [(1, 1, 1), (8, 8, 1), (15, 1, 1), (16, 1, 2), (64, 1, 2), (64, 8, 8), (16, 8, 2)],
 )
-def test_a_process_that_answers_for_every_8_cores(
+def test_an_api_process_for_every_8_cores(
     cores: int, engines: int, processes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))

@@ -53,7 +53,7 @@ def test_only_plain_weights_load_and_no_code_of_theirs() -> None:
     assert (made.load_format, made.trust_remote_code) == ("safetensors", False)
 
 
-def test_scores_of_every_language_fit_in_an_answer() -> None:
+def test_scores_of_every_language_fit_in_an_output() -> None:
     made = arguments()
     asked = sampling_params(TOKENS, Options(), 10).logprob_token_ids
     assert asked is not None
@@ -143,7 +143,7 @@ def test_vllm_reports_nothing_and_the_operators_variables_stay(monkeypatch: pyte
     assert (environment["VLLM_CPU_KVCACHE_SPACE"], environment["VLLM_LOGGING_LEVEL"]) == ("3", "INFO")
 
 
-async def test_who_waits_for_the_worker_is_told_when_the_engine_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_calls_that_wait_for_the_worker_fail_when_the_engine_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """vLLM would let such a call wait for ever, and with it the start of the server."""
 
     async def never(*_: object, **__: object) -> None:
@@ -166,7 +166,7 @@ async def test_who_waits_for_the_worker_is_told_when_the_engine_has_ended(monkey
     assert list(Ends.looks) == []
 
 
-async def test_what_the_worker_fails_at_is_said() -> None:
+async def test_the_error_names_what_the_worker_failed_at() -> None:
     async def fails(*_: object, **__: object) -> None:
         raise ValueError("no room")
 

@@ -201,8 +201,8 @@ def sound(seed: int, seconds: float = 4.0) -> np.ndarray:
 
 
 def ask(worker: AlignExtension, requests: list[Request], heads: list[tuple[int, int]]) -> list[Attention]:
-    answer = worker.whisper_attend(msgspec.msgpack.encode(Call(heads, requests)))
-    return msgspec.msgpack.decode(answer, type=list[Attention])
+    response = worker.whisper_attend(msgspec.msgpack.encode(Call(heads, requests)))
+    return msgspec.msgpack.decode(response, type=list[Attention])
 
 
 def mel_of(samples: np.ndarray) -> torch.Tensor:

@@ -24,7 +24,7 @@ unhurried = settings(deadline=None)
 
 
 def copy(folder: Path, **changes: Callable[[Any], Any]) -> Path:
-    """The demo model's token files in `folder`, some of them changed: name of a JSON file -> what is done to it."""
+    """The test model's token files in `folder`, some of them changed: name of a JSON file -> what is done to it."""
     for name in ("tokenizer", "generation_config", "config"):
         shutil.copy(TEST_MODEL / f"{name}.json", folder)
         if name in changes:
@@ -50,9 +50,9 @@ def test_every_id_is_what_its_name_says() -> None:
     assert list(TOKENS.languages) == list(NAMES)
 
 
-def test_what_is_never_said() -> None:
-    said = {TOKENS.sot, TOKENS.prev, TOKENS.slot, TOKENS.no_speech, TOKENS.transcribe, TOKENS.translate}
-    assert set(TOKENS.suppressed) >= said | set(TOKENS.languages.values())
+def test_what_is_never_generated() -> None:
+    special = {TOKENS.sot, TOKENS.prev, TOKENS.slot, TOKENS.no_speech, TOKENS.transcribe, TOKENS.translate}
+    assert set(TOKENS.suppressed) >= special | set(TOKENS.languages.values())
     assert TOKENS.eot not in TOKENS.suppressed
     assert not any(TOKENS.is_time(number) for number in TOKENS.suppressed)
     assert set(TOKENS.suppressed_first) == {TOKENS.encode(" ")[0], TOKENS.eot}
@@ -90,7 +90,7 @@ def test_an_english_only_model_has_no_languages(tmp_path: Path) -> None:
     assert TOKENS.multilingual
     assert not english.multilingual
     assert english.languages == {}
-    assert set(english.suppressed) >= set(TOKENS.languages.values())  # never said, either
+    assert set(english.suppressed) >= set(TOKENS.languages.values())  # never generated, either
 
 
 def test_a_minus_one_in_the_suppressed_list_is_no_token(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_every_weight_type_gives_the_weights_back(kind: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda data: data[: len(data) // 2], "cut off"),
         (lambda data: data[:10], "not a whole"),
@@ -57,11 +57,11 @@ def test_every_weight_type_gives_the_weights_back(kind: str, tmp_path: Path) -> 
         (lambda data: data.replace(b"WhisperSpec", b"OtherrrSpec", 1), "OtherrrSpec"),
     ],
 )
-def test_what_is_no_whole_model_is_refused(spoil, said: str, tmp_path: Path) -> None:
+def test_what_is_no_whole_model_is_refused(spoil, message: str, tmp_path: Path) -> None:
     source, target = foreign.ctranslate2(tmp_path / "in", "float16"), tmp_path / "out"
     target.mkdir()
     (source / "model.bin").write_bytes(spoil((source / "model.bin").read_bytes()))
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         convert(source, target, no_tokenizer)
 
 

@@ -75,7 +75,7 @@ def test_one_tensor_at_a_time_is_made(tmp_path: Path) -> None:
     assert most <= 2  # the one before is let go when the next one is made
 
 
-def test_an_array_of_another_shape_than_was_said_is_refused(tmp_path: Path) -> None:
+def test_an_array_of_another_shape_than_declared_is_refused(tmp_path: Path) -> None:
     wrong = Tensor((3,), np.dtype(np.float32), lambda: np.zeros(4, np.float32))
     with pytest.raises(ValueError, match="shape"):
         write_tensors(tmp_path / "x.safetensors", {"x": wrong})

@@ -54,7 +54,7 @@ def test_the_heads_are_those_of_the_model(name: str, reference: bool) -> None:
         assert found == [(int(layer), int(head)) for layer, head in np.argwhere(mask)]
 
 
-def test_large_v1_is_told_by_its_name_and_sizes_of_no_model_have_no_heads() -> None:
+def test_large_v1_is_known_by_its_name_and_sizes_of_no_model_have_no_heads() -> None:
     large = 32, 1280, MULTILINGUAL
     assert alignment_heads(*large, "faster-whisper-large-v1") != alignment_heads(*large)
     assert alignment_heads(32, 1280, WITH_CANTONESE, "large-v1") == alignment_heads(32, 1280, WITH_CANTONESE)

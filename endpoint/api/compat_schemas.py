@@ -1,4 +1,4 @@
-"""The wire models of the older doors, as endpoint/api/forms.py and schemas.py have OpenAI's."""
+"""The wire models of the routes in endpoint/api/compat.py; forms.py and schemas.py have those of OpenAI's routes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from endpoint.options import Options, Task, VadOptions
 
 
 class CompatForm(TextForm):
-    """Fields that older Whisper services took."""
+    """Fields of older Whisper services."""
 
     task: Literal["transcribe", "translate"] = Field("transcribe", description="`translate`: into English.")
     word_timestamps: bool = Field(False, description="Time every word.")
@@ -51,4 +51,4 @@ class HuggingFaceChunk(ResponseModel):
 class HuggingFaceResponse(Warned):
     text: str = Field(description="The whole text.")
     language: str = Field(description="ISO 639-1 code.")
-    chunks: list[HuggingFaceChunk] | None = Field(None, description="Present when timestamps were asked for.")
+    chunks: list[HuggingFaceChunk] | None = Field(None, description="Present when timestamps were requested.")

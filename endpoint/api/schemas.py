@@ -1,6 +1,6 @@
-"""The wire models of replies, as they are documented; endpoint.text.format and events write them.
+"""The models that document responses. endpoint.text.format and endpoint.text.events write the responses.
 
-Tests hold what is written against these models. Names and types are OpenAI's.
+Tests check responses against these models. Names and types are OpenAI's.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ class ResponseModel(BaseModel):
 class Warning(ResponseModel):
     code: str = Field(description="Stable, for programs.")
     message: str = Field(description="For people.")
-    param: str | None = Field(description="The field it is about, if it is one.")
+    param: str | None = Field(description="The field it concerns, if any.")
 
 
 class Warned(ResponseModel):
     """An extension."""
 
     warnings: list[Warning] | None = Field(
-        None, description="What was ignored, or is missing; absent where there is nothing to say."
+        None, description="What was ignored, or is missing; absent if there is nothing."
     )
 
 
@@ -61,7 +61,7 @@ class TranscriptionSegment(ResponseModel):
     end: float = Field(ge=0, description="Seconds from the start of the file.")
     text: str = Field(description="With Whisper's leading space.")
     tokens: list[int] = Field(description="Token ids of the text, with its timestamps.")
-    temperature: float = Field(ge=0, le=1, description="It was decoded at, 0 to 1, without unit.")
+    temperature: float = Field(ge=0, le=1, description="Temperature it was decoded at, 0 to 1, without unit.")
     avg_logprob: float = Field(le=0, description="Mean natural-log probability of the window's tokens.")
     compression_ratio: float = Field(ge=0, description="Bytes of the text over its bytes compressed.")
     no_speech_prob: float = Field(ge=0, le=1, description="Probability that the window holds no speech.")
@@ -69,7 +69,7 @@ class TranscriptionSegment(ResponseModel):
 
 
 class TranscriptionWord(ResponseModel):
-    word: str = Field(description="The word and the punctuation at it.")
+    word: str = Field(description="The word with its punctuation.")
     start: float = Field(ge=0, description="Seconds from the start of the file.")
     end: float = Field(ge=0, description="Seconds from the start of the file.")
 
@@ -80,9 +80,9 @@ class Uncovered(ResponseModel):
 
 
 class _Covered(Warned):
-    """Extensions, absent where speech was not told from the rest."""
+    """Extensions, absent where speech was not detected."""
 
-    coverage: float | None = Field(None, ge=0, le=1, description="Share of the speech heard that has text.")
+    coverage: float | None = Field(None, ge=0, le=1, description="Share of the detected speech that has text.")
     uncovered: list[Uncovered] = Field([], description="Stretches of speech of a second and more without text.")
 
 
@@ -100,9 +100,11 @@ class Transcription(Warned):
     """ResponseModel in json."""
 
     text: str = Field(description="The whole text.")
-    languages: list[SpokenLanguage] = Field(description="Spoken in the recording, the first heard first.")
-    logprobs: list[TokenLogprob] = Field([], description="Of the text's tokens; present when asked for.")
-    usage: TokenUsage = Field(description="What was read and written, in tokens.")
+    languages: list[SpokenLanguage] = Field(
+        description="Languages spoken in the recording, in the order of their first speech."
+    )
+    logprobs: list[TokenLogprob] = Field([], description="Of the text's tokens; present when requested.")
+    usage: TokenUsage = Field(description="Input and output, in tokens.")
 
 
 class VerboseTranscription(_Covered):
@@ -112,8 +114,8 @@ class VerboseTranscription(_Covered):
     language: str = Field(description="English name of the language, in lower case.")
     duration: float = Field(ge=0, description="Length of the recording in seconds.")
     text: str = Field(description="The whole text.")
-    segments: list[TranscriptionSegment] = Field([], description="Absent when only words were asked for.")
-    words: list[TranscriptionWord] = Field([], description="Present when words were asked for.")
+    segments: list[TranscriptionSegment] = Field([], description="Absent when only words were requested.")
+    words: list[TranscriptionWord] = Field([], description="Present when words were requested.")
     usage: DurationUsage = Field(description="How long the recording is.")
 
 
@@ -127,25 +129,25 @@ class TextDelta(ResponseModel):
     """An event of a stream: the text that follows what was sent before."""
 
     type: Literal["transcript.text.delta"] = Field(description="Which event this is.")
-    delta: str = Field(description="All of them joined are the final text.")
-    logprobs: list[TokenLogprob] = Field([], description="Of its tokens; present when asked for.")
+    delta: str = Field(description="A part of the text; the deltas joined are the final text.")
+    logprobs: list[TokenLogprob] = Field([], description="Of its tokens; present when requested.")
     start: float | None = Field(None, ge=0, description="Seconds from the start of the file; with verbose_json.")
     end: float | None = Field(None, ge=0, description="Seconds from the start of the file; with verbose_json.")
 
 
 class TextDone(_Covered):
-    """The last event of a stream. With verbose_json it has what that format has."""
+    """The last event of a stream. With verbose_json it also has the fields of that format."""
 
     type: Literal["transcript.text.done"] = Field(description="Which event this is.")
     text: str = Field(description="The whole text.")
     languages: list[SpokenLanguage] = Field([], description="Spoken in the recording; not of a translation.")
-    logprobs: list[TokenLogprob] = Field([], description="Of all tokens; present when asked for.")
-    usage: TokenUsage = Field(description="What was read and written, in tokens.")
+    logprobs: list[TokenLogprob] = Field([], description="Of all tokens; present when requested.")
+    usage: TokenUsage = Field(description="Input and output, in tokens.")
     task: Literal["transcribe"] | None = Field(None, description="With verbose_json; not of a translation.")
     language: str | None = Field(None, description="English name of the language, in lower case; with verbose_json.")
     duration: float | None = Field(None, ge=0, description="Length of the recording in seconds; with verbose_json.")
-    segments: list[TranscriptionSegment] = Field([], description="With verbose_json, unless only words were asked for.")
-    words: list[TranscriptionWord] = Field([], description="With verbose_json, when words were asked for.")
+    segments: list[TranscriptionSegment] = Field([], description="With verbose_json, unless only words were requested.")
+    words: list[TranscriptionWord] = Field([], description="With verbose_json, when words were requested.")
 
 
 class VerboseTranslation(_Covered):
@@ -193,7 +195,7 @@ class Index(ResponseModel):
 
 class Version(ResponseModel):
     version: str = Field(description="Of this server.")
-    model: str = Field(description="What requests that name no model get.")
+    model: str = Field(description="The model of requests that name none.")
     models: list[str] = Field(description="The names of /v1/models.")
     engine: str = Field(description="`vllm`, or `fake`, which has no model.")
     engine_version: str = Field(description="Of the engine.")
@@ -203,8 +205,10 @@ class Version(ResponseModel):
 
 class ErrorDetail(ResponseModel):
     message: str = Field(description="For people.")
-    type: Literal["invalid_request_error", "server_error"] = Field(description="Whose fault it is.")
-    param: str | None = Field(description="The field that is wrong, if it is one.")
+    type: Literal["invalid_request_error", "server_error"] = Field(
+        description="Whether the request or the server is at fault."
+    )
+    param: str | None = Field(description="The wrong field, if any.")
     code: str | None = Field(description="Stable, for programs.")
 
 
@@ -213,13 +217,13 @@ class ErrorBody(ResponseModel):
 
 
 class FileResult(Warned):
-    """What came of one file of several: `result` or `error`."""
+    """The result of one file of several: `result` or `error`."""
 
-    index: int = Field(ge=0, description="Place among the files, in the order sent.")
+    index: int = Field(ge=0, description="Index of the file, in the order sent, from 0.")
     filename: str = Field(description="As it was sent; empty if it had no name.")
-    status: int = Field(description="As the HTTP status of a request with this file alone.")
+    status: int = Field(description="The HTTP status of a request with this file alone.")
     result: Transcription | VerboseTranscription | Translation | VerboseTranslation | str | None = Field(
-        None, description="The reply, as for this file alone: an object, or the text of the formats text, srt and vtt."
+        None, description="The response to this file alone: an object, or the text of the formats text, srt and vtt."
     )
     error: ErrorDetail | None = Field(None, description="What is wrong with this file.")
 

@@ -1,4 +1,4 @@
-"""Windows decoded side by side, or each after the one before it; what was recognized is taken in file order."""
+"""Windows are decoded in parallel, or one after the other; results are taken in file order."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from endpoint.text.judge import is_silence
 from endpoint.types import Hypothesis, Window, WindowEngine
 
 PROMPT_RESET_TEMPERATURE = 0.5  # openai/whisper transcribe.py
-PROMPT_CHARACTERS = 2_000  # more than 223 tokens of any language hold
-WINDOWS_AT_ONCE = 32  # of one file; a long file leaves room in the engine's batch for others
+PROMPT_CHARACTERS = 2_000  # 223 tokens of any language are shorter
+WINDOWS_AT_ONCE = 32  # of one file, so that a long file leaves room for others in the engine's batch
 
-Take = Callable[[list[Hypothesis], bool], Awaitable[None]]  # of one window; whether the next one shares its end
+Take = Callable[[list[Hypothesis], bool], Awaitable[None]]  # hypotheses of a window; whether the next one overlaps it
 
 
 async def decode_each(
@@ -28,7 +28,7 @@ async def decode_each(
     *,
     at_first: int = WINDOWS_AT_ONCE,
 ) -> None:
-    """Decode every window, `at_first` of them at once to begin with; a failure, of `take` too, cancels the rest."""
+    """Decode every window, at first `at_first` of them at once. A failure, of `take` too, cancels the rest."""
     followers = iter([*windows[1:], None])
 
     async def taken(found: list[Hypothesis]) -> None:
@@ -62,7 +62,7 @@ async def _in_turn(
     given, texts = options, list[str]()
     for window in windows:
         found = await decode_fully(engine, window, given)
-        # Text that took a high temperature is no good guide to what follows, nor is text recognized in silence.
+        # Text decoded at a high temperature, or recognized in silence, is a bad prompt for the next window.
         texts += [
             h.text for h in found if h.temperature <= PROMPT_RESET_TEMPERATURE and not is_silence(h, options.thresholds)
         ]

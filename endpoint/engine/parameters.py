@@ -1,4 +1,4 @@
-"""Options to vLLM's sampling parameters, and vLLM's output to an Generation."""
+"""Options to vLLM's sampling parameters, and vLLM's output to a Generation."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def read_beams(tokens: WhisperTokens, options: Options, outputs: Sequence[Comple
     from endpoint.engine.inside.beams import read_step
     from endpoint.engine.inside.scheduler import BEAM_LATER
 
-    prefix = 2 if tokens.multilingual else 0  # language and task, which all beams say alike
+    prefix = 2 if tokens.multilingual else 0  # language and task, which all beams generate alike
     names = list(tokens.languages) if options.language is None else []
     first, languages = _scores(outputs[0], len(names), BEAM_LATER)
     tables = [first, *(_scores(output, 0, BEAM_LATER)[0] for output in outputs[1:])]
@@ -124,7 +124,7 @@ def read_beams(tokens: WhisperTokens, options: Options, outputs: Sequence[Comple
 
 
 def _scores(output: CompletionOutput, names: int, later: int) -> tuple[Floats, Floats]:
-    """([steps, later], [names]): of each step, and of the languages, which the first tells behind its own."""
+    """([steps, later], [names]): of each step; of the languages, which come behind the first step's own."""
     flat: Any = output.logprobs
     scores = np.asarray(flat.logprobs, np.float64)
     first, behind = scores[: later + names], scores[later + names :]
@@ -150,8 +150,8 @@ def _share(names: Sequence[str], logits: Floats, allowed: Sequence[str]) -> dict
     if not names:
         return {}
     level = np.where(logits < logits.max() - OFFSET / 2, logits + OFFSET, logits)
-    heard = {name: score for name, score in zip(names, level.tolist(), strict=True) if name in allowed}
-    top = max(heard.values())
-    weights = {name: math.exp(score - top) for name, score in heard.items()}
+    scores = {name: score for name, score in zip(names, level.tolist(), strict=True) if name in allowed}
+    top = max(scores.values())
+    weights = {name: math.exp(score - top) for name, score in scores.items()}
     total = math.fsum(weights.values())
     return {name: weight / total for name, weight in weights.items()}

@@ -39,7 +39,7 @@ def addresses(base: str, client: int) -> tuple[str, str]:
 
 
 def find_engines(settings: Settings) -> list[Environment]:
-    """What tells the processes of the engines apart: one for each of GPUS, in that order.
+    """The environment of each engine's process: one for each of GPUS, in that order.
 
     Also fetches the models, once for all. Loads torch, so it is for a process of its own. Raises ConfigError.
     """
@@ -58,7 +58,7 @@ def find_engines(settings: Settings) -> list[Environment]:
 
 
 def choose_gpus(wanted: str, count: int, visible: Sequence[str]) -> list[str]:
-    """CUDA's names of the GPUS wanted: indices or identifiers. None are wanted: none are named.
+    """CUDA's names of the GPUS wanted: indices or identifiers. No name where none is wanted.
 
     count: of GPUs that CUDA sees. visible: their names, where the operator gave some. Raises ConfigError.
     """
@@ -80,7 +80,7 @@ def cpu_threads() -> dict[str, str]:
     cores = len(os.sched_getaffinity(0))
     wanted = {
         "OMP_NUM_THREADS": str(max(1, cores - 1)),  # of a decoding step; encoders have threads of their own
-        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait take the cores from those they wait for
+        "OMP_WAIT_POLICY": "PASSIVE",  # a thread that waits actively would take a core from the one it waits for
     }
     return {name: value for name, value in wanted.items() if name not in os.environ}
 

@@ -1,6 +1,6 @@
 """`make conformance`: the official clients, curl and a fuzzer against live servers. Plain pytest does not collect it.
 
-Every check runs once for each client, and every field of every reply is held against contract.py.
+Every check runs once for each client, and contract.py checks every field of every response.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def client(request: pytest.FixtureRequest, clients: dict[str, Client]) -> Client
 
 @pytest.fixture(scope="session")
 def loading() -> dict[str, ResponseModel]:
-    """What each client was answered while the model was still loading; filled by `real`."""
+    """The response to each client while the model was still loading; filled by `real`."""
     return {}
 
 
@@ -54,14 +54,14 @@ def real(clients: dict[str, Client], loading: dict[str, ResponseModel]) -> Itera
 
 @pytest.fixture(scope="session")
 def fake() -> Iterator[str]:
-    """A server whose engine answers at once: for what does not depend on a model."""
+    """A server with the fake engine, for checks that do not depend on a model."""
     with running_server(FOLDER / "fake.log", engine="fake", max_upload_mb=1, max_audio_seconds=20) as base:
         yield base
 
 
 @pytest.fixture(scope="session")
 def keyed() -> Iterator[str]:
-    """A server that wants KEY."""
+    """A server that requires KEY."""
     with running_server(FOLDER / "keyed.log", engine="fake", api_key=KEY) as base:
         yield base
 

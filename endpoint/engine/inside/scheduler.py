@@ -1,11 +1,10 @@
 """vLLM's scheduler, with four differences.
 
-An answer leaves the engine once, when it is complete. vLLM sends every token to the API's process as it comes, with its
-scores: for each of them messages are packed, sent, unpacked and looked up on the API's event loop. Nobody reads a token
-before its window is done.
+The output of a request leaves the engine once, when it is complete. vLLM sends every token with its scores to the API's
+process, and each of these messages costs time on the API's event loop. No token is needed before its window is done.
 
-On a CPU, a request is admitted when its window has been encoded, see endpoint/engine/inside/encode_ahead.py, and few
-rows wait for more while the cores encode in any case. Elsewhere several are admitted in one step rather than one
+On a CPU, a request is admitted when its window has been encoded, see endpoint/engine/inside/encode_ahead.py, and a step
+of few rows waits for more while all cores encode. Elsewhere several are admitted in one step rather than one
 in each of several, see endpoint/engine/inside/batch_admission.py.
 
 Requests are admitted when they surely fit, and beams of one window together, see endpoint/engine/inside/groups.py.
@@ -18,7 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import set_num_threads  # vLLM's CPU worker takes the name in torch away
+from torch import set_num_threads  # vLLM's CPU worker replaces torch.set_num_threads
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.outputs import LogprobsLists
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
 LONGEST_HOLD = 0.3  # seconds a step waits for windows that are being encoded
 ROWS_TOGETHER = 8  # rows from which on no step waits
-POLL_SECONDS = 0.002  # seconds that an engine with nothing else to do waits at once: it has to look for new requests
+POLL_SECONDS = 0.002  # longest wait, in seconds, of an engine with nothing else to do: it has to look for new requests
 SHARED = "shared"  # in SamplingParams.extra_args: what requests of the same sound have in common
 LATER = 3  # scores that are read of every step after the first: of the token, and of the first two ids asked for
 BEAM_LATER = 6  # the same for beams: of the token, and of what endpoint/engine/inside/beams.py carries
@@ -64,13 +63,13 @@ class Output:
         """The whole, once `part` is the last."""
         if not self._parts:
             # vLLM's V1 runner reads this very list at every step, where it is in the same process: only the first has
-            # to tell of all languages.
+            # to have the scores of all languages.
             del self._asked[self._later - 1 :]
         self._parts.append(part)
         return None if part.finish_reason is None else self._whole()
 
     def _whole(self) -> EngineCoreOutput:
-        """What the last part says, with the tokens and scores of all.
+        """The last part, with the tokens and scores of all.
 
         Scores are one row after the other of `width`, for vLLM cuts a row there: all of the first step, `later` of each
         step behind it, and zeros.
@@ -81,11 +80,11 @@ class Output:
         scores = [part.new_logprobs.logprobs for part in self._parts if part.new_logprobs is not None]
         if scores:
             # vLLM pads a step's scores to the longest list asked for in its batch.
-            said = np.concatenate(
+            flat = np.concatenate(
                 [scores[0][0, : self._width], *(rows[:, : self._later].ravel() for rows in scores[1:])]
             )
-            table = np.zeros((-(-said.size // self._width), self._width), np.float32)
-            table.flat[: said.size] = said
+            table = np.zeros((-(-flat.size // self._width), self._width), np.float32)
+            table.flat[: flat.size] = flat
             whole.new_logprobs = LogprobsLists(np.zeros(table.shape, np.int32), table, np.zeros(len(table), np.int32))
         return whole
 
@@ -167,8 +166,8 @@ class _EncodesFirst:
     def _holds(self, left: float) -> bool:
         """Whether this step waits for windows that are being encoded, `left` seconds at most.
 
-        A step costs nearly as much for one row as for eight: its time goes into reading the weights. While the cores
-        have windows to encode in any case, few rows wait for more.
+        A step costs nearly as much for one row as for eight: its time goes into reading the weights. While every
+        core has a window to encode, a step of few rows waits for more.
         """
         rows = min(ROWS_TOGETHER, self.max_num_running_reqs)
         return left > 0 and len(self._held) >= self._ahead.cores and len(self.requests) < rows
