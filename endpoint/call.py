@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import Protocol
 
 from endpoint.admission import Permit
 from endpoint.errors import DeadlineExceeded
@@ -75,13 +76,24 @@ class Record:
         return spent | waited
 
 
+class Checkpoint(Protocol):
+    """What is kept of one recording, so that it goes on where it was. found: by number of the window, from before."""
+
+    @property
+    def found(self) -> Mapping[int, bytes]: ...
+
+    async def save(self, window: int, data: bytes) -> None:
+        """Keep what came of a window."""
+
+
 @dataclass(frozen=True)
 class Call:
     """One request, job, live turn or command.
 
     id: in logs and in `x-request-id`. caller: who sent the request. seconds: its time limit; None: no limit.
     permit: the admitted work it holds; None where no limit of concurrent work applies.
-    record: its measurements.
+    record: its measurements. background: it gives way to others, as jobs do.
+    checkpoint: what was decoded of its recording before.
     """
 
     id: str = field(default_factory=lambda: f"req_{uuid.uuid4().hex}")
@@ -90,6 +102,8 @@ class Call:
     seconds: float | None = None
     permit: Permit | None = None
     record: Record = field(default_factory=Record)
+    background: bool = False
+    checkpoint: Checkpoint | None = None
 
     @asynccontextmanager
     async def deadline(self) -> AsyncIterator[None]:

@@ -56,37 +56,39 @@ class _Error:
 
 
 def encode_options(options: Options) -> bytes:
-    return _encode(Options, options)
+    return encode(Options, options)
 
 
 def decode_options(data: bytes) -> Options:
     """Raises CodecError."""
-    return _decode(Options, data)
+    return decode(Options, data)
 
 
 def encode_transcript(transcript: Transcript) -> bytes:
-    return _encode(Transcript, transcript)
+    return encode(Transcript, transcript)
 
 
 def decode_transcript(data: bytes) -> Transcript:
     """Raises CodecError."""
-    return _decode(Transcript, data)
+    return decode(Transcript, data)
 
 
 def encode_error(error: EndpointError) -> bytes:
-    return _encode(_Error, _Error.of(error))
+    return encode(_Error, _Error.of(error))
 
 
 def decode_error(data: bytes) -> EndpointError:
     """An error of the same class. Raises CodecError."""
-    return _decode(_Error, data).error()
+    return decode(_Error, data).error()
 
 
-def _encode(kind: type[T], value: T) -> bytes:
+def encode(kind: type[T], value: T) -> bytes:
+    """A document of any dataclass made of JSON's types, bytes and enumerations."""
     return _Document[kind](value=value).model_dump_json().encode()  # type: ignore[valid-type]
 
 
-def _decode(kind: type[T], data: bytes) -> T:
+def decode(kind: type[T], data: bytes) -> T:
+    """Raises CodecError."""
     try:
         value: T = _Document[kind].model_validate_json(data).value  # type: ignore[valid-type]
     except ValidationError as error:

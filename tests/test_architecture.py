@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "audio": {"config", "errors", "memfile", "options", "types"},
     "weights": {"errors", "types"},
     "engine": {"config", "errors", "languages", "tasks", "options", "types", "weights"},
-    "core": {"audio", "call", "errors", "memfile", "options", "tasks", "text", "types"},
+    "core": {"audio", "call", "codec", "errors", "memfile", "options", "tasks", "text", "types"},
     "models": {"admission", "config", "core", "errors"},
     "fields": {"errors", "options", "types"},
     "huggingface": {"errors", "fields", "languages", "options", "types"},

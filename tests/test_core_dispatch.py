@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from endpoint.call import Call
 from endpoint.core.dispatch import PROMPT_CHARACTERS
 from endpoint.core.transcriber import transcribe
 from endpoint.engine.fake import FakeEngine
@@ -77,3 +80,44 @@ async def test_text_of_a_silent_window_is_not_in_the_prompt() -> None:
     made = await transcribe(pipeline, b"?", IN_TURN)
     assert "Thanks" not in made.text
     assert not any("Thanks" in (options.prompt or "") for _, options in engine.asked)
+
+
+# ---- what was decoded before ----------------------------------------------------------------------
+
+
+class Kept:
+    """A checkpoint in memory."""
+
+    def __init__(self, found: dict[int, bytes]) -> None:
+        self.found, self.saved = found, dict[int, bytes]()
+
+    async def save(self, window: int, data: bytes) -> None:
+        self.saved[window] = data
+
+
+@pytest.mark.parametrize("options", [PLAIN, replace(PLAIN, words=True), IN_TURN], ids=["plain", "words", "in turn"])
+async def test_windows_of_a_checkpoint_are_not_decoded_again_and_nothing_else_changes(options: Options) -> None:
+    levels = [500 + 37 * k for k in range(30)]
+    pipeline, engine = await ready(sound(*levels))
+    first = Kept({})
+    whole = await transcribe(pipeline, b"?", options, Call(checkpoint=first))
+    count = len(engine.asked)
+    assert sorted(first.saved) == list(range(count))
+    for share in (0, 3, count):
+        engine.asked.clear()
+        some = Kept({number: first.saved[number] for number in range(share)})
+        again = await transcribe(pipeline, b"?", options, Call(checkpoint=some, background=True))
+        assert again == whole
+        assert len(engine.asked) == count - share
+        assert sorted(some.saved) == list(range(share, count))
+
+
+async def test_a_window_that_cannot_be_kept_ends_the_work() -> None:
+    class Full(Kept):
+        async def save(self, window: int, data: bytes) -> None:
+            raise RuntimeError("another worker has it")
+
+    pipeline, engine = await ready(sound(*[500] * 60), Engine(delay=0.001))
+    with pytest.raises(RuntimeError, match="another worker"):
+        await transcribe(pipeline, b"?", PLAIN, Call(checkpoint=Full({})))
+    assert engine.running == 0

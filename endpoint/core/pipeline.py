@@ -20,7 +20,8 @@ from endpoint.audio.spans import find_sure_spans
 from endpoint.audio.window import cut
 from endpoint.call import Call, Record, Stage
 from endpoint.core.continuation import decode_once
-from endpoint.core.dispatch import WINDOWS_AT_ONCE, decode_each
+from endpoint.core.dispatch import WINDOWS_AT_ONCE, Dispatcher
+from endpoint.core.gate import Gate
 from endpoint.core.language import FileLanguage
 from endpoint.core.measured import MeasuredEngine
 from endpoint.core.multilingual import pack_by_language
@@ -69,6 +70,7 @@ class Pipeline:
         self._language = language if engine.info.multilingual else None
         self._longest = int(window_seconds * SAMPLE_RATE)
         self.counts: Counter[str] = Counter()
+        self._gate = Gate()
         self._ready = False
         self._failure: EndpointError | None = None
 
@@ -111,7 +113,8 @@ class Pipeline:
         notices = self._engine.check_options(options)
         planner = WindowPlanner(options, self._longest)
         engine = MeasuredEngine(self._engine, call.record)
-        recording = _Recording(engine, options, call.record, emit)
+        language = FileLanguage(options, partial(decode_once, engine))
+        recording = _Recording(Dispatcher(engine, self._gate, options, call), language, options, call.record, emit)
         async with aclosing(self._sound(data, options, call)) as sound:
             async for audio, whole in sound:
                 windows = await self._plan(engine, planner, audio, whole, options)
@@ -188,9 +191,11 @@ class _Recording:
     done: windows decoded, of `total`.
     """
 
-    def __init__(self, engine: MeasuredEngine, options: Options, record: Record, emit: Emit) -> None:
-        self._engine, self._options, self._record, self._emit = engine, options, record, emit
-        self._language = FileLanguage(options, partial(decode_once, engine))
+    def __init__(
+        self, dispatcher: Dispatcher, language: FileLanguage, options: Options, record: Record, emit: Emit
+    ) -> None:
+        self._dispatcher, self._language = dispatcher, language
+        self._options, self._record, self._emit = options, record, emit
         self.assembler, self.hypotheses = Assembler(options), list[Hypothesis]()
         self.done = self.total = 0
 
@@ -200,7 +205,7 @@ class _Recording:
         self.total += len(windows)
         if windows or last:
             self._emit(Progress(self.done, self.total))
-        await decode_each(self._engine, windows, self._options, self._take, self._record, at_first=first)
+        await self._dispatcher.decode_each(windows, self._take, at_first=first)
 
     async def _take(self, found: list[Hypothesis], shared: bool) -> None:
         settled = await self._language.feed(found)
