@@ -72,11 +72,11 @@ def write(name: str, codec: str, samples: np.ndarray) -> None:
 
 def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    speaker, said = Speaker(), {}
+    speaker, texts = Speaker(), {}
     for name, codec, language, voice, phrases in RECORDINGS:
         write(name, codec, speak(speaker, language, voice, phrases))
-        said[name] = {"language": language, "text": " ".join(phrases)}
-    (FOLDER / "said.json").write_text(json.dumps(said, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        texts[name] = {"language": language, "text": " ".join(phrases)}
+    (FOLDER / "texts.json").write_text(json.dumps(texts, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

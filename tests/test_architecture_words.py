@@ -34,6 +34,7 @@ PATTERN = re.compile(rf"(?<![a-z])({'|'.join(WORDS)})(?![a-z])", re.IGNORECASE)
 ALLOWED = {
     "CHANGELOG.md": "what was, in the words of its time",
     "tests/test_architecture_words.py": "this list",
+    "demo_model/vocabulary.py": "house and door are words of the test model",
     "tests/make_recordings.py": "house is a word of the test model",
     "endpoint/demo/model/README.md": "house and door are words of the test model",
 }
