@@ -113,7 +113,7 @@ def _quantization(name: str) -> str | None:
 def _rules_class() -> str:
     """Each of vLLM's two model runners has its own interface for the rules; V1 unless the operator asks for V2."""
     newer = os.environ.get("VLLM_USE_V2_MODEL_RUNNER") == "1"
-    return f"endpoint.engine.{'processor_v2' if newer else 'processor'}:WhisperRules"
+    return f"endpoint.engine.inside.logits_processor{'_v2' if newer else ''}:WhisperRules"
 
 
 def _prepare_environment(settings: Settings) -> None:
