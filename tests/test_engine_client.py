@@ -105,13 +105,15 @@ def test_unknown_quantizations_are_refused_with_the_list() -> None:
         arguments(quantization="int9")
 
 
-@pytest.mark.parametrize(("asked", "module"), [(None, "processor"), ("0", "processor"), ("1", "processor_v2")])
+@pytest.mark.parametrize(
+    ("asked", "module"), [(None, "logits_processor"), ("0", "logits_processor"), ("1", "logits_processor_v2")]
+)
 def test_each_model_runner_has_its_rules(asked: str | None, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VLLM_USE_V2_MODEL_RUNNER", raising=False)
     if asked is not None:
         monkeypatch.setenv("VLLM_USE_V2_MODEL_RUNNER", asked)
     (made,) = arguments().logits_processors or []
-    assert made == f"endpoint.engine.{module}:WhisperRules"
+    assert made == f"endpoint.engine.inside.{module}:WhisperRules"
 
 
 def test_samples_become_floats_below_one() -> None:
