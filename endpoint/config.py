@@ -1,6 +1,6 @@
 """Settings: read once from the environment (and the command line), frozen, printed with secrets masked.
 
-This is the only reader of the environment. Names are upper-case field names: MODEL_ID, PORT, MAX_UPLOAD_MB ...
+This module alone touches the environment. Names are upper-case field names: MODEL_ID, PORT, MAX_UPLOAD_MB ...
 Names that begin with WHISPER_ are those of older services.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -267,6 +268,18 @@ class Settings(BaseSettings):
     @property
     def decode_processes(self) -> int:
         return self.decode_workers or min(16, len(os.sched_getaffinity(0)))
+
+
+def environment() -> dict[str, str]:
+    """A copy of the process's environment: for child processes, and for variables of libraries."""
+    return dict(os.environ)
+
+
+def add_environment(variables: Mapping[str, str], *, keep: bool = False) -> None:
+    """Set variables that libraries read when they are imported. keep: those that are set already stay."""
+    for name, value in variables.items():
+        if not keep or name not in os.environ:
+            os.environ[name] = value
 
 
 def load_settings(flags: list[str] | None = None, *, prog: str = "endpoint", **overrides: Any) -> Settings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
+from endpoint.config import environment
 from endpoint.errors import ConfigError
 from endpoint.net import free_port
 
@@ -41,7 +41,7 @@ def running_server(waiting: Callable[[float], None] = lambda _: None, **settings
     command = [sys.executable, "-m", "endpoint", "serve", "--host", "127.0.0.1", "--port", str(port)]
     with _stopped_by_exit(), tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         server = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, env={"CPU_KV_CACHE_GIB": "1", **os.environ, **settings}
+            command, stdout=output, stderr=subprocess.STDOUT, env={"CPU_KV_CACHE_GIB": "1", **environment(), **settings}
         )
         try:
             base = f"http://127.0.0.1:{port}"

@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 import structlog
 
 from endpoint.admission import Load
-from endpoint.config import Settings
+from endpoint.config import Settings, add_environment
 from endpoint.engine.inside import process
 from endpoint.engine.placement import Environment, Link, find_engines
 from endpoint.errors import ConfigError, EndpointError
@@ -246,7 +246,7 @@ class _Supervisor:
 
 
 def _api(_: Connection, place: Environment, serve: Serve, *given: Any) -> int:
-    os.environ.update(place)  # it reads the capabilities of the first engine's GPU
+    add_environment(place)  # it reads the capabilities of the first engine's GPU
     return serve(*given)
 
 

@@ -32,12 +32,12 @@ MAY_IMPORT = {
     "log": set(),
     "memfile": set(),
     "outgoing": {"errors", "memfile"},
-    "local": {"errors", "net"},
+    "local": {"config", "errors", "net"},
     "bench": {"errors", "options", "types"},
     "config": {"errors", "languages", "options", "types"},
     "text": {"languages", "options", "types"},
     "audio": {"config", "errors", "memfile", "options", "types"},
-    "weights": {"errors", "types"},
+    "weights": {"config", "errors", "types"},
     "engine": {"config", "errors", "languages", "tasks", "options", "types", "weights"},
     "core": {"audio", "call", "codec", "errors", "memfile", "options", "tasks", "text", "types"},
     "models": {"admission", "config", "core", "errors"},
@@ -140,18 +140,10 @@ KEPT_TO = {
     "pydantic_settings": {"config"},
 }
 
-# Who reads or writes the environment, and why.
+# Who touches the environment, and why.
 ENVIRONMENT = {
-    "config": "the reader of settings",
-    "engine/arguments": "vLLM is configured by variables of its own, read when it is imported",
-    "engine/client": "OpenMP is, too, for the engine that it starts",
-    "engine/placement": "what the operator set for OpenMP and CUDA stays",
-    "engine/inside/process": "each engine's process sees its own GPU",
-    "supervisor": "and each API process that of the first engine",
-    "commands/serve": "the one engine of this process sees the GPU that was asked for",
-    "weights/packages": "pip, which it runs, gets it with a temporary folder of its own",
+    "config": "the reader of settings, and the only one that sets what vLLM, OpenMP and CUDA read",
     "audio/worker/vad": "onnxruntime's telemetry is turned off by a variable, in the decoding process",
-    "local": "hands its environment on to the server it starts",
 }
 
 PURE = {"types", "languages", "errors", "audio/window", "audio/spans", "engine/prompt"} | {

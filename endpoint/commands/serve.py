@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
 import socket
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from types import FrameType
 import structlog
 import uvicorn
 
-from endpoint.config import Settings, load_settings
+from endpoint.config import Settings, add_environment, load_settings
 from endpoint.engine.placement import Environment
 from endpoint.log import configure_logging
 from endpoint.models import Names, Peers
@@ -66,7 +65,7 @@ def serve_with(settings: Settings, engines: Sequence[Environment]) -> int:
     """Serve with an engine for each of `engines`, in this process if one is enough, else in several."""
     count = settings.front_processes(len(engines))
     if len(engines) == count == 1:
-        os.environ.update(engines[0])
+        add_environment(engines[0])
         return _run(settings)
     return supervise(settings, engines, _bind(settings, count), serve_beside)
 

@@ -6,12 +6,11 @@ starts its engine, and fails at numba's.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from endpoint.config import Settings
+from endpoint.config import Settings, add_environment, environment
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.errors import ConfigError
 from endpoint.weights.find import find_checkpoint
@@ -112,8 +111,12 @@ def _quantization(name: str) -> str | None:
 
 def _rules_class() -> str:
     """Each of vLLM's two model runners has its own interface for the rules; V1 unless the operator asks for V2."""
-    newer = os.environ.get("VLLM_USE_V2_MODEL_RUNNER") == "1"
-    return f"endpoint.engine.inside.logits_processor{'_v2' if newer else ''}:WhisperRules"
+    return f"endpoint.engine.inside.logits_processor{'_v2' if uses_v2_runner() else ''}:WhisperRules"
+
+
+def uses_v2_runner() -> bool:
+    """Whether the operator asks for vLLM's newer model runner."""
+    return environment().get("VLLM_USE_V2_MODEL_RUNNER") == "1"
 
 
 def _prepare_environment(settings: Settings) -> None:
@@ -126,5 +129,4 @@ def _prepare_environment(settings: Settings) -> None:
         "VLLM_USE_V2_MODEL_RUNNER": "0",  # "1" works too: see _rules_class
         "TOKENIZERS_PARALLELISM": "false",
     }
-    for name, value in defaults.items():
-        os.environ.setdefault(name, value)
+    add_environment(defaults, keep=True)

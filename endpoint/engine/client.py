@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,9 +18,9 @@ import msgspec
 import numpy as np
 import structlog
 
-from endpoint.config import Settings
+from endpoint.config import Settings, add_environment
 from endpoint.engine.alignment import BATCH, Aligner, warm_up
-from endpoint.engine.arguments import load_args
+from endpoint.engine.arguments import load_args, uses_v2_runner
 from endpoint.engine.beam import Beam
 from endpoint.engine.checkpoint import alignment_heads
 from endpoint.engine.inside.cross_attention import KEEP
@@ -52,7 +51,7 @@ class VllmEngine:
 
         self.tokens, self.folder, self._args = loaded.tokens, loaded.folder, loaded.args
         if _device_name() == "cpu" and link is None:
-            os.environ.update(cpu_threads())
+            add_environment(cpu_threads())
         self._engine: AsyncLLM | None = None
         # Set when the engine's process has ended, with a `link`: vLLM watches only engines that it started.
         self._gone = asyncio.Event()
@@ -237,7 +236,7 @@ def _connect(args: AsyncEngineArgs, link: Link | None) -> AsyncLLM:
 
 def _most_beams(settings: Settings) -> int:
     """How many beams there is room for. Raises ConfigError where the server's own have none."""
-    newer = os.environ.get("VLLM_USE_V2_MODEL_RUNNER") == "1"
+    newer = uses_v2_runner()
     most = 1 if newer else min(MAX_BEAMS, settings.max_num_seqs)
     if settings.beam_size > most:
         reason = "vLLM's V2 model runner has no beam search here" if newer else "MAX_NUM_SEQS is smaller"

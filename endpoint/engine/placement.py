@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from endpoint.config import Settings
+from endpoint.config import Settings, environment
 from endpoint.errors import ConfigError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -51,7 +51,7 @@ def find_engines(settings: Settings) -> list[Environment]:
     for one in settings.each():
         find_checkpoint(one.model_path, one.model_folder, token)
     count = torch.cuda.device_count()
-    visible = [name.strip() for name in os.environ.get(VISIBLE, "").split(",") if name.strip()]
+    visible = [name.strip() for name in environment().get(VISIBLE, "").split(",") if name.strip()]
     found: list[Environment] = [{VISIBLE: name} for name in choose_gpus(settings.gpus, count, visible)]
     threads = gpu_threads(len(found) or 1) if count else cpu_threads()
     return [{**own, **threads} for own in found or [{}]]
@@ -82,11 +82,11 @@ def cpu_threads() -> dict[str, str]:
         "OMP_NUM_THREADS": str(max(1, cores - 1)),  # of a decoding step; encoders have threads of their own
         "OMP_WAIT_POLICY": "PASSIVE",  # a thread that waits actively would take a core from the one it waits for
     }
-    return {name: value for name, value in wanted.items() if name not in os.environ}
+    return {name: value for name, value in wanted.items() if name not in environment()}
 
 
 def gpu_threads(engines: int) -> dict[str, str]:
     """As vLLM has it for engines that it starts: many threads to load the weights, then one."""
-    if "OMP_NUM_THREADS" in os.environ:
+    if "OMP_NUM_THREADS" in environment():
         return {}
     return {"OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // engines)), ONE_THREAD_LATER: "1"}

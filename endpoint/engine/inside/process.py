@@ -7,12 +7,11 @@ client's number, and vLLM sends each result to that client's socket.
 
 from __future__ import annotations
 
-import os
 from multiprocessing.connection import Connection
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from endpoint.config import Settings
+from endpoint.config import Settings, add_environment
 from endpoint.engine.placement import Environment, addresses
 from endpoint.errors import EndpointError, EngineFailed
 
@@ -25,7 +24,7 @@ def run(report: Connection, settings: Settings, environment: Environment, base: 
 
     base: of its ZeroMQ addresses, as its clients' links have it.
     """
-    os.environ.update(environment)  # before torch is loaded
+    add_environment(environment)  # before torch is loaded
     from endpoint.engine.arguments import load_args
 
     try:
