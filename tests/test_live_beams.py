@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -24,7 +23,6 @@ from endpoint.engine.client import VllmEngine
 pytestmark = [
     pytest.mark.model,
     pytest.mark.timeout(600),
-    pytest.mark.filterwarnings("ignore:Unclosed context <zmq:ResourceWarning"),  # vLLM leaves its own to the collector
     pytest.mark.asyncio(loop_scope="module"),
 ]
 RECORDINGS = make(replace(WORKLOADS["short"], count=12), ["en", "de"])
@@ -36,7 +34,6 @@ async def engine() -> AsyncIterator[VllmEngine]:
     await made.start()
     yield made
     await made.close()
-    gc.collect()  # now, while the filter above ignores the warning
 
 
 def asked(size: int | None, **more: object) -> Options:
