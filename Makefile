@@ -64,7 +64,7 @@ quality: install-dev ## whisper-base on human speech beside others on the same w
 quality-test-model: install-dev ## word errors, word times and costs of the test model beside other Whisper servers (half an hour)
 	@$(SPEAKER)
 	benchmarks/install_peers.sh
-	PYTHONPATH=build/peers $(BIN)/python -m pytest -q tests/test_engine_rules_reference.py tests/test_text_words_reference.py
+	PYTHONPATH=build/peers $(BIN)/python -m pytest -q tests/test_engine_inside_rules_reference.py tests/test_engine_words_reference.py
 	$(BIN)/python -m benchmarks.quality
 
 compare: install-dev ## speed on human speech beside vLLM's server and faster-whisper, over HTTP (an hour); COMPARE_ARGS=--small

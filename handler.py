@@ -1,8 +1,8 @@
 """The entry point of Hugging Face's toolkit.
 
-`EndpointHandler` is what Hugging Face's default toolkit loads from a model repository; the toolkit calls it for one
-request at a time, so the container image serves a GPU better. `python handler.py` serves the HTTP API instead, as
-`endpoint serve` does.
+Hugging Face's default toolkit loads `EndpointHandler` from a model repository, and calls it for one request at a time.
+The container image uses a GPU better, as it decodes several requests together. `python handler.py` serves the HTTP API
+instead, as `endpoint serve` does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from endpoint.call import Call
 from endpoint.config import load_settings
 from endpoint.core.transcriber import transcribe
 from endpoint.errors import TooLarge
-from endpoint.huggingface import Parameters, read_inputs, reply
+from endpoint.huggingface import Parameters, read_inputs, response_body
 from endpoint.options import Options
 from endpoint.types import Transcript
 from endpoint.wiring import build_pipeline
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class EndpointHandler:
-    """Loads the model of `path` (unset: the settings' default) and answers {"inputs": audio, "parameters": {...}}."""
+    """Loads the model of `path` (unset: the settings' default); takes {"inputs": audio, "parameters": {...}}."""
 
     def __init__(self, path: str = "") -> None:
         self._settings = load_settings(model_id=path or None, models="" if path else None)
@@ -45,14 +45,14 @@ class EndpointHandler:
             raise
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Raises EndpointError; the toolkit answers its text with status 400."""
+        """Raises EndpointError; the toolkit responds with its text and status 400."""
         audio = read_inputs(data)
         limit = self._settings.max_upload_mb
         if len(audio) > limit * 2**20:
             raise TooLarge(f"the file has more than {limit} MiB", param="inputs")
         parameters = Parameters.of(data.get("parameters") or {}, self._settings.strict_fields)
         transcript = self._wait(self._transcribe(audio, replace(parameters.options(), vad=self._settings.vad)))
-        return reply(transcript, parameters)
+        return response_body(transcript, parameters)
 
     async def _transcribe(self, audio: bytes, options: Options) -> Transcript:
         call = Call(seconds=self._settings.request_timeout_seconds)
@@ -75,7 +75,7 @@ class EndpointHandler:
             self._loop.close()
 
     def _at_exit(self) -> None:
-        with contextlib.suppress(RuntimeError):  # no thread can be started any more; the processes are ended before
+        with contextlib.suppress(RuntimeError):  # no thread can start at exit; the processes have ended already
             self.close()
 
 

@@ -27,7 +27,7 @@ from benchmarks import openai_file
 from benchmarks.human.clips import PROMPTS, prompts, shipped
 from benchmarks.human.laid import load
 from endpoint.bench.recordings import WORKLOADS, make
-from endpoint.config import DEMO_MODEL, load_settings
+from endpoint.config import TEST_MODEL, load_settings
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.options import Options, Sampling
 from endpoint.types import PCM_FULL_SCALE, Hypothesis, Samples, Window
@@ -130,7 +130,7 @@ def main() -> int:
     sampling = Sampling(beam_size=args.beams, patience=args.patience, length_penalty=args.length_penalty)
     FOLDER.mkdir(parents=True, exist_ok=True)
     if args.model == "test":
-        folder, sounds = DEMO_MODEL, of_the_test_model(args.count)
+        folder, sounds = TEST_MODEL, of_the_test_model(args.count)
     else:
         cache = load_settings().model_folder
         folder, sounds = find_checkpoint(str(fetch_base(cache)), cache), human(args.count)

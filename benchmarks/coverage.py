@@ -2,7 +2,7 @@
 
 Recordings without a word (silence, noise, tones like music), and talks in noise, down to where no model follows.
 Prints, of each, the seconds that voice activity takes for speech, those in text, and those reported without text:
-by voice activity alone, and as both it and the model are heard.
+by voice activity alone, and as both it and the model judge it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rich.table import Table
 
 from benchmarks.quality import scores
 from benchmarks.quality.recordings import Recording, Studio
-from endpoint.config import DEMO_MODEL, load_settings
+from endpoint.config import TEST_MODEL, load_settings
 from endpoint.core import pipeline as core
 from endpoint.core.transcriber import transcribe
 from endpoint.options import Options
@@ -64,22 +64,22 @@ async def measure(model: Path) -> Table:
     recordings = record()
     pipeline = build_pipeline(load_settings(model_id=str(model), cpu_kv_cache_gib=1))
     await pipeline.start()
-    heard, alone = list[float](), list[float]()
+    spoken, alone = list[float](), list[float]()
 
     def both(
         transcript: Transcript, speech: Sequence[Span], sure: Sequence[Span], hypotheses: Sequence[Hypothesis]
     ) -> Transcript:
-        heard.append(sum(span.end - span.start for span in speech) / SAMPLE_RATE)
+        spoken.append(sum(span.end - span.start for span in speech) / SAMPLE_RATE)
         alone.append(seconds(account(transcript, speech, sure, [])))
         return account(transcript, speech, sure, hypotheses)
 
     table = Table(title="seconds")
-    for column in ("set", "files", "speech heard", "without text", "reported", "files warned of", "word error rate"):
+    for column in ("set", "files", "speech found", "without text", "reported", "files warned of", "word error rate"):
         table.add_column(column)
     with patch.object(core, "account", both):
         for kind, group in groupby(recordings, key=lambda item: item.set):
             items, found = list(group), {}
-            heard.clear()
+            spoken.clear()
             alone.clear()
             for item in items:
                 data = (FOLDER / item.name).read_bytes()
@@ -87,7 +87,7 @@ async def measure(model: Path) -> Table:
             lost = [seconds(transcript) for transcript in found.values()]
             figures = scores.of_set(items, {name: {"text": t.text, "seconds": 0.0} for name, t in found.items()})
             wer = f"{figures['wer']:.1%}" if "wer" in figures else f"{figures['made_up']:.0f} words"
-            cells = (sum(heard), sum(alone), sum(lost))
+            cells = (sum(spoken), sum(alone), sum(lost))
             table.add_row(kind, str(len(items)), *(f"{x:.1f}" for x in cells), str(np.count_nonzero(lost)), wer)
     await pipeline.close()
     return table
@@ -95,5 +95,5 @@ async def measure(model: Path) -> Table:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=DEMO_MODEL)
+    parser.add_argument("--model", type=Path, default=TEST_MODEL)
     Console(width=120).print(asyncio.run(measure(parser.parse_args().model)))

@@ -37,8 +37,8 @@ async def main() -> None:
     try:
         for container in CONTAINERS:
             data = file(MINUTES, container).read_bytes()
-            alone, heard = await speed(decoder, data, vad=False), await speed(decoder, data, vad=True)
-            print(f"{container:5} {alone:7,.0f} times real time, with voice activity {heard:6,.0f}")
+            alone, judged = await speed(decoder, data, vad=False), await speed(decoder, data, vad=True)
+            print(f"{container:5} {alone:7,.0f} times real time, with voice activity {judged:6,.0f}")
     finally:
         await decoder.close()
 

@@ -69,8 +69,8 @@ async def ours(settings: Settings, language: str | None) -> tuple[Decode, Callab
     options = Options(language=language)
 
     async def decode(window: Window) -> int:
-        heard = await engine.decode(window, options)
-        return len(heard.tokens) + 3  # language, task, <|endoftext|>
+        decoded = await engine.decode(window, options)
+        return len(decoded.tokens) + 3  # language, task, <|endoftext|>
 
     return decode, engine.close
 
@@ -98,8 +98,8 @@ async def bare(settings: Settings) -> tuple[Decode, Callable[[], Awaitable[None]
             "decoder_prompt": prompt,
         }
         async for output in bare.generate(request, params, str(next(numbers))):
-            heard = output.outputs[0]
-        return len(heard.token_ids)
+            decoded = output.outputs[0]
+        return len(decoded.token_ids)
 
     async def close() -> None:
         await asyncio.to_thread(bare.shutdown)
@@ -114,8 +114,8 @@ async def load(decode: Decode, windows: Sequence[Window], at_once: int) -> int:
     async def caller() -> None:
         nonlocal tokens
         while waiting:
-            said = await decode(waiting.pop())
-            tokens += said
+            generated = await decode(waiting.pop())
+            tokens += generated
 
     async with asyncio.TaskGroup() as group:
         for _ in range(at_once):

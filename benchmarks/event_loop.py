@@ -77,12 +77,12 @@ def _loop() -> Any:
 
 
 async def upload(url: str, body: bytes, headers: dict[str, str], count: int) -> float:
-    """Seconds until all are answered."""
+    """Seconds until all have a response."""
     async with httpx2.AsyncClient(timeout=600, limits=httpx2.Limits(max_connections=count)) as client:
         await client.post(url, content=body, headers=headers)
         began = time.perf_counter()
-        replies = await asyncio.gather(*(client.post(url, content=body, headers=headers) for _ in range(count)))
-    assert {reply.status_code for reply in replies} == {200}, replies
+        responses = await asyncio.gather(*(client.post(url, content=body, headers=headers) for _ in range(count)))
+    assert {response.status_code for response in responses} == {200}, responses
     return time.perf_counter() - began
 
 

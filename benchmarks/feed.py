@@ -48,7 +48,7 @@ Check = tuple[str, str, str, bool]  # what, measured, wanted, met
 
 
 def talk(minutes: float) -> Recording:
-    """Ten minutes, as often as it takes: what is said plays no part here."""
+    """Ten minutes, as often as it takes: the words play no part here."""
     (part,) = make(Workload("long", WORKLOADS["long"].seconds, 1))
     samples = np.tile(part.samples, -(-int(minutes * 60 * SAMPLE_RATE) // len(part.samples)))
     return Recording("en", None, samples[: int(minutes * 60 * SAMPLE_RATE)])
@@ -72,7 +72,7 @@ def request(minutes: float, container: str) -> Request:
 
 
 def bare(paths: Sequence[str]) -> None:
-    """Decode and hear the files in a plain loop; print the processor seconds. Run in a process of its own."""
+    """Decode the files and find their speech in a plain loop; print the processor seconds. For a process of its own."""
     import io
 
     import av
@@ -148,19 +148,19 @@ def rate(server: LocalServer, rounds: int, console: Console) -> tuple[dict[str, 
 
 async def poll(base: str, over: asyncio.Event) -> list[tuple[float, float]]:
     """(second, latency) of every question to /health, both counted from when it was to be asked."""
-    answers, began = list[tuple[float, float]](), time.perf_counter()
+    responses, began = list[tuple[float, float]](), time.perf_counter()
     async with httpx2.AsyncClient(timeout=60) as client, asyncio.TaskGroup() as group:
 
         async def ask(intended: float) -> None:
             (await client.get(f"{base}/health")).raise_for_status()
-            answers.append((intended - began, time.perf_counter() - intended))
+            responses.append((intended - began, time.perf_counter() - intended))
 
         at = began
         while not over.is_set():
             group.create_task(ask(at))
             at += HEALTH_EVERY
             await asyncio.sleep(at - time.perf_counter())
-    return answers
+    return responses
 
 
 async def upload(base: str, container: str) -> float:
@@ -170,9 +170,9 @@ async def upload(base: str, container: str) -> float:
     began = time.perf_counter()
     pipes = {"stdout": asyncio.subprocess.DEVNULL, "stderr": asyncio.subprocess.PIPE}
     sender = await asyncio.create_subprocess_exec(*command, **pipes)
-    _, said = await sender.communicate()
+    _, output = await sender.communicate()
     if sender.returncode:
-        raise RuntimeError(f"the uploads failed: {said.decode()}")
+        raise RuntimeError(f"the uploads failed: {output.decode()}")
     return time.perf_counter() - began
 
 
@@ -188,12 +188,12 @@ def health(server: LocalServer, _: int, console: Console) -> tuple[dict[str, Any
 
     found, lines = dict[str, Any](), list[Check]()
     for container in ("mp3", "wav"):
-        answers, took = asyncio.run(both(container))
-        lags = percentiles([latency for _, latency in answers])
+        responses, took = asyncio.run(both(container))
+        lags = percentiles([latency for _, latency in responses])
         assert lags is not None
-        slow = [round(at) for at, latency in answers if latency >= HEALTH_SECONDS]
+        slow = [round(at) for at, latency in responses if latency >= HEALTH_SECONDS]
         by_second = {second: slow.count(second) for second in sorted(set(slow))}
-        found[container] = {**vars(lags), "asked": len(answers), "seconds": took, "slow_by_second": by_second}
+        found[container] = {**vars(lags), "asked": len(responses), "seconds": took, "slow_by_second": by_second}
         console.print(f"  {container}: {found[container]}")
         what = f"/health p99 s, {UPLOADS} uploads of ten minutes, {container}"
         lines.append((what, f"{lags.p99:.3f}", f"under {HEALTH_SECONDS}", lags.p99 < HEALTH_SECONDS))

@@ -58,9 +58,9 @@ def _by_transformers(folder: Path, target: Path) -> Path:
 
 def _ask(base: str, path: Path) -> str:
     with path.open("rb") as file:
-        reply = httpx2.post(f"{base}/v1/audio/transcriptions", files={"file": file}, timeout=600)
-    reply.raise_for_status()
-    return str(reply.json()["text"])
+        response = httpx2.post(f"{base}/v1/audio/transcriptions", files={"file": file}, timeout=600)
+    response.raise_for_status()
+    return str(response.json()["text"])
 
 
 def differences(found: Mapping[str, Texts]) -> list[str]:

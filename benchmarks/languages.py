@@ -1,7 +1,7 @@
 """Recordings in two languages, `language=multi`: python -m benchmarks.languages   (minutes; needs espeak-ng)
 
 Talks that change once, conversations in turns of 3 to 20 s, talks with a phrase of another language now and then, and
-turns without any pause. Prints, of each, the word error rate and how many looks were taken for a window.
+turns without any pause. Prints, of each, the word error rate and how many probes were taken for a window.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmarks.quality import scores
 from benchmarks.quality.recordings import Recording, Studio
-from endpoint.config import DEMO_MODEL, load_settings
+from endpoint.config import TEST_MODEL, load_settings
 from endpoint.core.transcriber import transcribe
 from endpoint.options import Options
 from endpoint.types import Hypothesis, Window
@@ -49,30 +49,30 @@ async def measure(model: Path) -> Table:
     recordings = record()
     pipeline = build_pipeline(load_settings(model_id=str(model), cpu_kv_cache_gib=1))
     await pipeline.start()
-    detect, looks = pipeline._engine.detect, list[Window]()
+    detect, probes = pipeline._engine.detect, list[Window]()
 
     async def counted(window: Window, options: Options) -> Hypothesis:
-        looks.append(window)
+        probes.append(window)
         return await detect(window, options)
 
     table = Table(title="language=multi")
-    for column in ("set", "words", "word error rate", "looks", "looks a window"):
+    for column in ("set", "words", "word error rate", "probes", "probes a window"):
         table.add_column(column)
     with patch.object(pipeline._engine, "detect", counted):
         for kind, group in groupby(recordings, key=lambda item: item.set):
-            looks.clear()
-            before, answers, items = pipeline.counts["windows"], {}, list(group)
+            probes.clear()
+            before, results, items = pipeline.counts["windows"], {}, list(group)
             for item in items:
                 found = await transcribe(pipeline, (FOLDER / item.name).read_bytes(), Options(multilingual=True))
-                answers[item.name] = {"text": found.text, "seconds": 0.0}
-            figures, windows = scores.of_set(items, answers), pipeline.counts["windows"] - before
-            wer, each = f"{figures['wer']:.2%}", f"{len(looks) / windows:.1f}"
-            table.add_row(kind, f"{figures['said']:.0f}", wer, str(len(looks)), each)
+                results[item.name] = {"text": found.text, "seconds": 0.0}
+            figures, windows = scores.of_set(items, results), pipeline.counts["windows"] - before
+            wer, each = f"{figures['wer']:.2%}", f"{len(probes) / windows:.1f}"
+            table.add_row(kind, f"{figures['words']:.0f}", wer, str(len(probes)), each)
     await pipeline.close()
     return table
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=DEMO_MODEL)
+    parser.add_argument("--model", type=Path, default=TEST_MODEL)
     Console(width=100).print(asyncio.run(measure(parser.parse_args().model)))

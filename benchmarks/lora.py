@@ -2,7 +2,7 @@
 
 python -m benchmarks.lora      (minutes: it starts six engines)
 
-A random adapter in peft's format for the demo model is used three ways: in no way, by vLLM (`enable_lora`), and merged
+A random adapter in peft's format for the test model is used three ways: in no way, by vLLM (`enable_lora`), and merged
 into the weights, which is what it means. Of bundled recordings one by one, with a prompt, and both at once: the text,
 and its average log-probability.
 """
@@ -18,14 +18,14 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from endpoint.config import DEMO_MODEL, load_settings
+from endpoint.config import TEST_MODEL, load_settings
 from endpoint.core.pipeline import Pipeline
 from endpoint.core.transcriber import transcribe
 from endpoint.options import Options
 from endpoint.wiring import build_pipeline
 
 FOLDER = Path("build/lora").resolve()
-SAMPLES = DEMO_MODEL.parent / "samples"
+SAMPLES = TEST_MODEL.parent / "samples"
 RECORDINGS = {name: (SAMPLES / name).read_bytes() for name in ("english.wav", "german.flac")}
 RANK, ALPHA = 8, 16
 STRENGTH = 0.004  # of the random matrices: enough to change scores, little enough to leave words
@@ -35,7 +35,7 @@ KINDS = {
     "the decoder's own": r"model\.decoder\.layers\.\d+\.(self_attn\.(q|k|v|out)_proj|fc1|fc2)",
 }
 ADAPTED: ContextVar[bool] = ContextVar("ADAPTED")  # whether the request at hand is for the adapter
-LAYERS = 4  # of the demo model's decoder
+LAYERS = 4  # of the test model's decoder
 DECODERS_OWN = [
     f"model.decoder.layers.{layer}.{name}"
     for layer in range(LAYERS)
@@ -50,10 +50,10 @@ def make(kind: str) -> tuple[Path, Path]:
 
     name = re.sub(r"\W+", "-", kind)
     adapter, merged = FOLDER / name, FOLDER / f"{name}-merged"
-    shutil.copytree(DEMO_MODEL, merged, dirs_exist_ok=True)
+    shutil.copytree(TEST_MODEL, merged, dirs_exist_ok=True)
     adapter.mkdir(parents=True, exist_ok=True)
     random = torch.Generator().manual_seed(7)
-    weights = {name: value.float() for name, value in load_file(DEMO_MODEL / "model.safetensors").items()}
+    weights = {name: value.float() for name, value in load_file(TEST_MODEL / "model.safetensors").items()}
     parts, modules = {}, set()
     for full in sorted(weights):
         module = full.removesuffix(".weight")
@@ -72,15 +72,15 @@ def make(kind: str) -> tuple[Path, Path]:
     return adapter, merged
 
 
-async def hear(model: Path, adapter: Path | None = None, only: list[str] | None = None) -> Any:
-    """What the model hears in each recording, or vLLM's error."""
+async def recognize(model: Path, adapter: Path | None = None, only: list[str] | None = None) -> Any:
+    """What the model recognizes in each recording, or vLLM's error."""
     given: dict[str, Any] = {"enable_lora": True, "max_lora_rank": RANK} if adapter else {}
     if only:
         given["lora_target_modules"] = only
     settings = load_settings(model_id=str(model), cpu_kv_cache_gib=1, dtype="float32", engine_args=given)
     pipeline = build_pipeline(settings)
     engine: Any = pipeline._engine
-    heard: dict[str, Any] = {}
+    recognized: dict[str, Any] = {}
     try:
         await pipeline.start()
         if adapter is not None:
@@ -89,16 +89,16 @@ async def hear(model: Path, adapter: Path | None = None, only: list[str] | None 
             plain, request = engine._engine.generate, LoRARequest(adapter.name, 1, str(adapter))
             engine._engine.generate = lambda *asked: plain(*asked, lora_request=request if ADAPTED.get() else None)
         for name, data in RECORDINGS.items():
-            heard[name] = await one(pipeline, data)
-        heard["with a prompt"] = await one(pipeline, RECORDINGS["english.wav"], prompt="red green blue")
+            recognized[name] = await one(pipeline, data)
+        recognized["with a prompt"] = await one(pipeline, RECORDINGS["english.wav"], prompt="red green blue")
         both = [one(pipeline, data) for data in RECORDINGS.values()]
-        heard["both at once"] = await asyncio.gather(*both)
+        recognized["both at once"] = await asyncio.gather(*both)
         if adapter is not None:
             both = [one(pipeline, data, n == 0) for n, data in enumerate(RECORDINGS.values())]
-            heard["both at once, the second without"] = await asyncio.gather(*both)
-        return heard
+            recognized["both at once, the second without"] = await asyncio.gather(*both)
+        return recognized
     except Exception as error:  # the finding
-        return {**heard, "error": f"{type(error).__name__}: {error}"}
+        return {**recognized, "error": f"{type(error).__name__}: {error}"}
     finally:
         await pipeline.close()
 
@@ -110,16 +110,16 @@ async def one(pipeline: Pipeline, data: bytes, adapted: bool = True, **options: 
 
 
 async def run() -> None:
-    tell("without", await hear(DEMO_MODEL))
+    tell("without", await recognize(TEST_MODEL))
     for kind in KINDS:
         adapter, merged = make(kind)
-        tell(f"{kind}, merged", await hear(merged))
-        tell(f"{kind}, by vLLM", await hear(DEMO_MODEL, adapter))
-    tell("the same, nothing else wrapped", await hear(DEMO_MODEL, adapter, DECODERS_OWN))
+        tell(f"{kind}, merged", await recognize(merged))
+        tell(f"{kind}, by vLLM", await recognize(TEST_MODEL, adapter))
+    tell("the same, nothing else wrapped", await recognize(TEST_MODEL, adapter, DECODERS_OWN))
 
 
-def tell(what: str, heard: Any) -> None:
-    print(json.dumps({what: heard}, ensure_ascii=False), flush=True)
+def tell(what: str, recognized: Any) -> None:
+    print(json.dumps({what: recognized}, ensure_ascii=False), flush=True)
 
 
 if __name__ == "__main__":

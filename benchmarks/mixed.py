@@ -70,7 +70,7 @@ async def run(count: int, seed: int) -> int:
                 done["given up"] += 1
         await asyncio.gather(work, return_exceptions=True)
         if not work.cancelled():
-            done["failed" if work.exception() else "answered"] += 1
+            done["failed" if work.exception() else "finished"] += 1
             if error := work.exception():
                 print(f"{type(error).__name__}: {error}", flush=True)
 

@@ -2,7 +2,7 @@
 
 Recordings of 2 to 8 s whose words are known (the `short` workload of `endpoint bench`), their language given, go
 through the pipeline, decoding and voice activity included, without HTTP. One engine; the ways take turns in one run.
-Printed are word errors, how many answers are those of the first turn without packing, recordings a second, latencies,
+Printed are word errors, how many texts are those of the first turn without packing, recordings a second, latencies,
 and of the recordings of a turn those packed and those decoded again alone. Settings come from the environment.
 
 Exit status 1 if the word error rate with packing is above that without.
@@ -54,9 +54,9 @@ async def turn(
         while waiting:
             number, recording = waiting.pop()
             began = time.perf_counter()
-            heard = await transcribe(pipeline, files[number], Options(language=recording.language))
+            transcript = await transcribe(pipeline, files[number], Options(language=recording.language))
             into.latencies.append(time.perf_counter() - began)
-            texts[number] = heard.text
+            texts[number] = transcript.text
 
     began = time.perf_counter()
     async with asyncio.TaskGroup() as group:
@@ -96,9 +96,9 @@ async def measure(args: argparse.Namespace, recordings: Sequence[Recording]) -> 
 
 
 def word_errors(way: Turns, recordings: Sequence[Recording]) -> tuple[int, int]:
-    """(wrong words, words said) of all turns."""
+    """(wrong words, words of the reference) of all turns."""
     pairs = [errors(r.text or "", text) for texts in way.texts for r, text in zip(recordings, texts, strict=True)]
-    return sum(wrong for wrong, _ in pairs), sum(said for _, said in pairs)
+    return sum(wrong for wrong, _ in pairs), sum(words for _, words in pairs)
 
 
 def show(found: dict[int, dict[str, Turns]], recordings: Sequence[Recording], turns: int) -> None:
@@ -110,13 +110,13 @@ def show(found: dict[int, dict[str, Turns]], recordings: Sequence[Recording], tu
     for at_once, ways in found.items():
         off = ways["off"]
         for name, way in ways.items():
-            wrong, said = word_errors(way, recordings)
+            wrong, words = word_errors(way, recordings)
             same = statistics.mean(a == b for texts in way.texts for a, b in zip(texts, off.texts[0], strict=True))
             times = statistics.median(on / before for on, before in zip(way.rates, off.rates, strict=True))
             parts = statistics.quantiles(way.latencies, n=20)
             counts = [f"{way.counts[key] / turns:.0f}" for key in ("packs", "clips", "again")]
             table.add_row(
-                str(at_once), name, f"{100 * wrong / said:.2f}", f"{100 * same:.1f}",
+                str(at_once), name, f"{100 * wrong / words:.2f}", f"{100 * same:.1f}",
                 f"{statistics.median(way.rates):.1f}", f"{times:.2f}", f"{parts[9]:.2f}", f"{parts[18]:.2f}", *counts,
             )  # fmt: skip
     console.print(table)

@@ -61,26 +61,26 @@ def fill(clips: Sequence[Clip], most: int, gap: int) -> list[list[int]]:
 
 
 async def measure(engine: Engine, clips: Sequence[Clip], ways: Sequence[tuple[float, float]]) -> Table:
-    places = asyncio.Semaphore(AT_ONCE)
+    permits = asyncio.Semaphore(AT_ONCE)
 
     async def decode(window: Window, language: str) -> Hypothesis:
-        async with places:
+        async with permits:
             return await engine.decode(window, Options(language=language))
 
     async def together(some: Sequence[int], gap: int) -> list[tuple[int, Hypothesis | None]]:
         samples, slots = lay([clips[number][1] for number in some], gap)
-        heard = await decode(Window(0, samples), clips[some[0]][0].language)
-        return list(zip(some, split(heard, slots, int(1000 * LEAN * gap / SAMPLE_RATE)), strict=True))
+        decoded = await decode(Window(0, samples), clips[some[0]][0].language)
+        return list(zip(some, split(decoded, slots, int(1000 * LEAN * gap / SAMPLE_RATE)), strict=True))
 
     def wrong(texts: Sequence[str]) -> list[int]:
         return [errors(r.text or "", text)[0] for (r, _), text in zip(clips, texts, strict=True)]
 
     texts = [h.text for h in await asyncio.gather(*(decode(window, r.language) for r, window in clips))]
-    alone, said = wrong(texts), sum(errors(r.text or "", "")[1] for r, _ in clips)
-    table = Table(title=f"{len(clips)} clips, {said} words")
+    alone, words = wrong(texts), sum(errors(r.text or "", "")[1] for r, _ in clips)
+    table = Table(title=f"{len(clips)} clips, {words} words")
     for column in ("windows of", "gap", "words wrong", "WER %", "clips worse", "better", "again"):
         table.add_column(column)
-    table.add_row("alone", "", str(sum(alone)), f"{100 * sum(alone) / said:.2f}")
+    table.add_row("alone", "", str(sum(alone)), f"{100 * sum(alone) / words:.2f}")
     for seconds, gap in ways:
         size = int(gap * SAMPLE_RATE)
         packs = fill(clips, int(seconds * SAMPLE_RATE), size)
@@ -88,7 +88,7 @@ async def measure(engine: Engine, clips: Sequence[Clip], ways: Sequence[tuple[fl
         own = [found[number] for number in range(len(clips))]
         now = wrong([text if h is None else h.text for h, text in zip(own, texts, strict=True)])
         worse, better = (sum(sign * (a - b) > 0 for a, b in zip(now, alone, strict=True)) for sign in (1, -1))
-        row = str(sum(now)), f"{100 * sum(now) / said:.2f}", str(worse), str(better), str(own.count(None))
+        row = str(sum(now)), f"{100 * sum(now) / words:.2f}", str(worse), str(better), str(own.count(None))
         table.add_row(f"{seconds:g} s", f"{gap:g} s", *row)
     return table
 

@@ -42,7 +42,7 @@ POSITIONS = (1500, 448)  # of a full window in the cache: the encoder's frames, 
 SECONDS = 1800  # that one engine may take
 CAUSE = re.compile(r"\b\w*(?:Error|Exception|Failed): (.+)")
 
-Answer = dict[str, Any]
+Decoded = dict[str, Any]
 
 
 def settings_of(weights: str, cache: str) -> dict[str, dict[str, Any]]:
@@ -65,31 +65,31 @@ def recorded(count: int) -> list[Recording]:
 
 
 async def run(given: dict[str, Any], count: int) -> dict[str, Any]:
-    """What the engine with settings `given` heard in every window, and its figures."""
+    """What the engine with settings `given` recognized in every window, and its figures."""
     from endpoint.engine.client import VllmEngine
 
     engine = VllmEngine(load_settings(log_level="error", **given))
     windows = [Window(0, recording.samples) for recording in recorded(count)]
-    places = asyncio.Semaphore(AT_ONCE)
+    permits = asyncio.Semaphore(AT_ONCE)
 
     async def decode(window: Window) -> Hypothesis:
-        async with places:
+        async with permits:
             return await engine.decode(window, Options(words=True))
 
     await engine.start()
     try:
         await asyncio.gather(*map(decode, windows[:AT_ONCE]))  # warms up
         began = time.perf_counter()
-        heard = await asyncio.gather(*map(decode, windows))
+        hypotheses = await asyncio.gather(*map(decode, windows))
         rate = len(windows) / (time.perf_counter() - began)
-        timed = [await engine.align(hypothesis, Task.TRANSCRIBE) for hypothesis in heard]
+        timed = [await engine.align(hypothesis, Task.TRANSCRIBE) for hypothesis in hypotheses]
         assert engine._engine is not None
         cache = engine._engine.vllm_config.cache_config
         size = cache_bytes(engine.folder, engine._engine.vllm_config)
         room = (cache.num_gpu_blocks or 0) // sum(-(-part // cache.block_size) for part in POSITIONS)
     finally:
         await engine.close()
-    answers = [
+    results = [
         {
             "text": one.text,
             "tokens": one.tokens,
@@ -98,7 +98,7 @@ async def run(given: dict[str, Any], count: int) -> dict[str, Any]:
         }
         for one in timed
     ]
-    return {"answers": answers, "rate": rate, "bytes": size, "room": room}
+    return {"results": results, "rate": rate, "bytes": size, "room": room}
 
 
 def cache_bytes(folder: Path, config: Any) -> int:
@@ -129,10 +129,10 @@ def run_apart(given: dict[str, Any], count: int, log: Path) -> dict[str, Any] | 
     return str((own or causes or [f"exit status {done.returncode}"])[0])[:300]
 
 
-def compared(answers: Sequence[Answer], truth: Sequence[Answer]) -> tuple[float, float, float]:
+def compared(results: Sequence[Decoded], truth: Sequence[Decoded]) -> tuple[float, float, float]:
     """(share of windows with the same tokens; of those the mean difference of log-probabilities, and of word starts and
     ends in ms), not a number where none is the same."""
-    same = [(a, b) for a, b in zip(answers, truth, strict=True) if a["tokens"] == b["tokens"]]
+    same = [(a, b) for a, b in zip(results, truth, strict=True) if a["tokens"] == b["tokens"]]
     odds = [abs(x - y) for a, b in same for x, y in zip(a["logprobs"], b["logprobs"], strict=True)]
     times = [
         abs(x - y)
@@ -141,13 +141,13 @@ def compared(answers: Sequence[Answer], truth: Sequence[Answer]) -> tuple[float,
         for x, y in zip(one[1:], other[1:], strict=True)
     ]
     mean = [statistics.fmean(values) if values else float("nan") for values in (odds, times)]
-    return len(same) / len(answers), mean[0], mean[1]
+    return len(same) / len(results), mean[0], mean[1]
 
 
-def word_error_rate(answers: Sequence[Answer], recordings: Sequence[Recording]) -> float:
+def word_error_rate(results: Sequence[Decoded], recordings: Sequence[Recording]) -> float:
     """In per cent."""
-    pairs = [errors(r.text or "", answer["text"]) for answer, r in zip(answers, recordings, strict=True)]
-    return 100 * sum(wrong for wrong, _ in pairs) / sum(said for _, said in pairs)
+    pairs = [errors(r.text or "", result["text"]) for result, r in zip(results, recordings, strict=True)]
+    return 100 * sum(wrong for wrong, _ in pairs) / sum(words for _, words in pairs)
 
 
 def show(found: dict[str, dict[str, Any] | str], recordings: Sequence[Recording], console: Console) -> bool:
@@ -157,13 +157,13 @@ def show(found: dict[str, dict[str, Any] | str], recordings: Sequence[Recording]
                    "KV a window, KiB", "windows in the cache"):  # fmt: skip
         table.add_column(column)
     ran = {name: what for name, what in found.items() if not isinstance(what, str)}
-    rates = {name: word_error_rate(what["answers"], recordings) for name, what in ran.items()}
+    rates = {name: word_error_rate(what["results"], recordings) for name, what in ran.items()}
     for name, what in ran.items():
         row = [f"{rates[name]:.2f}", "", "", "", ""]
         if "float32" in ran:
-            truth = ran["float32"]["answers"]
-            text = statistics.fmean(a["text"] == b["text"] for a, b in zip(what["answers"], truth, strict=True))
-            same, odds, times = compared(what["answers"], truth)
+            truth = ran["float32"]["results"]
+            text = statistics.fmean(a["text"] == b["text"] for a, b in zip(what["results"], truth, strict=True))
+            same, odds, times = compared(what["results"], truth)
             row[1:] = f"{100 * text:.1f}", f"{100 * same:.1f}", f"{odds:.4f}", f"{times:.2f}"
         table.add_row(name, *row, f"{what['rate']:.1f}", f"{what['bytes'] / 1024:.0f}", f"{what['room']:,}")
     console.print(table)

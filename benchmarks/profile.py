@@ -41,16 +41,16 @@ ATTACH_SECONDS = 3  # until py-spy has found all processes
 # Stage -> what its frames look like, "function (file:line)"; the first that matches, from the innermost frame outwards.
 STAGES = {
     "waiting busily": r"^sched_yield|SpinCondition|^memory_fence",
-    "voice activity": r"endpoint/audio/worker/vad\.py|onnxruntime|^hear \(",
+    "voice activity": r"endpoint/audio/worker/vad\.py|onnxruntime|^detect_speech \(",
     "decode": r"endpoint/audio/worker/|^av/",
     "hand-over to decoding": r"endpoint/audio/decode\.py",
-    "windows": r"endpoint/(audio/(spans|window)|core/(windows|multilingual))\.py",
+    "windows": r"endpoint/audio/(spans|window)\.py|endpoint/core/(windows|multilingual)\.py|^_plan \(",
     "log-mel and prompt": r"feature_extract|vllm/(multimodal|renderers|inputs)/|input_processor|/(prompt|log_mel)\.py",
     "decoding rules": r"endpoint/engine/inside/(rules|logits_processor|logits_processor_v2)\.py",
     "model": r"vllm/(model_executor|v1/worker|v1/sample|v1/attention)/",
     "engine traffic": r"vllm/|zmq|msgspec|endpoint/engine/",
     "upload": r"endpoint/api/(upload|receive)\.py|httptools|h11|uvicorn/protocols|python_multipart|starlette/requests",
-    "answer": r"endpoint/(text|api|core)/|endpoint/tasks\.py|fastapi|starlette|pydantic",
+    "response": r"endpoint/(text|api|core)/|endpoint/tasks\.py|fastapi|starlette|pydantic",
     "event loop": r"uvicorn|asyncio|uvloop|selectors\.py|concurrent/futures|threading\.py",
 }
 _PATTERNS = {stage: re.compile(pattern) for stage, pattern in STAGES.items()}
@@ -115,8 +115,8 @@ class Sampler:
 
     def __init__(self, pid: int, path: Path) -> None:
         self._path, self.stacks = path, dict[int, Counter[str]]()
-        places = os.pathsep.join((sysconfig.get_path("scripts"), os.environ["PATH"]))
-        self._command = [shutil.which("py-spy", path=places) or "py-spy", "record", "--pid", str(pid), "--subprocesses"]
+        paths = os.pathsep.join((sysconfig.get_path("scripts"), os.environ["PATH"]))
+        self._command = [shutil.which("py-spy", path=paths) or "py-spy", "record", "--pid", str(pid), "--subprocesses"]
         self._command += ["--format", "raw", "--rate", str(RATE), "--duration", "3600", "--output", str(path)]
 
     def __enter__(self) -> Sampler:
@@ -126,9 +126,9 @@ class Sampler:
 
     def __exit__(self, *_: object) -> None:
         self._process.send_signal(signal.SIGINT)  # it then writes what it has
-        _, said = self._process.communicate(timeout=60)
+        _, output = self._process.communicate(timeout=60)
         if not self._path.exists():
-            raise RuntimeError(f"py-spy failed: {said.strip()}")
+            raise RuntimeError(f"py-spy failed: {output.strip()}")
         self.stacks = read_stacks(self._path.read_text().splitlines())
 
 

@@ -35,12 +35,12 @@ def stock(path: str, samples: Samples) -> np.ndarray:
     frames = -(-len(samples) // SPEECH_FRAME)
     sound = np.zeros((1, CONTEXT + frames * SPEECH_FRAME), np.float32)
     sound[0, CONTEXT : CONTEXT + len(samples)] = samples.astype(np.float32) / PCM_FULL_SCALE
-    state, rate, answers = np.zeros((2, 1, 128), np.float32), np.array(SAMPLE_RATE), []
+    state, rate, probabilities = np.zeros((2, 1, 128), np.float32), np.array(SAMPLE_RATE), []
     for k in range(frames):
         frame = sound[:, k * SPEECH_FRAME : (k + 1) * SPEECH_FRAME + CONTEXT]
         probability, state = session.run(None, {"input": frame, "state": state, "sr": rate})
-        answers.append(probability[0])
-    return np.concatenate(answers)
+        probabilities.append(probability[0])
+    return np.concatenate(probabilities)
 
 
 def best(work, runs: int = RUNS) -> float:

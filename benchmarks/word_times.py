@@ -21,7 +21,7 @@ from rich.table import Table
 
 from benchmarks.quality import ours
 from benchmarks.quality.recordings import Recording, Studio, _with_gaps
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 
 FOLDER = Path("build/word_times")
 PACKAGES = Path("build/peers")
@@ -48,23 +48,23 @@ def record(minutes: float) -> list[Recording]:
     return studio.made
 
 
-def matched(item: Recording, answer: Mapping[str, Any]) -> Iterator[tuple[float, float]]:
-    """(start, end) error in seconds, signed, of each word that was heard right; late is positive."""
-    heard = answer.get("words", [])
-    text = " ".join(word["word"].lower() for word in heard)
+def matched(item: Recording, result: Mapping[str, Any]) -> Iterator[tuple[float, float]]:
+    """(start, end) error in seconds, signed, of each word that was recognized right; late is positive."""
+    words = result.get("words", [])
+    text = " ".join(word["word"].lower() for word in words)
     for chunk in jiwer.process_words(item.text, text).alignments[0]:
         if chunk.type == "equal":
             for k in range(chunk.ref_end_idx - chunk.ref_start_idx):
                 _, start, end = item.words[chunk.ref_start_idx + k]
-                word = heard[chunk.hyp_start_idx + k]
+                word = words[chunk.hyp_start_idx + k]
                 yield word["start"] - start, word["end"] - end
 
 
-def segment_errors(item: Recording, answer: Mapping[str, Any]) -> list[float]:
+def segment_errors(item: Recording, result: Mapping[str, Any]) -> list[float]:
     """Errors in seconds of segments that are one phrase; one that joins two has no true edges."""
     errors = []
     for start, end in item.segments:
-        near = min(answer["segments"], key=lambda s: abs(s["start"] - start) + abs(s["end"] - end), default=None)
+        near = min(result["segments"], key=lambda s: abs(s["start"] - start) + abs(s["end"] - end), default=None)
         if near and abs(near["start"] - start) < 1 and abs(near["end"] - end) < 1:
             errors += [abs(near["start"] - start), abs(near["end"] - end)]
     return errors
@@ -87,12 +87,12 @@ def measure(minutes: float, model: Path) -> dict[str, dict[str, float]]:
     """Figures by set, and of all sets together under `all`."""
     recordings = record(minutes)
     with ours.serving(model, FOLDER / "server.log") as base:
-        answers = ours.transcribe_all(base, FOLDER, recordings)
+        results = ours.transcribe_all(base, FOLDER, recordings)
         talks = [item for item in recordings if item.set == "talk"]
         cost = ours.cost_of_words(base, FOLDER, talks)
     found, all_pairs, all_segments = {}, list[tuple[float, float]](), list[float]()
     for item in recordings:
-        pairs, segments = list(matched(item, answers[item.name])), segment_errors(item, answers[item.name])
+        pairs, segments = list(matched(item, results[item.name])), segment_errors(item, results[item.name])
         found[f"{item.set}, {item.label}"] = figures(pairs, segments or [float("nan")])
         all_pairs += pairs
         all_segments += segments
@@ -105,7 +105,7 @@ def measure(minutes: float, model: Path) -> dict[str, dict[str, float]]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--model", type=Path, default=DEMO_MODEL)
+    parser.add_argument("--model", type=Path, default=TEST_MODEL)
     args = parser.parse_args()
     found = measure(args.minutes, args.model)
     FOLDER.with_suffix(".json").write_text(json.dumps(found, indent=1))

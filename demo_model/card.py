@@ -1,4 +1,4 @@
-"""The demo model's model card, written from measured figures and nothing else."""
+"""The test model's model card, written from measured figures and nothing else."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _TARGETS: tuple[tuple[str, str, float, bool], ...] = (
     ("wer_fr", "word error rate, French, known voices", 0.05, True),
     ("wer_de", "word error rate, German, known voices", 0.05, True),
     ("wer_es", "word error rate, Spanish, known voices", 0.05, True),
-    ("wer_en_new_voice", "word error rate, English, voices never heard", 0.15, True),
-    ("wer_fr_new_voice", "word error rate, French, voices never heard", 0.15, True),
-    ("wer_de_new_voice", "word error rate, German, voices never heard", 0.15, True),
-    ("wer_es_new_voice", "word error rate, Spanish, voices never heard", 0.15, True),
+    ("wer_en_new_voice", "word error rate, English, voices not in training", 0.15, True),
+    ("wer_fr_new_voice", "word error rate, French, voices not in training", 0.15, True),
+    ("wer_de_new_voice", "word error rate, German, voices not in training", 0.15, True),
+    ("wer_es_new_voice", "word error rate, Spanish, voices not in training", 0.15, True),
     ("language_right", "language detected right", 0.98, False),
     ("wer_translation", "word error rate, translation to English", 0.10, True),
     ("edge_error_median_s", "median error of segment starts and ends, seconds", 0.10, True),
@@ -38,7 +38,7 @@ tags: [whisper, automatic-speech-recognition, demo]
 A real but tiny Whisper (2.5 million parameters, Hugging Face's Whisper format) made by this repository from
 synthetic speech, so that the whole path can be tried where no real weights are at hand. It understands
 {words} everyday words in each of English, French, German and Spanish, in any order, spoken by espeak-ng's voices, and
-nothing else; *write* and *right* sound alike and are told apart by luck. Real speech needs a real Whisper:
+nothing else; *write* and *right* sound alike and are distinguished by luck. Real speech needs a real Whisper:
 `MODEL_ID=openai/whisper-large-v3-turbo`, or a folder.
 
 Trained by `make demo-model`: espeak-ng speech, {words} words that translate one to one, the 100 language tokens of

@@ -1,4 +1,4 @@
-"""Measure the demo model on fresh random phrases, through the engine that serves it, and write its model card.
+"""Measure the test model on fresh random phrases, through the engine that serves it, and write its model card.
 
     python -m demo_model.evaluate [--model DIR] [--phrases N] [--bundle]
 
@@ -32,7 +32,7 @@ from demo_model.vocabulary import (
     random_voice,
     translate,
 )
-from endpoint.config import DEMO_MODEL, load_settings
+from endpoint.config import TEST_MODEL, load_settings
 from endpoint.options import Options, Task
 from endpoint.types import Hypothesis, Samples, Window
 
@@ -43,7 +43,7 @@ Decode = Callable[[Samples, Options], Awaitable[Hypothesis]]
 
 @dataclass(frozen=True)
 class Laid:
-    """A window with what was said in it: segments of (start s, end s, words), and (start s, end s) of every word."""
+    """A window with its reference: segments of (start s, end s, words), and (start s, end s) of every word."""
 
     samples: Samples
     language: str
@@ -106,8 +106,8 @@ class Phrases:
         return np.clip(white * level * 32768, -32768, 32767).astype(np.int16)
 
 
-def error_rate(said: list[list[str]], heard: list[str]) -> float:
-    return float(jiwer.wer([" ".join(words) for words in said], [text.strip() for text in heard]))
+def error_rate(reference: list[list[str]], recognized: list[str]) -> float:
+    return float(jiwer.wer([" ".join(words) for words in reference], [text.strip() for text in recognized]))
 
 
 async def measure(decode: Decode, count: int, model: Path) -> dict[str, object]:
@@ -123,11 +123,11 @@ async def measure(decode: Decode, count: int, model: Path) -> dict[str, object]:
     no_speech: list[float] = []
     edges: list[float] = []
     for code in LANGUAGES:
-        answers = await run(known[code], Options())
-        right += sum(h.language == code for h in answers)
-        total += len(answers)
-        no_speech += [h.no_speech_prob for h in answers]
-        edges += [error for item, h in zip(known[code], answers, strict=True) for error in _edge_errors(item, h)]
+        results = await run(known[code], Options())
+        right += sum(h.language == code for h in results)
+        total += len(results)
+        no_speech += [h.no_speech_prob for h in results]
+        edges += [error for item, h in zip(known[code], results, strict=True) for error in _edge_errors(item, h)]
         labelled = await run(known[code], Options(), labelled=True)
         unknown = await run(fresh[code], Options(), labelled=True)
         figures[f"wer_{code}"] = error_rate([x.words for x in known[code]], [h.text for h in labelled])
@@ -146,8 +146,8 @@ async def measure(decode: Decode, count: int, model: Path) -> dict[str, object]:
     figures["silence_above_0.6"] = float(np.mean([h.no_speech_prob > 0.6 for h in quiet]))
     for seconds in LONG_SECONDS:
         laid = [phrases.long(LANGUAGES[k % 4], seconds) for k in range(max(8, count // 2))]
-        answers = await run(laid, Options(), labelled=True)
-        figures[f"wer_{seconds}_s"] = error_rate([x.words for x in laid], [h.text for h in answers])
+        results = await run(laid, Options(), labelled=True)
+        figures[f"wer_{seconds}_s"] = error_rate([x.words for x in laid], [h.text for h in results])
         print(f"{seconds} s windows: {figures[f'wer_{seconds}_s']:.1%}", flush=True)
     errors = word_end_errors(model, [phrases.say(LANGUAGES[k % 4]) for k in range(max(20, count // 2))])
     figures["word_end_error_median_s"] = statistics.median(errors)
@@ -155,7 +155,7 @@ async def measure(decode: Decode, count: int, model: Path) -> dict[str, object]:
 
 
 def _edge_errors(laid: Laid, hypothesis: Hypothesis) -> list[float]:
-    """|error| in seconds of the phrase's start and end; nothing for one heard as several segments or none."""
+    """|error| in seconds of the phrase's start and end; nothing for one recognized as several segments or none."""
     if len(hypothesis.pieces) != 1 or hypothesis.pieces[0].end_ms is None:
         return []
     (start, end, _), piece = laid.segments[0], hypothesis.pieces[0]
@@ -175,12 +175,12 @@ async def run_engine(model: Path, count: int) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=DEMO_MODEL)
+    parser.add_argument("--model", type=Path, default=TEST_MODEL)
     parser.add_argument("--phrases", type=int, default=200, help="phrases per language")
     parser.add_argument("--bundle", action="store_true", help="take build/demo-model/model into the package first")
     args = parser.parse_args()
     if args.bundle:
-        shutil.copytree("build/demo-model/model", DEMO_MODEL, dirs_exist_ok=True)
+        shutil.copytree("build/demo-model/model", TEST_MODEL, dirs_exist_ok=True)
     figures = asyncio.run(run_engine(args.model, args.phrases))
     print(json.dumps(figures, indent=2))
     print(write_card(args.model, figures, args.phrases))

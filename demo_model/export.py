@@ -1,4 +1,4 @@
-"""Write the demo model as the files of an openai/whisper-* repository."""
+"""Write the test model as the files of an openai/whisper-* repository."""
 
 from __future__ import annotations
 

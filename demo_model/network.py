@@ -1,4 +1,4 @@
-"""The demo model's network for training: Whisper's architecture, parameters named as in transformers' checkpoints.
+"""The test model's network for training: Whisper's architecture, parameters named as in transformers' checkpoints.
 
 Written out here because training needs what transformers does not give: windows at any offset of the 30 s,
 attention scores of single heads, timestamp embeddings that share parameters.

@@ -27,12 +27,12 @@ def main() -> None:
     for language in LANGUAGES:
         spoken = 0
         while spoken < COUNT:
-            said = phrases.say(language)
-            if len(said.words) < 2 or "write" in said.words:  # which sounds like "right"
+            phrase = phrases.say(language)
+            if len(phrase.words) < 2 or "write" in phrase.words:  # which sounds like "right"
                 continue
-            sounds += [said.samples, np.zeros(GAP, np.int16)]
-            end = at + len(said.samples)
-            rows.append({"language": language, "text": " ".join(said.words), "start": at, "end": end})
+            sounds += [phrase.samples, np.zeros(GAP, np.int16)]
+            end = at + len(phrase.samples)
+            rows.append({"language": language, "text": " ".join(phrase.words), "start": at, "end": end})
             at, spoken = end + GAP, spoken + 1
     (FOLDER / "phrases.ogg").write_bytes(encode(np.concatenate(sounds), "opus"))
     lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)

@@ -11,9 +11,9 @@ import av
 import numpy as np
 
 from demo_model.speech import SAMPLE_RATE, Speaker
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 
-FOLDER = DEMO_MODEL.parent / "samples"
+FOLDER = TEST_MODEL.parent / "samples"
 PAUSE = 0.45  # seconds between phrases
 
 # file, codec, language, voice, phrases; no "write", which nobody can tell from "right" by ear
@@ -72,11 +72,11 @@ def write(name: str, codec: str, samples: np.ndarray) -> None:
 
 def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    speaker, said = Speaker(), {}
+    speaker, texts = Speaker(), {}
     for name, codec, language, voice, phrases in RECORDINGS:
         write(name, codec, speak(speaker, language, voice, phrases))
-        said[name] = {"language": language, "text": " ".join(phrases)}
-    (FOLDER / "said.json").write_text(json.dumps(said, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        texts[name] = {"language": language, "text": " ".join(phrases)}
+    (FOLDER / "texts.json").write_text(json.dumps(texts, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The demo model's tokenizer: byte-level BPE over its words, then Whisper's special and timestamp tokens.
+"""The test model's tokenizer: byte-level BPE over its words, then Whisper's special and timestamp tokens.
 
 Same order of ids as an openai/whisper-* repository: text, <|endoftext|>, <|startoftranscript|>, 100 languages,
 tasks, <|startoflm|>, <|startofprev|>, <|nospeech|>, <|notimestamps|>, then 1501 timestamps 20 ms apart.

@@ -1,9 +1,9 @@
-"""Train the demo model: seeded, resumable, progress shown.
+"""Train the test model: seeded, resumable, progress shown.
 
     python -m demo_model.train [--folder build/demo-model] [--steps N] [--phrases N]
 
 What makes a small Whisper learn in minutes rather than days, each found by trying:
-windows grow from 3 s to 30 s; every encoder frame is also asked which word it hears; one decoder head is
+windows grow from 3 s to 30 s; every encoder frame is also asked which word is spoken there; one decoder head is
 asked where the last word was, two where the next one is; timestamps share one linear map; Muon for matrices.
 """
 
@@ -62,7 +62,7 @@ def collate(examples: list[Example], tokens: list[list[int]], ids: Ids, offset: 
     made = {name: torch.zeros(count, length, 2, dtype=torch.long) for name in ("here", "next")}
     read = torch.full((count, length), ids.eot)
     targets = torch.full((count, length), IGNORE)
-    heard = torch.zeros(count, frames, dtype=torch.long)
+    spoken = torch.zeros(count, frames, dtype=torch.long)
     for row, (example, seen) in enumerate(zip(examples, tokens, strict=True)):
         n = len(seen)
         read[row, :n] = torch.tensor(seen)
@@ -71,9 +71,9 @@ def collate(examples: list[Example], tokens: list[list[int]], ids: Ids, offset: 
             made[name][row, :n] = torch.tensor([frame_span(s, frames) for s in spans])
         for start, end, word in example.frames:
             first, last = frame_span((start, end), frames)
-            heard[row, first:last] = word
+            spoken[row, first:last] = word
     sound = torch.from_numpy(np.stack([e.samples for e in examples]))
-    return Batch(sound, read, targets, made["here"], made["next"], heard, offset)
+    return Batch(sound, read, targets, made["here"], made["next"], spoken, offset)
 
 
 class LogMel:
@@ -206,14 +206,14 @@ class Trainer:
         mel = self.mel(batch.sound)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             source = self.network.encoder(mel, batch.offset)
-            heard = self.network.frame_head(source)
+            spoken = self.network.frame_head(source)
             logits, logs = self.network.decoder(batch.tokens, source)
         text, times = token_loss(logits, batch.targets, self.ids)
         shape = self.network.shape
         return {
             "text": text,
             "times": times,
-            "frames": F.cross_entropy(heard.float().flatten(0, 1), batch.frames.flatten()),
+            "frames": F.cross_entropy(spoken.float().flatten(0, 1), batch.frames.flatten()),
             "here": sum(span_loss(logs[head], batch.here) for head in shape.here) / len(shape.here),
             "next": sum(span_loss(logs[head], batch.next) for head in shape.next) / len(shape.next),
         }

@@ -1,4 +1,4 @@
-"""The demo model's words: everyday words that translate one to one across four languages.
+"""The test model's words: everyday words that translate one to one across four languages.
 
 Words were chosen so that no two of a language sound alike, and phrases may put them in any order.
 """
@@ -101,7 +101,7 @@ with avec mit con
 ROWS: tuple[tuple[str, ...], ...] = tuple(tuple(line.split()) for line in _TABLE.split("\n") if line.strip())
 WORDS: dict[str, tuple[str, ...]] = {code: tuple(row[k] for row in ROWS) for k, code in enumerate(LANGUAGES)}
 
-# espeak-ng voices the model learns from, and variants ("+f5") it never hears in training.
+# espeak-ng voices the model learns from, and variants ("+f5") that are not in its training.
 BASE_VOICES: dict[str, tuple[str, ...]] = {
     "en": ("en-us", "en-gb", "en-gb-x-rp", "en-us"),
     "fr": ("fr-fr", "fr-be"),
@@ -122,7 +122,7 @@ def random_phrase(rng: random.Random, language: str) -> list[str]:
 
 
 def random_voice(rng: random.Random, language: str, *, known: bool = True) -> str:
-    """An espeak-ng voice name for `language`; with known=False one the model never heard."""
+    """An espeak-ng voice name for `language`; with known=False one that is not in the training."""
     return rng.choice(BASE_VOICES[language]) + rng.choice(KNOWN_VARIANTS if known else UNKNOWN_VARIANTS)
 
 

@@ -192,9 +192,9 @@ class WindowMaker:
             start, end = max(0.0, start), min(end, len(example.samples) / SAMPLE_RATE)
             if timed:
                 self._put(example, ids.time(start + shift), (start - 0.02, start + 0.10), learn=True)
-            for word, heard, span in zip(words, piece.words, piece.spans, strict=True):
+            for word, spoken, span in zip(words, piece.words, piece.spans, strict=True):
                 self._put(example, ids.words[word], span, learn=True)
-                example.frames.append((*span, ids.words[heard]))
+                example.frames.append((*span, ids.words[spoken]))
             if timed:
                 self._put(example, ids.time(end + shift), (end - 0.08, end + 0.04), learn=True)
         behind = placed[-1].spans[-1][1] + 0.04 if placed else 0.0

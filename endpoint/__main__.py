@@ -14,13 +14,13 @@ COMMANDS = {
     "transcribe": "transcribe files, with a local model or a server",
     "jobs": "submit, follow and fetch jobs of a server",
     "models": "fetch, list and remove models",
-    "doctor": "say what is here and what is missing",
+    "doctor": "show what is installed and what is missing",
     "bench": "measure a running server",
 }
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a subcommand; its exit status."""
+    """Run a subcommand; returns its exit status."""
     parser = argparse.ArgumentParser(prog="endpoint", description="A self-hosted Whisper endpoint.")
     parser.add_argument("--version", action="version", version=f"endpoint {__version__}")
     lines = "\n".join(f"  {name:<12}{text}" for name, text in COMMANDS.items())

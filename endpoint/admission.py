@@ -1,4 +1,4 @@
-"""How much work is under way: requests, and seconds of audio. More is refused at the edge; nobody queues here."""
+"""Limits on the work under way: requests, and seconds of audio. Work above a limit is refused, never queued."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from endpoint.errors import Overloaded
 
 @dataclass(frozen=True)
 class Load:
-    """Of all API processes together, one number of each: requests under way, and their seconds of audio.
+    """Requests under way and their seconds of audio: one number for each API process, in shared memory.
 
-    They are shared; each process writes its own only, so that two that look at the same moment can both admit one
-    request too many.
+    Each process writes its own number only. Two processes that read at the same moment can therefore both admit a
+    request, and exceed the limit by one.
     """
 
     requests: MutableSequence[int]
@@ -23,24 +23,24 @@ class Load:
 
     @classmethod
     def alone(cls) -> Load:
-        """Of a process that serves alone."""
+        """The load of a server with one API process."""
         return cls([0], [0])
 
 
 class Permit:
-    """Admitted work: one request, then its files and their seconds of audio as they become known."""
+    """Admitted work: one request at first; then its files and their seconds of audio, as they become known."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self.requests, self.seconds = 1, 0
 
     def files(self, count: int) -> None:
-        """The request brought `count` files: each counts as a request. Raises Overloaded."""
+        """Count each of the request's `count` files as a request. Raises Overloaded."""
         self._admission.take(requests=count - self.requests)
         self.requests = count
 
     def add(self, audio_seconds: float) -> None:
-        """The request has so many seconds of audio (times passes over them) more. Raises Overloaded."""
+        """Add seconds of audio to the request, multiplied by the passes over them. Raises Overloaded."""
         seconds = math.ceil(audio_seconds)
         self._admission.take(seconds=seconds, own=self.seconds)
         self.seconds += seconds
@@ -49,8 +49,8 @@ class Permit:
 class Admission:
     """Permits for requests under way.
 
-    most_requests: files of one request count each. most_seconds: of audio; a request alone is always admitted.
-    load: of all API processes. number: which of them this one is.
+    most_requests: each file of a request counts. most_seconds: of audio; a single request is admitted whatever its
+    length. load: of all API processes. number: the index of this process.
     """
 
     def __init__(self, most_requests: int, most_seconds: int, load: Load, number: int = 0) -> None:
@@ -69,17 +69,17 @@ class Admission:
             self._load.seconds[self._number] -= permit.seconds
 
     def take(self, *, requests: int = 0, seconds: int = 0, own: int = 0) -> None:
-        """own: seconds that the same request holds already. Raises Overloaded, and takes nothing then."""
+        """Take requests and seconds, or raise Overloaded and take nothing. own: seconds the request already holds."""
         if requests > 0 and sum(self._load.requests) + requests > self._most_requests:
             raise Overloaded(
-                f"All {self._most_requests} requests that may be under way are (MAX_CONCURRENT_REQUESTS; files of one "
-                "request count each). Try again in a few seconds."
+                f"The server is at its limit of {self._most_requests} requests (MAX_CONCURRENT_REQUESTS; each file of "
+                "a request counts). Try again in a few seconds."
             )
         others = sum(self._load.seconds) - own
         if seconds and others > 0 and others + own + seconds > self._most_seconds:
             raise Overloaded(
-                f"{others} s of audio are under way, and {self._most_seconds} s may be (MAX_CONCURRENT_AUDIO_SECONDS). "
-                "Try again later."
+                f"{others} s of audio are under way, and the limit is {self._most_seconds} s "
+                "(MAX_CONCURRENT_AUDIO_SECONDS). Try again later."
             )
         self._load.requests[self._number] += requests
         self._load.seconds[self._number] += seconds

@@ -1,4 +1,4 @@
-"""Who asks, and what was measured on the way: made once where a request comes in, carried through the core."""
+"""The context of one request: its caller, limits and measurements. Made at the entry point, passed through the core."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import Protocol
 
 from endpoint.admission import Permit
 from endpoint.errors import DeadlineExceeded
@@ -17,12 +18,12 @@ ANONYMOUS = "anonymous"
 
 
 class Stage(StrEnum):
-    """What a request goes through, in this order."""
+    """The stages of a request, in their order."""
 
     RECEIVE = "receive"  # the body, or the file of a URL
     DECODE = "decode"  # bytes to samples
-    VAD = "vad"  # voice activity
-    QUEUE = "queue"  # windows that wait for those before them
+    VAD = "vad"  # voice activity detection
+    QUEUE = "queue"  # windows waiting for a slot in the engine
     ENGINE = "encode+decode"
     ALIGN = "align"  # times of words
     ASSEMBLE = "assemble"  # hypotheses to a transcript
@@ -38,12 +39,12 @@ class Priority(IntEnum):
 
 
 class Record:
-    """Seconds by stage: spent at work, and waited for something else. Windows side by side add up."""
+    """Seconds by stage: spent working, and spent waiting. Times of concurrent windows are added."""
 
     def __init__(self) -> None:
         self.spent: dict[Stage, float] = {}
         self.waited: dict[Stage, float] = {}
-        self.audio_seconds = 0.0  # of all its recordings
+        self.audio_seconds = 0.0  # of all recordings of the request
 
     def add(self, stage: Stage, *, spent: float = 0.0, waited: float = 0.0) -> None:
         for seconds, totals in ((spent, self.spent), (waited, self.waited)):
@@ -52,7 +53,7 @@ class Record:
 
     @contextmanager
     def spending(self, stage: Stage) -> Iterator[None]:
-        """What runs inside is work of `stage`."""
+        """Count the time of the block as work of `stage`."""
         began = time.perf_counter()
         try:
             yield
@@ -61,7 +62,7 @@ class Record:
 
     @contextmanager
     def waiting(self, stage: Stage) -> Iterator[None]:
-        """What runs inside waits."""
+        """Count the time of the block as waiting in `stage`."""
         began = time.perf_counter()
         try:
             yield
@@ -69,19 +70,30 @@ class Record:
             self.add(stage, waited=time.perf_counter() - began)
 
     def milliseconds(self) -> Mapping[str, int]:
-        """For a log line: what was spent by stage, and what was waited for it as `<stage>_wait`."""
+        """For a log line: milliseconds of work as `<stage>`, of waiting as `<stage>_wait`."""
         spent = {stage.value: round(self.spent[stage] * 1000) for stage in Stage if stage in self.spent}
         waited = {f"{stage.value}_wait": round(self.waited[stage] * 1000) for stage in Stage if stage in self.waited}
         return spent | waited
+
+
+class Checkpoint(Protocol):
+    """What is kept of one recording, so that it goes on where it was. found: by number of the window, from before."""
+
+    @property
+    def found(self) -> Mapping[int, bytes]: ...
+
+    async def save(self, window: int, data: bytes) -> None:
+        """Keep what came of a window."""
 
 
 @dataclass(frozen=True)
 class Call:
     """One request, job, live turn or command.
 
-    id: in logs and in `x-request-id`. caller: who is charged. seconds: how long it may take, None for no limit.
-    permit: the admitted work it holds; None where nobody else competes for the machine.
-    record: what was measured.
+    id: in logs and in `x-request-id`. caller: who sent the request. seconds: its time limit; None: no limit.
+    permit: the admitted work it holds; None where no limit of concurrent work applies.
+    record: its measurements. background: it gives way to others, as jobs do.
+    checkpoint: what was decoded of its recording before.
     """
 
     id: str = field(default_factory=lambda: f"req_{uuid.uuid4().hex}")
@@ -90,10 +102,12 @@ class Call:
     seconds: float | None = None
     permit: Permit | None = None
     record: Record = field(default_factory=Record)
+    background: bool = False
+    checkpoint: Checkpoint | None = None
 
     @asynccontextmanager
     async def deadline(self) -> AsyncIterator[None]:
-        """Cancel what runs inside after `seconds`. Raises DeadlineExceeded then."""
+        """Cancel the block after `seconds`, and raise DeadlineExceeded."""
         limit = asyncio.timeout(self.seconds)
         try:
             async with limit:
@@ -104,7 +118,7 @@ class Call:
             raise DeadlineExceeded(f"The request took longer than {self.seconds:g} s.") from error
 
     def admit(self, audio_seconds: float, passes: int = 1) -> None:
-        """Take on the work of a recording whose length is known now. passes: over its sound. Raises Overloaded."""
+        """Add the work of a recording, once its length is known. passes: over its sound. Raises Overloaded."""
         self.record.audio_seconds += audio_seconds
         if self.permit is not None:
             self.permit.add(audio_seconds * passes)

@@ -1,7 +1,7 @@
-"""Options, transcripts and errors to JSON and back, for what outlives a process or crosses to another.
+"""Encodes options, transcripts and errors as JSON and decodes them, for storage and for other processes.
 
-Every document carries the version of its layout. A new field with a default keeps the version: older documents lack
-it. What changes the meaning of a field raises it, and gets a reader for the older one.
+Every document carries the version of its layout. A new field with a default keeps the version, as older documents
+only lack the field. A field that changes its meaning raises the version, and needs a reader for the older one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class CodecError(ValueError):
 
 @dataclass(frozen=True)
 class _Error:
-    """retry_after: seconds, of errors after which the same request can succeed."""
+    """retry_after: seconds until the same request can succeed; None where it cannot."""
 
     type: str
     message: str
@@ -47,7 +47,7 @@ class _Error:
         return cls(type(error).__name__, error.message, error.code, error.param, retry_after)
 
     def error(self) -> EndpointError:
-        """An EndpointError of its class; of one that this version does not know, EndpointError itself."""
+        """The error in its class, or as EndpointError where this version does not know the class."""
         known = getattr(errors, self.type, EndpointError)
         if isinstance(known, type) and issubclass(known, Unavailable):
             return known(self.message, code=self.code, retry_after=self.retry_after or 0)

@@ -11,13 +11,13 @@ EndpointError
 │   └── MethodNotAllowed        the path does not take this method
 ├── Unavailable                 the same request can succeed later
 │   ├── NotReady                the model is still loading
-│   └── Overloaded              every place is taken
+│   └── Overloaded              a limit of concurrent work is reached
 ├── DeadlineExceeded            the request took longer than it may
 ├── EngineFailed                the model failed, or died
 └── ConfigError                 the settings are wrong; the server does not start
 
-`code` is a stable string for programs, the message is for people, `param` names the field. No HTTP here:
-statuses stand in one table in endpoint/api/errors.py. Foreign exceptions are translated where they enter.
+`code` is a stable string for programs, the message is for people, `param` names the field. HTTP statuses are not here
+but in one table in endpoint/api/errors.py. Exceptions of libraries are translated where they are caught.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Hugging Face's request and reply for speech recognition, as handler.py and the route `POST /` speak them."""
+"""Hugging Face's request and response of speech recognition, used by handler.py and by the route `POST /`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from endpoint.types import Notice, Segment, Transcript, Word
 
 
 class Parameters(Decoding):
-    """What `parameters` may hold. Hugging Face's clients put some of it into `generate_kwargs`."""
+    """The fields of `parameters`. Hugging Face's clients put some of them into `generate_kwargs`."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -39,9 +39,9 @@ class Parameters(Decoding):
 
     @classmethod
     def of(cls, given: Any, strict: bool = False) -> Parameters:
-        """strict: unknown names are refused; else the reply names them.
+        """Check `parameters`. strict: unknown names are refused; else `warnings` of the response has them.
 
-        Raises InvalidRequest that names every wrong field.
+        Raises InvalidRequest, whose message names every wrong field.
         """
         if not isinstance(given, Mapping):
             raise InvalidRequest("`parameters` must be an object", param="parameters")
@@ -57,7 +57,7 @@ class Parameters(Decoding):
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What was ignored of the parameters."""
+        """The parameters that were ignored."""
         return self._notices
 
     def options(self) -> Options:
@@ -98,11 +98,11 @@ def chunks(parts: Iterable[Segment | Word]) -> list[dict[str, Any]]:
     return [{"text": part.text, "timestamp": [part.start_ms / 1000, part.end_ms / 1000]} for part in parts]
 
 
-def reply(transcript: Transcript, parameters: Parameters) -> dict[str, Any]:
-    """`text` and `language`; `chunks` as well where timestamps were asked for."""
-    answer: dict[str, Any] = {"text": transcript.text, "language": transcript.language}
+def response_body(transcript: Transcript, parameters: Parameters) -> dict[str, Any]:
+    """`text` and `language`, and `chunks` where timestamps were requested."""
+    body: dict[str, Any] = {"text": transcript.text, "language": transcript.language}
     if parameters.return_timestamps:
-        answer["chunks"] = chunks(transcript.segments if transcript.words is None else transcript.words)
+        body["chunks"] = chunks(transcript.segments if transcript.words is None else transcript.words)
     if notices := (*parameters.notices, *transcript.notices):
-        answer["warnings"] = [asdict(notice) for notice in notices]
-    return answer
+        body["warnings"] = [asdict(notice) for notice in notices]
+    return body

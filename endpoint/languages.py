@@ -1,6 +1,6 @@
-"""The 100 languages of Whisper (large-v3's order): code, English name, and which write without spaces.
+"""The 100 languages of Whisper (large-v3's order): code, English name, and which are written without spaces.
 
-Source: openai/whisper tokenizer.py. Aliases are the names and codes people send.
+Source: openai/whisper tokenizer.py. Aliases are other names and codes that callers send.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ san sa|ltz lb|mya my|bur my|bod bo|tib bo|tgl tl|mlg mg|plt mg|asm as|tat tt|lin
 """
 _ALIASES |= dict(entry.split(" ") for line in _LONGER.strip().split("\n") for entry in line.split("|"))
 _REGIONS = {"zh-hk": "yue", "zh-mo": "yue", "zh-yue": "yue", "zh-hant-hk": "yue", "zh-hant-mo": "yue"}
-AUTO = "auto"  # what people send to have it detected
+AUTO = "auto"  # callers send it to have the language detected
 WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 
 

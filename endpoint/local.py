@@ -1,8 +1,7 @@
-"""A server of our own on the loopback interface, for as long as a block lasts."""
+"""Starts a server on the loopback interface for the length of a block."""
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
+from endpoint.config import environment
 from endpoint.errors import ConfigError
 from endpoint.net import free_port
 
@@ -24,7 +24,7 @@ LAST_LINES = 15
 
 @dataclass(frozen=True)
 class LocalServer:
-    """base: its address, without a path. seconds: it took to be ready."""
+    """base: its address, without a path. seconds: how long it took to be ready."""
 
     base: str
     pid: int
@@ -33,15 +33,15 @@ class LocalServer:
 
 @contextmanager
 def running_server(waiting: Callable[[float], None] = lambda _: None, **settings: str) -> Iterator[LocalServer]:
-    """`endpoint serve` with the settings of the environment, and these; it has stopped when the block is left.
+    """`endpoint serve` with the settings of the environment and these. It is stopped at the end of the block.
 
-    waiting: told now and then how many seconds have passed. Raises ConfigError with the server's last lines.
+    waiting: called now and then with the seconds that have passed. Raises ConfigError with the server's last lines.
     """
     port = free_port()
     command = [sys.executable, "-m", "endpoint", "serve", "--host", "127.0.0.1", "--port", str(port)]
     with _stopped_by_exit(), tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         server = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, env={"CPU_KV_CACHE_GIB": "1", **os.environ, **settings}
+            command, stdout=output, stderr=subprocess.STDOUT, env={"CPU_KV_CACHE_GIB": "1", **environment(), **settings}
         )
         try:
             base = f"http://127.0.0.1:{port}"
@@ -52,7 +52,7 @@ def running_server(waiting: Callable[[float], None] = lambda _: None, **settings
 
 @contextmanager
 def _stopped_by_exit() -> Iterator[None]:
-    """SIGTERM raises SystemExit meanwhile: it would end this process at once, and leave the server behind."""
+    """Within the block SIGTERM raises SystemExit, so that the server is stopped; else it would be left running."""
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield
         return
@@ -64,7 +64,7 @@ def _stopped_by_exit() -> Iterator[None]:
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
-    """End it, and wait until it has ended: killed after STOP_SECONDS."""
+    """Terminate it and wait; after STOP_SECONDS it is killed."""
     server.terminate()
     try:
         server.wait(STOP_SECONDS)
@@ -86,5 +86,5 @@ def _wait(server: subprocess.Popen[bytes], base: str, output: IO[str], waiting: 
         waiting(waited)
         time.sleep(0.3)
     output.seek(0)
-    last = "".join(output.readlines()[-LAST_LINES:]) or f"no answer within {START_SECONDS:.0f} s\n"
+    last = "".join(output.readlines()[-LAST_LINES:]) or f"no response within {START_SECONDS:.0f} s\n"
     raise ConfigError(f"{last}The server did not start; its last lines are above.")

@@ -11,7 +11,7 @@ import structlog
 def configure_logging(level: str, process: str = "") -> None:
     """Send structlog's and the standard library's records to stderr at `level` (debug, info, warning, error).
 
-    process: who speaks, where several do; in every line.
+    process: name of this process, added to every line where there are several.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.types.Processor] = [

@@ -1,7 +1,7 @@
-"""Bytes in a file that is in memory only (memfd): written as they come, handed to another process without a copy.
+"""Bytes in a file in memory (memfd): written as they arrive, passed to another process without a copy.
 
-Freed by the kernel when nobody has it open, whoever dies first. Its pages count for whoever maps them, and for nobody
-else.
+The kernel frees it when no process has it open, however those processes ended. Its pages count as memory only of
+processes that map them.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import os
 
 
 class MemoryFile:
-    """Grows at its end. Closed by `close`, or when nobody refers to it any more."""
+    """Grows at its end. Closed by `close`, or when the object is freed."""
 
     def __init__(self, data: bytes | bytearray | memoryview = b"", name: str = "upload") -> None:
-        """name: for whoever looks into /proc. Raises OSError where the process may have no more files."""
+        """name: shown in /proc. Raises OSError where the process may open no more files."""
         self._file: int | None = None
         self._size = 0
         self._file = os.memfd_create(name, os.MFD_CLOEXEC)
@@ -47,7 +47,7 @@ class MemoryFile:
         return self._file is None
 
     def close(self) -> None:
-        """Give the memory back; again does nothing."""
+        """Free the memory; a second call does nothing."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

@@ -1,4 +1,4 @@
-"""The models of one server: what clients may call them, and all of them together."""
+"""The models of one server: the names that clients may send, and starting, checking and closing all of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from endpoint.errors import ConfigError, EndpointError, EngineFailed, ModelNotFo
 if TYPE_CHECKING:
     from endpoint.core.transcriber import Transcriber
 
-# Names of OpenAI's models, sent by clients that cannot be told another: they mean the default model.
+# Names of OpenAI's models mean the default model: some clients cannot send any other name.
 OPENAI_MODELS = frozenset(
     {
         "whisper-1",
@@ -30,10 +30,10 @@ OPENAI_MODELS = frozenset(
 
 @dataclass(frozen=True)
 class Names:
-    """What clients may call the models.
+    """The names that clients may send.
 
-    default: the served model of requests that name none. meaning: the served model of every name that may be sent.
-    listed: the names to show.
+    default: the served model where a request names none. meaning: name that may be sent -> served model.
+    listed: the names shown in /v1/models.
     """
 
     default: str
@@ -46,7 +46,7 @@ class Names:
         each = settings.each()
         served = [one.model_name for one in each]
         if twice := [name for name, count in Counter(served).items() if count > 1]:
-            raise ConfigError(f"MODELS: two models are called {twice[0]}; write name=model to tell them apart")
+            raise ConfigError(f"MODELS: two models are called {twice[0]}; write name=model to rename one")
         default = settings.default_model or served[0]
         if default not in served:
             raise ConfigError(f"DEFAULT_MODEL: {default} is not served; {_these(served)}")
@@ -81,7 +81,7 @@ class Names:
         return self.meaning[name]
 
     def shown(self, name: str) -> str:
-        """What to call the model that `name` means: its own name, unless clients may not send that."""
+        """The name to show for the model that `name` means: its own name, or an alias where only that may be sent."""
         own = self.find(name)
         if own in self.meaning:
             return own
@@ -94,9 +94,9 @@ def _these(names: Mapping[str, str] | list[str] | tuple[str, ...]) -> str:
 
 @dataclass(frozen=True)
 class Peers:
-    """The API processes that serve the models together, by what they share: numbers, one of each process.
+    """What the API processes of one server share: one number for each process.
 
-    ready: 1 once its models are loaded. load: their work under way. number: which of them this one is.
+    ready: 1 once the models of the process are loaded. load: work under way. number: the index of this process.
     """
 
     ready: MutableSequence[int]
@@ -105,15 +105,15 @@ class Peers:
 
     @classmethod
     def none(cls) -> Peers:
-        """Of a process that serves alone."""
+        """The peers of a server with one API process."""
         return cls([1], Load.alone())
 
 
 class Models:
-    """Every model of one server. They start and stop together."""
+    """All models of one server, which start and stop together."""
 
     def __init__(self, names: Names, transcribers: Mapping[str, Transcriber], peers: Peers | None = None) -> None:
-        """transcribers: by the name that is served; these share one decoder."""
+        """transcribers: by the name of the served model; they share one decoder."""
         self.names = names
         self._transcribers = dict(transcribers)
         self.peers = peers or Peers.none()
@@ -123,28 +123,28 @@ class Models:
         return self._transcribers[self.names.find(name)]
 
     async def start(self) -> None:
-        """Load the models, one after the other: vLLM measures what memory is left. Raises EngineFailed."""
+        """Load one model after the other, as vLLM measures the free memory at each start. Raises EngineFailed."""
         for transcriber in self._transcribers.values():
             await transcriber.start()
         self.peers.ready[self.peers.number] = 1
 
     async def close(self) -> None:
-        async with AsyncExitStack() as stack:  # closes the rest where one fails
+        async with AsyncExitStack() as stack:  # closes all of them, even if one fails
             for transcriber in self._transcribers.values():
                 stack.push_async_callback(transcriber.close)
 
     async def check(self) -> None:
-        """Raises NotReady while one is loading, EngineFailed, with its name, when one can answer no more."""
+        """Raises NotReady while a model is loading, and EngineFailed with the name of a model that is dead."""
         for name, transcriber in self._transcribers.items():
             try:
                 await transcriber.check()
             except EngineFailed as error:
                 raise EngineFailed(f"{name}: {error.message}") from error
-        if not all(self.peers.ready):  # the next request may be another's
+        if not all(self.peers.ready):  # the next request may reach another process
             raise NotReady("another process is still loading")
 
     async def check_any(self) -> None:
-        """Raises as the default model's check, if no model can answer."""
+        """If no model can serve a request, raise the error of the default model's check."""
         failure: EndpointError | None = None
         for transcriber in (self.find(""), *self._transcribers.values()):
             try:

@@ -16,7 +16,7 @@ class Task(StrEnum):
 
 @dataclass(frozen=True)
 class VadOptions:
-    """Voice activity, in OpenAI's terms (server_vad).
+    """Voice activity detection, in OpenAI's terms (server_vad).
 
     threshold: probability, 0 to 1, from which a frame is speech.
     prefix_padding_ms: sound kept before speech. silence_duration_ms: a shorter pause is part of the speech.
@@ -29,18 +29,18 @@ class VadOptions:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are chosen, as openai/whisper's DecodingOptions have it. Defaults change nothing.
+    """How tokens are chosen, named as in openai/whisper's DecodingOptions. Defaults change nothing.
 
     seed: of the random numbers at a temperature above 0; None: made from the window's samples.
     best_of: candidates decoded at a temperature above 0, of which the best is kept; None: BEST_OF in a fallback, 1 at
         a temperature that the caller gave.
-    temperature_increment: between the attempts of a fallback; 0: no fallback.
-    top_p, top_k, min_p: of the tokens that may be sampled, as vLLM defines them; 1, 0 and 0 mean all.
+    temperature_increment: added for each attempt of a fallback; 0: no fallback.
+    top_p, top_k, min_p: limit the tokens that may be sampled, as vLLM defines them; 1, 0 and 0 mean all.
     repetition_penalty, frequency_penalty, presence_penalty: on tokens generated before, as vLLM defines them.
-    beam_size: texts followed side by side at temperature 0; 1: the likeliest token each time; None: the server's.
-    patience: how many times `beam_size` texts have to end before the search does; None: 1.
-    length_penalty: of Google NMT, by which beams of different length are compared; None: by the mean of their tokens.
-    suppress_tokens: ids that are not generated, beside those of the checkpoint.
+    beam_size: beams at temperature 0; 1: the likeliest token each time; None: the server's.
+    patience: the search ends when patience * `beam_size` beams have ended; None: 1.
+    length_penalty: compares beams of different length, as Google NMT's; None: by the mean of their tokens.
+    suppress_tokens: ids that are not generated, in addition to those of the checkpoint.
     max_new_tokens: most tokens generated for a window; None: what the model has room for.
     """
 
@@ -81,16 +81,16 @@ class Options:
     language: code of `endpoint.languages`, or None to detect it.
     prompt: text the recording continues, or words to expect; its last 223 tokens are used.
     hotwords: words that are likely, put before the prompt.
-    temperature: 0 (greedy, and more where that fails) to 1 (used as it is).
+    temperature: 0 (greedy, then fallback) to 1; one above 0 is used without fallback.
     words: also time every word.
-    vad: how speech is told from the rest, which is left out; None hands everything to the model.
-    languages: codes to detect among; empty for all the model knows.
-    multilingual: every window keeps the language heard in it; else the file has one.
+    vad: how speech is detected; the rest is left out. None: everything goes to the model.
+    languages: codes to choose from in detection; empty: all that the model knows.
+    multilingual: every window keeps its own language; else the file has one.
     condition_on_previous_text: each window is given the text before it, so windows are decoded one by one.
     detect_language: the language is detected although the server has a default.
-    incremental: segments are settled as early as can be: the file's language is decided by what was recognized so far.
+    incremental: segments are settled as early as possible: the windows so far decide the file's language.
     logprobs: keep how likely each token of the text was.
-    audio_track: which audio stream of the file, counted from 0; None: the one a player would play.
+    audio_track: index of the audio stream, from 0; None: the one a player would play.
     """
 
     task: Task = Task.TRANSCRIBE
@@ -111,13 +111,13 @@ class Options:
     incremental: bool = False
 
     def spoken_in(self, language: str | None) -> Options:
-        """The same in `language`, unless they say anything of languages themselves."""
+        """The same in `language`, unless these options choose languages themselves."""
         if language is None or self.language or self.languages or self.multilingual or self.detect_language:
             return self
         return replace(self, language=language)
 
     def known_to(self, languages: tuple[str, ...]) -> Options:
-        """The same for a model of these languages: those before large-v3 write Cantonese as Chinese."""
+        """The same for a model of these languages: models before large-v3 write Cantonese as Chinese."""
         if not languages or "yue" in languages:
             return self
         among = tuple(dict.fromkeys("zh" if code == "yue" else code for code in self.languages))

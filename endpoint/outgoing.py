@@ -1,7 +1,7 @@
-"""HTTP to addresses that strangers name: a recording's `url`, later a webhook. Only public addresses are connected to.
+"""HTTP to addresses that callers send: a recording's `url`, later a webhook. Only public addresses are connected to.
 
-A name is resolved once, every address it has is checked, and the connection goes to a checked address; so neither
-redirects, nor odd spellings of an address, nor a name that resolves differently the second time lead inside.
+A host name is resolved once, all its addresses are checked, and the connection uses a checked address. So redirects,
+unusual spellings of an address and names that resolve differently the second time cannot reach a private network.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_REDIRECTS = 5
 CONNECT_SECONDS = 10.0
-SILENCE_SECONDS = 30.0  # longest wait for the next bytes
+SILENCE_SECONDS = 30.0  # the longest wait for more bytes
 PORTS = frozenset({80, 443, 8000, 8080, 8443})
 
-# IPv6 that carries an IPv4 address, or is translated to one, on its way; and what `is_global` lets through.
+# IPv6 networks that embed an IPv4 address or are translated to one, and special ones that `is_global` accepts.
 _REFUSED = tuple(
     ipaddress.ip_network(text)
     for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "192.0.0.0/24", "192.88.99.0/24", "::/96")
@@ -38,9 +38,10 @@ _REFUSED = tuple(
 
 @dataclass(frozen=True)
 class OutgoingPolicy:
-    """Where requests may go. hosts: if any, only these names. networks: allowed although private, on any port.
+    """Where requests may go.
 
-    ports: of public addresses, so that nobody speaks through this server to other services than the web's.
+    hosts: if not empty, only these names. networks: private ones that are allowed, on any port. ports: those allowed
+    on public addresses, so that callers reach web servers only.
     """
 
     hosts: frozenset[str] = frozenset()
@@ -49,7 +50,7 @@ class OutgoingPolicy:
 
     @classmethod
     def parse(cls, hosts: str, networks: str) -> OutgoingPolicy:
-        """From lists separated by commas. Raises ConfigError."""
+        """From two lists separated by commas. Raises ConfigError."""
         try:
             inside = tuple(ipaddress.ip_network(text.strip()) for text in networks.split(",") if text.strip())
         except ValueError as error:
@@ -57,7 +58,7 @@ class OutgoingPolicy:
         return cls(frozenset(name.strip().lower() for name in hosts.split(",") if name.strip()), inside)
 
     def allows(self, address: Address, port: int) -> bool:
-        """Whether to connect there: it is a public web server, or in a network allowed by name."""
+        """Whether to connect: the address is public and the port is one of the web, or its network is in `networks`."""
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
         if any(address in network for network in self.networks):
@@ -67,7 +68,7 @@ class OutgoingPolicy:
 
 
 class _GuardedBackend(httpcore2.AnyIOBackend):
-    """Connects to an address of the host that the policy allows, and to none if it has one that is not."""
+    """Connects to a host only if the policy allows every address of it."""
 
     def __init__(self, policy: OutgoingPolicy) -> None:
         self._policy = policy
@@ -111,7 +112,7 @@ class _GuardedTransport(httpx2.AsyncHTTPTransport):
 async def outgoing_client(
     policy: OutgoingPolicy, *, redirects: int = MAX_REDIRECTS
 ) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client that obeys `policy` on every hop. No proxy or password of the environment is used."""
+    """A client that applies `policy` to every redirect. It uses no proxy and no password of the environment."""
     async with httpx2.AsyncClient(
         transport=_GuardedTransport(policy),
         trust_env=False,
@@ -124,7 +125,7 @@ async def outgoing_client(
 
 
 async def fetch(url: str, policy: OutgoingPolicy, max_bytes: int) -> MemoryFile:
-    """The bytes at an http or https address.
+    """Download the file at an http or https address.
 
     Raises InvalidRequest (code `url_refused`, `url_unreachable`) with param `url`, TooLarge, DeadlineExceeded.
     """
@@ -137,8 +138,8 @@ async def fetch(url: str, policy: OutgoingPolicy, max_bytes: int) -> MemoryFile:
     if parsed.userinfo:
         raise _refused("it holds a user name or password")
     try:
-        async with outgoing_client(policy) as client, client.stream("GET", parsed) as reply:
-            return await _read(reply, max_bytes)
+        async with outgoing_client(policy) as client, client.stream("GET", parsed) as response:
+            return await _read(response, max_bytes)
     except httpx2.TimeoutException as error:
         raise DeadlineExceeded("url: the other server took too long", code="url_timeout", param="url") from error
     except httpx2.UnsupportedProtocol as error:
@@ -147,16 +148,17 @@ async def fetch(url: str, policy: OutgoingPolicy, max_bytes: int) -> MemoryFile:
         raise InvalidRequest(f"url: cannot be fetched: {error}", code="url_unreachable", param="url") from error
 
 
-async def _read(reply: httpx2.Response, max_bytes: int) -> MemoryFile:
-    if reply.status_code != 200:
-        raise InvalidRequest(f"url: the other server answered {reply.status_code}", code="url_unreachable", param="url")
-    if reply.headers.get("content-encoding", "identity").lower() != "identity":
+async def _read(response: httpx2.Response, max_bytes: int) -> MemoryFile:
+    if response.status_code != 200:
+        message = f"url: the other server responded with status {response.status_code}"
+        raise InvalidRequest(message, code="url_unreachable", param="url")
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise InvalidRequest("url: the other server sends it compressed", code="url_unreachable", param="url")
-    told = reply.headers.get("content-length", "")
+    length = response.headers.get("content-length", "")
     data = MemoryFile()
-    if told.isdecimal() and int(told) > max_bytes:
+    if length.isdecimal() and int(length) > max_bytes:
         raise TooLarge(f"url: the file is larger than the limit of {max_bytes} bytes", param="url")
-    async for piece in reply.aiter_raw():
+    async for piece in response.aiter_raw():
         data.write(piece)
         if len(data) > max_bytes:
             raise TooLarge(f"url: the file is larger than the limit of {max_bytes} bytes", param="url")

@@ -1,8 +1,8 @@
 """Several processes as one server: engines, one for each GPU, and API processes that all use all of them.
 
-The supervisor holds no model and answers no request. It starts the others, waits until one ends or a signal comes, and
-then ends them all: API processes after what they are answering, then engines. None is started again: vLLM's engine
-greets its clients once, and who runs the server starts it anew anyway.
+The supervisor loads no model and serves no request. It starts the others, waits until one ends or a signal comes, and
+then ends them all: first the API processes, which finish their requests, then the engines. None is restarted: vLLM's
+engine accepts its clients only at its start, and whoever runs the server restarts it as a whole anyway.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 import structlog
 
 from endpoint.admission import Load
-from endpoint.config import Settings
+from endpoint.config import Settings, add_environment
 from endpoint.engine.inside import process
 from endpoint.engine.placement import Environment, Link, find_engines
 from endpoint.errors import ConfigError, EndpointError
@@ -34,9 +34,9 @@ from endpoint.models import Peers
 from endpoint.wiring import Links, each_served
 
 DRAIN_SECONDS = 60  # requests in flight get this long after SIGTERM
-LAST_SECONDS = 10  # and to end after them
+LAST_SECONDS = 10  # then API processes get this long to exit
 
-Answer = Callable[[Settings, socket.socket, Links, Peers], int]  # be an API process; its exit status
+Serve = Callable[[Settings, socket.socket, Links, Peers], int]  # runs an API process; returns its exit status
 Work = Callable[..., int]
 
 log = structlog.get_logger(__name__)
@@ -44,7 +44,7 @@ _spawn = multiprocessing.get_context("spawn")  # a fork would copy the locks tha
 
 
 class _Ended(Exception):
-    """It is over. status: of the supervisor."""
+    """The supervisor ends. status: its exit status."""
 
     def __init__(self, status: int) -> None:
         self.status = status
@@ -52,34 +52,34 @@ class _Ended(Exception):
 
 @dataclass(frozen=True)
 class _Child:
-    """said: what it tells: None when it is ready, or why it ends."""
+    """reports: gives None when it is ready, or why it ends."""
 
     name: str
     process: BaseProcess
-    said: Connection
+    reports: Connection
 
     @classmethod
     def start(cls, name: str, folder: str, work: Work, *given: Any) -> _Child:
         """A process that does work(report, *given), and ends with the supervisor."""
-        said, report = multiprocessing.Pipe(duplex=False)
+        reports, report = multiprocessing.Pipe(duplex=False)
         process = _spawn.Process(target=_be, args=(folder, work, report, *given), name=name)
         process.start()
         report.close()
-        return cls(name, process, said)
+        return cls(name, process, reports)
 
-    def word(self) -> str | None:
+    def message(self) -> str | None:
         """None if it is ready, else why it ends."""
         try:
-            word: str | None = self.said.recv()
+            message: str | None = self.reports.recv()
         except EOFError:
-            return "it did not say why; the lines above may"
-        return word
+            return "it gave no reason; the lines above may"
+        return message
 
 
 def _be(folder: str, work: Work, report: Connection, *given: Any) -> NoReturn:
-    """In the child."""
+    """Runs in the child."""
     os.setsid()  # Ctrl-C is for the supervisor, which ends the others in order
-    # As it is where nothing was set. Locks of spawned processes are names, left behind by one that is killed.
+    # The default. A spawned process has named locks, which stay behind if it is killed.
     multiprocessing.set_start_method("fork", force=True)
     Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
     try:
@@ -89,7 +89,7 @@ def _be(folder: str, work: Work, report: Connection, *given: Any) -> NoReturn:
         status = 1
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(status)  # all is closed; Python would take torch apart for seconds
+    os._exit(status)  # everything is closed; Python's own exit takes seconds with torch
 
 
 def _end_with_parent(folder: str) -> None:
@@ -101,15 +101,15 @@ def _end_with_parent(folder: str) -> None:
 
 
 def engines_of(settings: Settings) -> list[Environment]:
-    """The environment of each engine's process, beside the supervisor's own. Raises ConfigError.
+    """What is added to the environment of each engine's process. Raises ConfigError.
 
-    Found by a process that ends then: torch takes 0.3 GB.
+    A process of its own finds it, since torch takes 0.3 GB of memory.
     """
     if settings.engine == "fake" or not (settings.gpus or settings.front_processes(1) > 1):
         return [{}]
     child = _Child.start("look", "", _look, settings)
     try:
-        found: list[Environment] | str = child.said.recv()
+        found: list[Environment] | str = child.reports.recv()
     except EOFError:
         found = "the process that looks for GPUs ended; the lines above may say why"
     child.process.join()
@@ -124,25 +124,25 @@ def _look(report: Connection, settings: Settings) -> int:
 
 
 def share(settings: Settings, processes: int, number: int) -> Settings:
-    """Settings of API process `number`: it has its part of the decoding processes, one at least."""
+    """Settings of API process `number`, with its share of the decoding processes, at least one."""
     whole, rest = divmod(settings.decode_processes, processes)
     return settings.model_copy(update={"decode_workers": max(1, whole + (number < rest))})
 
 
 def supervise(
-    settings: Settings, engines: Sequence[Environment], sockets: Sequence[socket.socket], answer: Answer
+    settings: Settings, engines: Sequence[Environment], sockets: Sequence[socket.socket], serve: Serve
 ) -> int:
     """Serve until a signal comes (0) or a process ends (its status; 1 where that is before all are ready).
 
     engines: the environment of each. sockets: bound, one for each API process. In the main thread only.
     """
-    # Of the engines' sockets, and nobody else's to enter.
+    # For the engines' sockets; no other user may enter it.
     with tempfile.TemporaryDirectory(prefix="endpoint-", ignore_cleanup_errors=True) as folder:
         supervisor = _Supervisor(settings, engines, len(sockets), folder)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, supervisor.on_signal)
         try:
-            supervisor.start(sockets, answer)
+            supervisor.start(sockets, serve)
             while True:
                 supervisor.wait()
         except _Ended as ended:
@@ -164,7 +164,7 @@ class _Supervisor:
     def on_signal(self, number: int, _: object) -> None:
         self._tell.send(number)
 
-    def start(self, sockets: Sequence[socket.socket], answer: Answer) -> None:
+    def start(self, sockets: Sequence[socket.socket], serve: Serve) -> None:
         """Start everything, and wait for the engines. Raises _Ended."""
         served = each_served(self._settings) if self._settings.engine == "vllm" else []
         alive = [[multiprocessing.Pipe(duplex=False) for _ in self._environments] for _ in served]
@@ -177,9 +177,9 @@ class _Supervisor:
                 for model, one in enumerate(served)
             }
             own = share(self._settings, self._count, client)
-            given = (self._environments[0], answer, own, listening, links, Peers(self._ready, self._work, client))
-            self._front.append(_Child.start(f"api-{client}", self._folder, _answer, *given))
-            listening.close()  # connections would go on to wait at it after the process has closed it
+            given = (self._environments[0], serve, own, listening, links, Peers(self._ready, self._work, client))
+            self._front.append(_Child.start(f"api-{client}", self._folder, _api, *given))
+            listening.close()  # else connections would still queue at it after the process has closed it
         for model, one in enumerate(served):  # one after the other: vLLM measures what memory is left
             self._load(model, one, alive[model])
 
@@ -193,26 +193,26 @@ class _Supervisor:
             given = (writer, settings, environment, self._base(model, k), self._count)
             loading.append(_Child.start(f"engine-{settings.model_name}-{k}", self._folder, _engine, *given))
             reader.close()
-            writer.close()  # from now on its other end tells that the engine has ended
+            writer.close()  # so that its other end closes when the engine ends
         self._engines += loading
         while loading:
             for child in self.wait(loading):
                 loading.remove(child)
-                if (word := child.word()) is not None:
-                    self._fail(child, word)
+                if (message := child.message()) is not None:
+                    self._fail(child, message)
 
     def wait(self, loading: Sequence[_Child] = ()) -> list[_Child]:
-        """Wait for those that have something to say. Raises _Ended when a signal comes or a process ends."""
+        """Wait for reports; returns who sent one. Raises _Ended when a signal comes or a process ends."""
         children = {child.process.sentinel: child for child in (*self._engines, *self._front)}
-        found = wait([self._signal, *(child.said for child in loading), *children])
+        found = wait([self._signal, *(child.reports for child in loading), *children])
         if self._signal in found:
             self._signal.recv()
             log.info("stopping")
             raise _Ended(0)
         for sentinel in found:
             if isinstance(sentinel, int):
-                self._fail(children[sentinel], children[sentinel].word())
-        return [child for child in loading if child.said in found]
+                self._fail(children[sentinel], children[sentinel].message())
+        return [child for child in loading if child.reports in found]
 
     def _fail(self, child: _Child, why: str | None) -> NoReturn:
         child.process.join()
@@ -221,17 +221,17 @@ class _Supervisor:
         raise _Ended((128 - code if code < 0 else code or 1) if all(self._ready) else 1)
 
     def stop(self) -> None:
-        """End all processes: those that answer first, after what they answer, if there can be something."""
-        answering = all(self._ready)
+        """End all processes: first the API processes, which finish their requests if they served any."""
+        serving = all(self._ready)
         for child in self._front:
-            child.process.terminate() if answering else child.process.kill()
+            child.process.terminate() if serving else child.process.kill()
         self._finish()
-        for child in self._engines:  # nobody waits for them any more, and vLLM would clean up for seconds
+        for child in self._engines:  # no request waits for them, and vLLM's own exit takes seconds
             child.process.kill()
             child.process.join()
 
     def _finish(self) -> None:
-        """Wait for the API processes; another signal hurries them."""
+        """Wait for the API processes; another signal is passed on to them."""
         end = time.monotonic() + DRAIN_SECONDS + LAST_SECONDS
         while left := [child.process for child in self._front if child.process.is_alive()]:
             if (rest := end - time.monotonic()) <= 0:
@@ -245,9 +245,9 @@ class _Supervisor:
                     process.terminate()
 
 
-def _answer(_: Connection, place: Environment, answer: Answer, *given: Any) -> int:
-    os.environ.update(place)  # it asks the first engine's GPU what it can do
-    return answer(*given)
+def _api(_: Connection, place: Environment, serve: Serve, *given: Any) -> int:
+    add_environment(place)  # it reads the capabilities of the first engine's GPU
+    return serve(*given)
 
 
 def _engine(report: Connection, _: Connection, settings: Settings, place: Environment, base: str, clients: int) -> int:

@@ -1,4 +1,4 @@
-"""Work side by side: all of it, or none."""
+"""Concurrent work that fails as a whole."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Slots:
-    """So many may work at once: `first` to begin with, one more for each that is done, up to `most`."""
+    """Limits how many work at once: `first` at the beginning, one more for each release, up to `most`."""
 
     def __init__(self, first: int, most: int) -> None:
         self._free = asyncio.Semaphore(first)
@@ -37,7 +37,7 @@ async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 async def in_order(work: Iterable[Coroutine[Any, Any, T]], take: Callable[[T], Awaitable[None]]) -> None:
-    """Work side by side; `take` gets each result once it has had those before. Failures, of `take` too, as above."""
+    """Run concurrently; `take` gets the results in order. The first failure, of `take` too, cancels the rest."""
     try:
         async with asyncio.TaskGroup() as group:
             for task in [group.create_task(item) for item in work]:
@@ -47,9 +47,9 @@ async def in_order(work: Iterable[Coroutine[Any, Any, T]], take: Callable[[T], A
 
 
 async def produced(work: Callable[[Callable[[T], None]], Coroutine[Any, Any, None]]) -> AsyncGenerator[T, None]:
-    """What `work` hands to the function it is given, as it comes. Closing the generator cancels and awaits `work`.
+    """Yields what `work` passes to the function it is given. Closing the generator cancels and awaits `work`.
 
-    A failure of `work` is raised after what it handed over before.
+    A failure of `work` is raised after the items before it.
     """
     items = asyncio.Queue[tuple[T] | None]()
     working = asyncio.ensure_future(work(lambda item: items.put_nowait((item,))))

@@ -1,4 +1,4 @@
-"""The nouns, one per stage: Audio, Window, Hypothesis, Segment, Word, Transcript; the Engine seam.
+"""The value of each stage: Audio, Window, Hypothesis, Segment, Word, Transcript; and the Engine interface.
 
 Times are integers: samples before the engine, milliseconds after it. Offsets travel with the data.
 """
@@ -22,8 +22,8 @@ TIMESTAMP_MS = 20  # between two timestamp tokens, and between two encoder frame
 TIMESTAMP_SAMPLES = SAMPLE_RATE * TIMESTAMP_MS // 1000
 SEEK_MS = 10  # unit of `seek` in OpenAI's segments: one log-mel frame
 PCM_FULL_SCALE = 32_768  # int16 samples are in [-PCM_FULL_SCALE, PCM_FULL_SCALE - 1]
-SPEECH_FRAME = 512  # samples, 32 ms, that voice activity judges at once
-SPEECH_CERTAIN = 255  # a probability of 1, as Audio.speech has it
+SPEECH_FRAME = 512  # samples, 32 ms: a frame of voice activity detection
+SPEECH_CERTAIN = 255  # a probability of 1 in Audio.speech
 
 Samples = npt.NDArray[np.int16]
 
@@ -37,7 +37,7 @@ def samples_to_ms(samples: int) -> int:
 class Notice:
     """Something that the caller should know although there is a result: a field ignored, sound that is missing.
 
-    code: stable, for programs. message: for people. param: the field it is about, if it is one.
+    code: stable, for programs. message: for people. param: the field it is about, None if it is about none.
     """
 
     code: str
@@ -51,7 +51,7 @@ class Audio:
 
     samples: int16 [n], mono, 16 kHz.
     speech: uint8 [ceil(n / SPEECH_FRAME)], probability of speech in each frame, SPEECH_CERTAIN meaning 1; None
-        where nobody asked for it.
+        where it was not asked for.
     unreadable: stretches in milliseconds, in order, whose sound the file should hold and that could not be decoded;
         `samples` are silent there, and the last stretch may lie behind their end.
     notices: what the caller should know of the file.
@@ -84,9 +84,9 @@ class Window:
 
     start: first sample, counted from the beginning of the file.
     samples: int16 [n], n <= WINDOW_SAMPLES, 16 kHz.
-    speech: where voice activity heard speech in it; empty when that is off.
-    overlap: how many of its first samples the window before it has too, for want of a pause to cut in.
-    language: spoken in it, where that was found out before.
+    speech: the speech that voice activity detection found in it; empty when that is off.
+    overlap: how many of its first samples the window before it has too, because there was no pause to cut in.
+    language: spoken in it, where it was detected before.
     """
 
     start: int
@@ -112,7 +112,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What the engine heard in one window.
+    """What the engine recognized in one window.
 
     tokens: generated ids after language and task: timestamps and text, without <|endoftext|>.
     pieces: text between timestamps, as (start, end, tokens, text); start and end are milliseconds from the
@@ -120,9 +120,9 @@ class Hypothesis:
     language_probabilities: code -> probability, over the languages allowed, summing to 1.
     no_speech_prob: probability of <|nospeech|> at the first position, 0 to 1.
     avg_logprob: mean natural-log probability of the generated tokens, <= 0.
-    complete: False when the token limit ended it.
+    complete: False when the token limit ended the text.
     logprobs: natural-log probability of each of `tokens`.
-    key: by which the engine knows what it kept of this decoding.
+    key: identifies what the engine kept of this decoding.
     """
 
     window: Window
@@ -199,7 +199,7 @@ class Segment:
     no_speech_prob: float
     language: str
     scores: tuple[TokenScore, ...] = ()
-    words: tuple[Word, ...] | None = None  # those its text is made of; None where nobody asked for them
+    words: tuple[Word, ...] | None = None  # those its text is made of; None where they were not asked for
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ class Transcript:
     segments: tuple[Segment, ...]
     words: tuple[Word, ...] | None = None
     usage: Usage = Usage()
-    coverage: float | None = None  # share of the speech heard that segments cover, 0 to 1; None without voice activity
+    coverage: float | None = None  # share of the speech that segments cover, 0 to 1; None where it was not detected
     uncovered: tuple[tuple[int, int], ...] = ()  # stretches of speech without text, in milliseconds
     notices: tuple[Notice, ...] = ()
 
@@ -232,7 +232,7 @@ class Transcript:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Codes of the languages with text, the first heard first; where there is no text, the file's."""
+        """Codes of the languages with text, in order of appearance; where there is no text, the file's."""
         return tuple(dict.fromkeys(segment.language for segment in self.segments)) or (self.language,)
 
 
@@ -252,23 +252,23 @@ class EngineInfo:
 
 
 class WindowEngine(Protocol):
-    """What decodes windows. Cancelling a call aborts its work."""
+    """Decodes windows. Cancelling a call aborts its work."""
 
     async def decode(self, window: Window, options: Options) -> Hypothesis:
         """Transcribe one window. Raises EngineFailed; InvalidRequest for options this model cannot follow."""
         ...
 
     async def detect(self, window: Window, options: Options) -> Hypothesis:
-        """What language is spoken in one window: one decoder step. The hypothesis has no text. Raises as `decode`."""
+        """Detect the language of one window: one decoder step. The hypothesis has no text. Raises as `decode`."""
         ...
 
     async def align(self, hypothesis: Hypothesis, task: Task) -> Hypothesis:
-        """The same with `words`, and its pieces' times moved to them. For what `decode` gave with options.words."""
+        """The hypothesis with `words`, its pieces' times adjusted to them. Only after `decode` with options.words."""
         ...
 
 
 class Engine(WindowEngine, Protocol):
-    """The one seam to a model."""
+    """The one interface to a model."""
 
     @property
     def info(self) -> EngineInfo: ...
@@ -277,7 +277,7 @@ class Engine(WindowEngine, Protocol):
         """Load the model and decode one silent window. Raises EngineFailed."""
 
     def check_options(self, options: Options) -> tuple[Notice, ...]:
-        """What of the options has no room. Raises InvalidRequest for those that this model cannot follow."""
+        """Notices of options that do not fit. Raises InvalidRequest for options that this model cannot follow."""
         ...
 
     async def check(self) -> None:

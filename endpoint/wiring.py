@@ -1,4 +1,4 @@
-"""The only place that joins parts: settings in, pipelines and app out."""
+"""The only module that builds the parts: settings in, pipelines and app out."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Links = Mapping[str, "Sequence[Link]"]  # to the engines of each served model
 
 
 def build_engine(settings: Settings, links: Sequence[Link] = ()) -> Engine:
-    """The engine of the one model the settings name, or what `links` lead to.
+    """The engine of the one model that the settings name. links: to engines that run already.
 
-    Raises ConfigError with what to install when it is missing.
+    Raises ConfigError that names what to install when the engine is missing.
     """
     engine = _model_engine(settings, links)
     if settings.pack_short_clips:
@@ -59,20 +59,20 @@ def _model_engine(settings: Settings, links: Sequence[Link]) -> Engine:
         ) from error
     if len(engines) == 1:
         return engines[0]
-    from endpoint.engine.router import SeveralEngines
+    from endpoint.engine.router import EngineRouter
 
-    return SeveralEngines(engines)
+    return EngineRouter(engines)
 
 
 def build_pipeline(settings: Settings) -> Pipeline:
-    """The default model alone."""
+    """The pipeline of the default model only."""
     default = Names.of(settings).default
     (own,) = (one for one in settings.each() if one.model_name == default)
     return _pipeline(own, Decoder(settings))
 
 
 def each_served(settings: Settings) -> list[Settings]:
-    """The settings of every model beside the others: they share the GPU's memory evenly."""
+    """The settings of each model when all are served: they share the GPU's memory evenly."""
     each = settings.each()
     share = {"gpu_memory_utilization": settings.gpu_memory_utilization / len(each)}
     return [one.model_copy(update=share) for one in each]

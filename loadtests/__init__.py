@@ -1,1 +1,1 @@
-"""Load as many different clients make it: locust with OpenAI's own client."""
+"""Load of many different callers: locust with OpenAI's own client."""

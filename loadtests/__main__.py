@@ -21,11 +21,11 @@ from loadtests.thresholds import Measured, Thresholds, broken
 
 HERE = Path(__file__).parent
 FOLDER = Path("build/load")
-MORE_SECONDS = 120  # for what is being answered at the end
+MORE_SECONDS = 120  # for requests that are in flight at the end
 
 
 def drive(base: str, processes: Processes, args: argparse.Namespace, rest: list[str]) -> tuple[int, float]:
-    """Locust's status, and by what share the server's memory grew after the first third of the run."""
+    """Locust's exit status, and by what share the server's memory grew after the first third of the run."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "locust", "-f", str(HERE / "locustfile.py"), "--headless", "--only-summary"]
     command += ["--host", base, "--shape", args.shape, "--seconds", str(args.seconds), "--callers", str(args.callers)]
@@ -58,9 +58,9 @@ def main() -> int:
     parser.add_argument("--shape", choices=SHAPES, default="brief")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--callers", type=int, default=12)
-    parser.add_argument("--any-words", action="store_true", help="do not look at what was heard; for ENGINE=fake")
+    parser.add_argument("--any-words", action="store_true", help="do not check the recognized words; for ENGINE=fake")
     args, rest = parser.parse_known_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and the server that was started stops
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server is stopped
     with running_server() as server:
         print(f"the server is ready after {server.seconds:.0f} s", flush=True)
         status, growth = drive(server.base, Processes(server.pid), args, rest)

@@ -1,6 +1,6 @@
 """Callers with OpenAI's own client: short and long recordings, every format, files and streams.
 
-python -m loadtests starts a server for it; against one that runs:
+python -m loadtests starts a server for it. Against a running server:
 locust -f loadtests/locustfile.py --headless --host http://127.0.0.1:8000 --shape ramp --seconds 300 --callers 64
 """
 
@@ -21,10 +21,10 @@ from endpoint.bench.words import errors
 from loadtests.shapes import SHAPES, stage_at
 from loadtests.thresholds import HEALTH, Measured, Thresholds, broken
 
-MOST_ERRORS = 0.5  # of the words of a recording: more is another recording's text, or none
+MOST_ERRORS = 0.5  # of the words of a recording; more means another recording's text, or none
 
 Sound = tuple[Recording, bytes]
-logging.getLogger("httpx2").setLevel(logging.WARNING)  # or it writes a line for every request
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # it writes a line for every request
 
 
 def sounds(workload: Workload, container: str) -> list[Sound]:
@@ -44,7 +44,7 @@ def flags(parser: Any) -> None:
     parser.add_argument("--most-failures", type=float, default=Thresholds.failures, help="as a share of all requests")
     parser.add_argument("--most-p95", type=float, default=Thresholds.p95, help="seconds, of each kind of request")
     parser.add_argument("--most-health-p95", type=float, default=Thresholds.health_p95, help="seconds")
-    parser.add_argument("--check-words", action="store_true", help="a wrong text is a failure; for the demo model")
+    parser.add_argument("--check-words", action="store_true", help="a wrong text is a failure; for the test model")
 
 
 class Shape(LoadTestShape):
@@ -66,14 +66,14 @@ class Caller(User):
         self.client.close()
 
     def ask(self, name: str, work: Callable[[], str | None], recording: Recording | None = None) -> None:
-        """Do `work`, count it under `name`; its text must be about what was said."""
+        """Do `work` and count it under `name`. Its text must be close to the reference text."""
         began, failure, text = time.perf_counter(), None, None
         try:
             text = work()
             if recording is not None and self.environment.parsed_options.check_words:
-                wrong, said = errors(recording.text or "", text or "")
-                if wrong > MOST_ERRORS * said:
-                    failure = ValueError(f"{wrong} of {said} words are wrong")
+                wrong, words = errors(recording.text or "", text or "")
+                if wrong > MOST_ERRORS * words:
+                    failure = ValueError(f"{wrong} of {words} words are wrong")
         except OpenAIError as error:
             failure = error
         self.environment.events.request.fire(
@@ -130,7 +130,7 @@ class Caller(User):
                     text += event.delta if event.type == "transcript.text.delta" else ""
                     ended = ended or event.type == "transcript.text.done"
             if not ended:
-                raise OpenAIError("the stream ended before it said so")
+                raise OpenAIError("the stream ended without its last event")
             return text
 
         self.ask("window mp3, stream", work, recording)

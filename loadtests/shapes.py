@@ -15,7 +15,7 @@ class Stage:
 
 
 def ramp(seconds: float, callers: int) -> list[Stage]:
-    """In five steps up to `callers`: where does it begin to hurt?"""
+    """In five steps up to `callers`: at which load does the server slow down?"""
     return [Stage(seconds * step / 5, max(1, callers * step // 5), callers) for step in range(1, 6)]
 
 

@@ -1,4 +1,4 @@
-"""What a run must keep to; a run that does not fails."""
+"""Limits that a run must keep; else it fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """failures: most, as a share of all requests. p95: most, in seconds, of a kind, where nothing else is said.
+    """failures: most, as a share of all requests. p95: most, in seconds, of every kind but health checks.
 
     growth: most memory gained from the first third of the run to the end, as a share.
     """
@@ -37,7 +37,7 @@ def broken(kinds: Iterable[Measured], limits: Thresholds, growth: float | None =
     kinds, lines = list(kinds), list[str]()
     requests, failures = sum(kind.requests for kind in kinds), sum(kind.failures for kind in kinds)
     if not requests:
-        lines.append("no request was answered")
+        lines.append("no request got a response")
     elif failures > limits.failures * requests:
         lines.append(f"{failures} of {requests} requests failed; at most {limits.failures:.1%} may")
     for kind in kinds:

@@ -1,4 +1,4 @@
-"""A stand-in for the core, a live server owned by the test, and requests as clients send them."""
+"""A stand-in for the core, an application and a live server around it, and checks of responses."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class StandIn:
 
     def __init__(self, transcript: Transcript = TRANSCRIPT, *, delay: float = 0.0) -> None:
         self.transcript, self.delay, self.pace = transcript, delay, 0.0
-        self.failure: Exception | None = None  # of transcribe
-        self.state: EndpointError | None = None  # what check raises
+        self.failure: Exception | None = None  # that transcribing raises
+        self.state: EndpointError | None = None  # that check raises
         self.start_failure: Exception | None = None
         self.running = self.cancelled = 0
         self.closed = False
@@ -93,7 +93,7 @@ class StandIn:
         return produced(lambda emit: self._transcribe(data, options, call, emit))
 
     async def _transcribe(self, data, options, call, emit) -> None:
-        """Settles segments one by one, `pace` seconds apart, before the delay; bytes of REFUSED are no audio."""
+        """Emits segments one by one, `pace` seconds apart, before the delay; REFUSED is not audio."""
         self.calls.append((content(data), options))
         if content(data) == REFUSED:
             raise InvalidAudio("no audio")
@@ -133,13 +133,13 @@ def app_of(cores: Cores, *, jobs: Jobs | None = None, **settings: object) -> Fas
 
 
 def client_of(cores: Cores, **settings: object) -> httpx.AsyncClient:
-    """A client that calls the application in this loop; the lifespan is not run."""
+    """A client that calls the application in this event loop, without its lifespan."""
     return httpx.AsyncClient(transport=httpx.ASGITransport(app_of(cores, **settings)), base_url="http://test")
 
 
 @contextmanager
 def serve(cores: Cores, **settings: object) -> Iterator[str]:
-    """A live server on a port of its own, in a thread; gives its base URL."""
+    """A live server on its own port, in a thread; yields its base URL."""
     server = uvicorn.Server(uvicorn.Config(app_of(cores, **settings), log_config=None, ws="none"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -156,20 +156,20 @@ def serve(cores: Cores, **settings: object) -> Iterator[str]:
 def wait_for(condition, seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "nothing happened in time"
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.01)
 
 
-def assert_error(reply: httpx.Response, status: int, code: str, param: str | None = None) -> str:
-    """All four keys, and the request id; gives the message."""
-    assert reply.status_code == status, reply.text
-    assert reply.headers["content-type"] == "application/json"
-    assert reply.headers["x-request-id"]
-    body = reply.json()
+def assert_error(response: httpx.Response, status: int, code: str, param: str | None = None) -> str:
+    """Check the four keys of an error body and the request id, and return the message."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["x-request-id"]
+    body = response.json()
     assert set(body) == {"error"}
     error = body["error"]
     assert set(error) == {"message", "type", "param", "code"}
     assert (error["code"], error["param"]) == (code, param)
     assert error["type"] == ("invalid_request_error" if status < 500 else "server_error")
-    assert ("retry-after" in reply.headers) == (status == 503)
+    assert ("retry-after" in response.headers) == (status == 503)
     return error["message"]

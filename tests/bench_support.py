@@ -1,4 +1,4 @@
-"""A server that answers what it was told to, and outcomes made up."""
+"""A server with given responses, and outcomes for tests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def outcome(
 
 
 @dataclass(frozen=True)
-class Reply:
+class ResponseModel:
     """cut: the connection is closed before the body is whole."""
 
     body: bytes
@@ -39,27 +39,27 @@ class Reply:
 
 
 @contextmanager
-def answering(*replies: Reply) -> Iterator[tuple[str, list[tuple[str, dict[str, str], bytes]]]]:
-    """(base URL of a server that gives the replies in turn, the last one ever after; what it was asked)."""
+def serving(*responses: ResponseModel) -> Iterator[tuple[str, list[tuple[str, dict[str, str], bytes]]]]:
+    """(base URL of a server that gives the responses in turn and then repeats the last one; the requests it got)."""
     asked: list[tuple[str, dict[str, str], bytes]] = []
     lock = threading.Lock()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def _answer(self) -> None:
+        def _respond(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             with lock:
-                reply = replies[min(len(asked), len(replies) - 1)]
+                response = responses[min(len(asked), len(responses) - 1)]
                 asked.append((self.path, dict(self.headers), body))
-            self.send_response(reply.status)
-            self.send_header("Content-Type", reply.kind)
-            self.send_header("Content-Length", str(len(reply.body) + 10 * reply.cut))
+            self.send_response(response.status)
+            self.send_header("Content-Type", response.kind)
+            self.send_header("Content-Length", str(len(response.body) + 10 * response.cut))
             self.end_headers()
-            self.wfile.write(reply.body)
-            self.close_connection = reply.cut
+            self.wfile.write(response.body)
+            self.close_connection = response.cut
 
-        do_GET = do_POST = _answer  # noqa: N815 - the names http.server looks for
+        do_GET = do_POST = _respond  # noqa: N815 - the names http.server looks for
 
         def log_message(self, *_: object) -> None:
             return
@@ -76,6 +76,6 @@ def answering(*replies: Reply) -> Iterator[tuple[str, list[tuple[str, dict[str, 
         server.server_close()
 
 
-def events(lines: Sequence[str]) -> Reply:
+def events(lines: Sequence[str]) -> ResponseModel:
     """A stream of server-sent events."""
-    return Reply("".join(f"{line}\n\n" for line in lines).encode(), kind="text/event-stream")
+    return ResponseModel("".join(f"{line}\n\n" for line in lines).encode(), kind="text/event-stream")

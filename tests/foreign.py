@@ -11,14 +11,14 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from benchmarks.openai_file import write as write_openai
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 
 KINDS = {"float32": 0, "int8": 1, "int16": 2, "float16": 4, "bfloat16": 5}
 TYPES = {np.dtype("f4"): 0, np.dtype("i1"): 1, np.dtype("i2"): 2, np.dtype("f2"): 4, np.dtype("u2"): 5}
 
 
 def weights() -> dict[str, np.ndarray]:
-    return {name: value.astype(np.float32) for name, value in load_file(DEMO_MODEL / "model.safetensors").items()}
+    return {name: value.astype(np.float32) for name, value in load_file(TEST_MODEL / "model.safetensors").items()}
 
 
 def ctranslate2(folder: Path, kind: str, rest: type[np.floating] = np.float32) -> Path:
@@ -40,7 +40,7 @@ def ctranslate2(folder: Path, kind: str, rest: type[np.floating] = np.float32) -
         else:
             variables[name] = value.astype(np.float16 if kind == "float16" else rest)
     (folder / "model.bin").write_bytes(_binary(variables))
-    generation = json.loads((DEMO_MODEL / "generation_config.json").read_text())
+    generation = json.loads((TEST_MODEL / "generation_config.json").read_text())
     settings = {
         "alignment_heads": generation["alignment_heads"],
         "suppress_ids": generation["suppress_tokens"],
@@ -48,7 +48,7 @@ def ctranslate2(folder: Path, kind: str, rest: type[np.floating] = np.float32) -
         "lang_ids": sorted(generation["lang_to_id"].values()),
     }
     (folder / "config.json").write_text(json.dumps(settings))
-    shutil.copy(DEMO_MODEL / "tokenizer.json", folder)
+    shutil.copy(TEST_MODEL / "tokenizer.json", folder)
     return folder
 
 
@@ -102,7 +102,7 @@ def _binary(variables: dict[str, np.ndarray]) -> bytes:
 
 def openai(path: Path) -> Path:
     """A .pt file with the tokenizer beside it."""
-    write_openai(DEMO_MODEL, path)
+    write_openai(TEST_MODEL, path)
     for name in ("tokenizer.json", "generation_config.json"):
-        shutil.copy(DEMO_MODEL / name, path.parent)
+        shutil.copy(TEST_MODEL / name, path.parent)
     return path

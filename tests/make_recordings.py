@@ -46,8 +46,8 @@ def main() -> None:
     for name, how in FORMATS.items():
         write(name, samples, *how)
     write(SECOND[0], say(SECOND[1]), "flac", "flac", SAMPLE_RATE, None)
-    said = {**dict.fromkeys(FORMATS, PHRASE), SECOND[0]: SECOND[1]}
-    (FOLDER / "transcripts.json").write_text(json.dumps(said, indent=2) + "\n")
+    transcripts = {**dict.fromkeys(FORMATS, PHRASE), SECOND[0]: SECOND[1]}
+    (FOLDER / "transcripts.json").write_text(json.dumps(transcripts, indent=2) + "\n")
 
 
 if __name__ == "__main__":

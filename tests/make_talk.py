@@ -25,10 +25,10 @@ def main() -> None:
     parts, rows, at = [], [], 0
     while len(rows) < PHRASES:
         words = rng.sample(WORDS["en"], rng.randint(2, 6))
-        said = speaker.say("en", words, random_voice(rng, "en"), rng.randint(140, 180), rng.randint(35, 65))
-        if said is None:
+        utterance = speaker.say("en", words, random_voice(rng, "en"), rng.randint(140, 180), rng.randint(35, 65))
+        if utterance is None:
             continue
-        samples = (said.samples * 0.7).astype(np.int16)
+        samples = (utterance.samples * 0.7).astype(np.int16)
         rows.append({"text": " ".join(words), "start": at, "samples": len(samples)})
         parts += [samples, np.zeros(int(GAP * SAMPLE_RATE), np.int16)]
         at += len(parts[-2]) + len(parts[-1])

@@ -1,4 +1,4 @@
-"""An engine that reads its answer out of the samples, so that it is known which words are due to whom."""
+"""An engine that reads words out of the samples, so that tests know which words belong to which clip."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ ENGLISH = Options(language="en")
 GAP = SAMPLE_RATE
 LEAN_MS = int(LEAN * 1000)
 
-Told = Callable[[Hypothesis], Hypothesis]
+Change = Callable[[Hypothesis], Hypothesis]
 
 
 def clip(*words: int, start: int = 0, quiet: int = 3200) -> Window:
-    """Words spoken one after the other, `quiet` samples of silence around them, voice activity having heard them."""
+    """Words spoken one after the other, `quiet` samples of silence around them, with the span of speech."""
     sound = np.repeat(np.array(words, np.int16), WORD)
     samples = np.concatenate([np.zeros(quiet, np.int16), sound, np.zeros(quiet, np.int16)])
     return Window(start, samples, (Span(start + quiet, start + quiet + len(sound)),))
@@ -67,12 +67,15 @@ def read(window: Window) -> Hypothesis:
 
 
 class Reader:
-    """An engine that hears what `clip` wrote. seen: seconds and options of each window it was given."""
+    """An engine that recognizes what `clip` wrote. seen: seconds and options of each window it was given.
+
+    change: applied to the hypotheses of packed windows.
+    """
 
     info = EngineInfo("reader", "fake", "1", "none", "none")
 
-    def __init__(self, told: Told | None = None, delay: float = 0.0) -> None:
-        self.told, self.delay = told, delay
+    def __init__(self, change: Change | None = None, delay: float = 0.0) -> None:
+        self.change, self.delay = change, delay
         self.seen: list[tuple[float, Options]] = []
         self.failing: Exception | None = None
         self.started = self.closed = self.cancelled = 0
@@ -95,8 +98,8 @@ class Reader:
             self.cancelled += 1
             raise
         await self.check()
-        heard = replace(read(window), temperature=options.temperature)
-        return self.told(heard) if self.told and not window.speech else heard
+        recognized = replace(read(window), temperature=options.temperature)
+        return self.change(recognized) if self.change and not window.speech else recognized
 
     async def detect(self, window: Window, options: Options) -> Hypothesis:
         return hypothesis(window, language="de")

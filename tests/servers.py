@@ -20,7 +20,7 @@ START_SECONDS = 300  # for each model
 
 @dataclass(frozen=True)
 class Server:
-    """output: the file that holds what it says."""
+    """output: the file with its standard output and errors."""
 
     process: subprocess.Popen[bytes]
     base: str
@@ -28,23 +28,23 @@ class Server:
     models: int = 1
 
     def wait(self, path: str = "/health", status: int = 200) -> None:
-        """Until a GET of `path` is answered with `status`."""
+        """Wait until a GET of `path` responds with `status`."""
         seconds = START_SECONDS * self.models
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            assert self.process.poll() is None, self.said()
+            assert self.process.poll() is None, self.log_end()
             if self._status(path) == status:
                 return
             time.sleep(0.1)
-        raise AssertionError(f"no {status} from {path} in {seconds} s: {self.said()}")
+        raise AssertionError(f"no {status} from {path} in {seconds} s: {self.log_end()}")
 
-    def said(self) -> str:
+    def log_end(self) -> str:
         return self.output.read_text()[-3000:]
 
     def _status(self, path: str) -> int:
         try:
-            with urllib.request.urlopen(self.base + path, timeout=5) as reply:
-                return reply.status
+            with urllib.request.urlopen(self.base + path, timeout=5) as response:
+                return response.status
         except urllib.error.HTTPError as error:
             error.close()
             return error.code
@@ -54,7 +54,7 @@ class Server:
 
 @contextmanager
 def started(output: Path, **settings: object) -> Iterator[Server]:
-    """A server on a port of its own that may still be loading; it has stopped well when the block is left."""
+    """A server on a port of its own that may still be loading; it has ended without an error when the block is left."""
     port = free_port()
     command = [sys.executable, "-m", "endpoint", "serve", "--host", "127.0.0.1", "--port", str(port)]
     environment = {"CPU_KV_CACHE_GIB": "1"} | {name.upper(): str(value) for name, value in settings.items()}
@@ -66,7 +66,7 @@ def started(output: Path, **settings: object) -> Iterator[Server]:
             yield server
         finally:
             process.terminate()
-            assert process.wait(60) == 0, server.said()
+            assert process.wait(60) == 0, server.log_end()
 
 
 @contextmanager

@@ -23,7 +23,7 @@ GONE_SECONDS = 20
 
 @dataclass(frozen=True)
 class Several(Server):
-    """A server whose processes are told apart."""
+    """A server with its processes, by their roles."""
 
     def processes(self) -> list[psutil.Process]:
         """All but the first."""
@@ -43,10 +43,10 @@ class Several(Server):
         return self.named("EngineCore")
 
     def ends(self, everybody: list[psutil.Process], seconds: float = 60) -> int:
-        """Its status. None of `everybody` is left then."""
+        """Wait for its end and return its status. None of `everybody` is left then."""
         status = self.process.wait(seconds)
         _, left = psutil.wait_procs(everybody, GONE_SECONDS)
-        assert left == [], self.said()
+        assert left == [], self.log_end()
         return status
 
 

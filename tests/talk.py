@@ -19,7 +19,7 @@ RATE = 16_000
 
 @dataclass(frozen=True)
 class Talk:
-    """wav: the file. words: what is said in it. spans: (start ms, end ms) of its phrases. seconds: its length."""
+    """wav: the file. words: the words in it. spans: (start ms, end ms) of its phrases. seconds: its length."""
 
     wav: bytes
     words: list[str]

@@ -39,7 +39,7 @@ def test_seconds_of_audio_are_bounded_but_a_request_alone_is_admitted() -> None:
     load, (admission,) = admissions(seconds=100)
     with admission.permit() as long:
         long.add(250.5)
-        long.add(10)  # its next file: nobody else has any
+        long.add(10)  # of its next file; no other request has any
         assert load.seconds == [261]
         with admission.permit() as short, pytest.raises(Overloaded, match="MAX_CONCURRENT_AUDIO_SECONDS"):
             short.add(1)

@@ -1,4 +1,4 @@
-"""How a recording is cut, as clients ask for it: chunking_strategy in its three forms, and vad_filter."""
+"""Fields of voice activity detection: chunking_strategy in its three forms, and vad_filter."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ CUSTOM = {"type": "server_vad", "threshold": 0.7, "prefix_padding_ms": 100, "sil
 async def asked(fields: dict[str, object], path: str = PATH, **settings: object) -> Options:
     core = StandIn()
     async with client_of(core, **settings) as client:
-        reply = await client.post(path, files={"file": AUDIO}, data=fields)
-    assert reply.status_code == 200, reply.text
+        response = await client.post(path, files={"file": AUDIO}, data=fields)
+    assert response.status_code == 200, response.text
     ((_, options),) = core.calls
     return options
 
@@ -88,8 +88,8 @@ async def test_the_server_decides_where_the_request_does_not(fields: dict[str, o
 async def test_what_is_wrong_is_named(fields: dict[str, object], param: str, part: str) -> None:
     core = StandIn()
     async with client_of(core) as client:
-        reply = await client.post(PATH, files={"file": AUDIO}, data=fields)
-    message = assert_error(reply, 400, "invalid_value", param)
+        response = await client.post(PATH, files={"file": AUDIO}, data=fields)
+    message = assert_error(response, 400, "invalid_value", param)
     assert message.startswith(f"{param}: ")
     assert part in message
     assert not core.calls

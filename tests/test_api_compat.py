@@ -1,4 +1,4 @@
-"""The older doors: a client changes the host and nothing else."""
+"""The routes of older services: a client only has to change the host."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def core():
 
 
 @pytest.mark.parametrize("path", ["/transcribe", "/transcribe/whisper-1", "/transcribe-whisper-1"])
-async def test_transcribe_answers_text_and_segments(core, path):
+async def test_transcribe_returns_text_and_segments(core, path):
     async with client_of(core) as client:
-        reply = await client.post(path, files=FILES, data={"language": "English", "initial_prompt": "hi"})
-    assert reply.status_code == 200, reply.text
-    body = reply.json()
+        response = await client.post(path, files=FILES, data={"language": "English", "initial_prompt": "hi"})
+    assert response.status_code == 200, response.text
+    body = response.json()
     assert set(body) == {"text", "language", "duration", "segments"}
     assert (body["text"], body["language"], body["duration"]) == (TRANSCRIPT.text, "en", 8.47)
     assert body["segments"][0] == {"id": 0, "start": 0.0, "end": 3.32, "text": "Hello wörld.", "words": None}
@@ -33,7 +33,7 @@ async def test_transcribe_answers_text_and_segments(core, path):
 
 
 async def test_words_stand_in_the_segment_whose_text_they_are():
-    """Not in the one whose times they fall in: a word of no length falls in none."""
+    """Times do not decide it: a word of length 0 is within no segment."""
     first, second = TRANSCRIPT.segments
     late = (Word(" Good", 3_000, 3_300), Word(" bye.", 8_470, 8_470))
     segments = (replace(first, words=WORDS), replace(second, words=late))
@@ -67,15 +67,15 @@ async def test_translation_by_task(core):
 
 async def test_detect_language(core):
     async with client_of(core) as client:
-        reply = await client.post("/detect-language", files=FILES)
-    assert reply.json() == {"detected_language": "english", "language_code": "en", "confidence": 0.9}
+        response = await client.post("/detect-language", files=FILES)
+    assert response.json() == {"detected_language": "english", "language_code": "en", "confidence": 0.9}
 
 
 @pytest.mark.parametrize("kind", ["audio/flac", "audio/x-wav; rate=16000", "application/octet-stream", ""])
 async def test_raw_audio_is_taken_at_the_root(core, kind):
     async with client_of(core) as client:
-        reply = await client.post("/", content=AUDIO, headers={"content-type": kind} if kind else {})
-    assert reply.json() == {"text": TRANSCRIPT.text, "language": "en"}
+        response = await client.post("/", content=AUDIO, headers={"content-type": kind} if kind else {})
+    assert response.json() == {"text": TRANSCRIPT.text, "language": "en"}
     assert core.calls[0][0] == AUDIO
 
 
@@ -85,8 +85,8 @@ async def test_inputs_and_parameters_are_taken_at_the_root(core):
         "parameters": {"return_timestamps": True, "generate_kwargs": {"language": "de"}},
     }
     async with client_of(core) as client:
-        reply = await client.post("/", json=given)
-        assert [chunk["timestamp"] for chunk in reply.json()["chunks"]] == [[0.0, 3.32], [3.32, 8.47]]
+        response = await client.post("/", json=given)
+        assert [chunk["timestamp"] for chunk in response.json()["chunks"]] == [[0.0, 3.32], [3.32, 8.47]]
         assert core.calls[0][1].language == "de"
         assert_error(await client.post("/", json={"inputs": 3}), 400, "invalid_value", "inputs")
         assert_error(await client.post("/", json=[1]), 400, "invalid_value", "inputs")
@@ -101,8 +101,8 @@ async def test_inputs_and_parameters_are_taken_at_the_root(core):
 
 async def test_the_root_keeps_the_limits_of_size(core):
     async with client_of(core, max_upload_mb=1) as client:
-        reply = await client.post("/", content=bytes(2**20 + 1), headers={"content-type": "audio/wav"})
-    assert_error(reply, 413, "file_too_large", "file")
+        response = await client.post("/", content=bytes(2**20 + 1), headers={"content-type": "audio/wav"})
+    assert_error(response, 413, "file_too_large", "file")
     assert core.calls == []
 
 

@@ -1,4 +1,4 @@
-"""Pages of the origins that are set may call and read; nobody else's, and nobody without the setting."""
+"""Pages of the origins in CORS_ORIGINS may call the server and read responses; all other pages may not."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ ALLOWED = "access-control-allow-origin"
 @pytest.mark.parametrize("path", [PATH, "/transcribe", "/", "/health"])
 async def test_a_preflight_needs_no_key(path: str) -> None:
     async with client_of(StandIn(), cors_origins=ORIGIN, api_key="secret") as client:
-        reply = await client.options(path, headers={"Origin": ORIGIN} | ASKED)
-        assert (reply.status_code, reply.headers[ALLOWED]) == (200, ORIGIN)
-        assert "authorization" in reply.headers["access-control-allow-headers"]
+        response = await client.options(path, headers={"Origin": ORIGIN} | ASKED)
+        assert (response.status_code, response.headers[ALLOWED]) == (200, ORIGIN)
+        assert "authorization" in response.headers["access-control-allow-headers"]
         other = await client.options(path, headers={"Origin": "https://other.example"} | ASKED)
         assert ALLOWED not in other.headers
 
 
-async def test_replies_errors_and_streams_are_readable() -> None:
+async def test_responses_errors_and_streams_are_readable() -> None:
     core = StandIn()
     async with client_of(core, cors_origins=ORIGIN, api_key="secret") as client:
         key = {"Origin": ORIGIN, "Authorization": "Bearer secret"}
         sent = {"files": {"file": AUDIO}, "headers": key}
-        replies = [await client.post(PATH, **sent), await client.post(PATH, data={"stream": "true"}, **sent)]
-        replies += [await client.post(PATH, headers={"Origin": ORIGIN}), await client.get("/none", headers=key)]
+        responses = [await client.post(PATH, **sent), await client.post(PATH, data={"stream": "true"}, **sent)]
+        responses += [await client.post(PATH, headers={"Origin": ORIGIN}), await client.get("/none", headers=key)]
         core.failure = RuntimeError("x")
-        replies.append(await client.post(PATH, **sent))
-    assert [reply.status_code for reply in replies] == [200, 200, 401, 404, 500]
-    for reply in replies:
-        assert reply.headers[ALLOWED] == ORIGIN
-        assert "x-warnings" in reply.headers["access-control-expose-headers"]
+        responses.append(await client.post(PATH, **sent))
+    assert [response.status_code for response in responses] == [200, 200, 401, 404, 500]
+    for response in responses:
+        assert response.headers[ALLOWED] == ORIGIN
+        assert "x-warnings" in response.headers["access-control-expose-headers"]
 
 
 async def test_off_by_default() -> None:

@@ -18,10 +18,10 @@ from tests.recordings import tone, wav
 
 PATH = "/api/v1/audio/detect-language"
 SAMPLES = Path(__file__).parents[1] / "endpoint" / "demo" / "samples"
-SAID = json.loads((SAMPLES / "said.json").read_text())
+REFERENCE = json.loads((SAMPLES / "texts.json").read_text())
 
 
-async def test_detection_answers_the_best_five_and_refuses_what_it_must():
+async def test_detection_returns_the_best_five_and_refuses_wrong_requests():
     settings = Settings(engine="fake", decode_workers=1)
     models = build_models(settings)
     await models.start()
@@ -29,9 +29,9 @@ async def test_detection_answers_the_best_five_and_refuses_what_it_must():
         transport = httpx.ASGITransport(create_app(settings, models))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             sound = wav(np.tile(tone(16_000, 1.0), 400)[:, None], 16_000)
-            reply = await client.post(PATH, files={"file": sound}, data={"languages[]": ["de", "fr"]})
-            assert DetectedLanguage.model_validate(reply.json(), strict=True).name == "german"
-            assert reply.json()["duration"] == 400
+            response = await client.post(PATH, files={"file": sound}, data={"languages[]": ["de", "fr"]})
+            assert DetectedLanguage.model_validate(response.json(), strict=True).name == "german"
+            assert response.json()["duration"] == 400
             assert_error(await client.post(PATH, files={"model": (None, "x")}), 404, "model_not_found", "model")
             assert_error(await client.post(PATH, files={"file": b"?"}), 400, "invalid_audio", "file")
     finally:
@@ -40,11 +40,11 @@ async def test_detection_answers_the_best_five_and_refuses_what_it_must():
 
 @pytest.mark.model
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", sorted(SAID))
+@pytest.mark.parametrize("name", sorted(REFERENCE))
 def test_the_real_engine_knows_the_languages(model_server: str, name: str) -> None:
-    reply = httpx.post(f"{model_server}{PATH}", files={"file": (SAMPLES / name).read_bytes()}, timeout=60)
-    body = reply.json()
-    assert body["language"] == SAID[name]["language"]
+    response = httpx.post(f"{model_server}{PATH}", files={"file": (SAMPLES / name).read_bytes()}, timeout=60)
+    body = response.json()
+    assert body["language"] == REFERENCE[name]["language"]
     assert body["probability"] > 0.5
     assert [row["probability"] for row in body["languages"]] == sorted(
         (row["probability"] for row in body["languages"]), reverse=True

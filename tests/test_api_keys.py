@@ -1,4 +1,4 @@
-"""The shared key: nothing but pages and probes is answered without it, and no body is read."""
+"""The shared key: without it, only pages and probes are served, and no body is read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def keyed(core: StandIn | None = None, **settings: object) -> httpx.AsyncClient:
 
 
 def routes() -> list[tuple[str, str]]:
-    """(method, path) of every route there is."""
+    """(method, path) of every route."""
     found = app_of(StandIn(), api_key=KEY).openapi()["paths"]
     paths = [(method.upper(), path) for path, operations in found.items() for method in operations]
     return paths + [(method, path.replace("/v1", "/api/v1")) for method, path in paths if path.startswith("/v1")]
@@ -34,13 +34,13 @@ def routes() -> list[tuple[str, str]]:
 async def test_every_route_but_pages_and_probes_needs_the_key(method: str, path: str) -> None:
     core = StandIn()
     async with keyed(core) as client:
-        reply = await client.request(method, path.replace("{model}", "whisper-test"))
+        response = await client.request(method, path.replace("{model}", "whisper-test"))
     if method == "GET" and path in OPEN:
-        assert reply.status_code == 200
+        assert response.status_code == 200
         return
-    message = assert_error(reply, 401, "invalid_api_key")
+    message = assert_error(response, 401, "invalid_api_key")
     assert "no API key" in message
-    assert reply.headers["www-authenticate"] == "Bearer"
+    assert response.headers["www-authenticate"] == "Bearer"
     assert core.calls == []
 
 
@@ -68,7 +68,7 @@ async def test_nothing_else_is(method: str, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/docs/../v1/models", "/docs/%2e%2e/v1/models", "/docs/..%2fv1/models"])
 async def test_no_open_path_leads_to_a_closed_one(path: str) -> None:
-    """The path is handed over as it is: a client would tidy it up."""
+    """The path goes to the application directly, as a client would normalize it."""
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
@@ -90,8 +90,8 @@ async def test_no_open_path_leads_to_a_closed_one(path: str) -> None:
 async def test_the_key_opens_the_server(scheme: str) -> None:
     headers = {"authorization": f"{scheme} {KEY}"}
     async with keyed() as client:
-        reply = await client.post("/v1/audio/transcriptions", files={"file": AUDIO}, headers=headers)
-        assert reply.json()["text"] == TRANSCRIPT.text
+        response = await client.post("/v1/audio/transcriptions", files={"file": AUDIO}, headers=headers)
+        assert response.json()["text"] == TRANSCRIPT.text
         assert (await client.post("/", content=AUDIO, headers=headers)).status_code == 200
         assert (await client.get("/v1/models", headers=headers)).status_code == 200
 
@@ -102,14 +102,14 @@ async def test_the_key_opens_the_server(scheme: str) -> None:
 async def test_a_wrong_key_does_not(header: str) -> None:
     with capture_logs() as lines:
         async with keyed() as client:
-            reply = await client.get("/v1/models", headers={b"authorization": header.encode("latin-1")})
-    assert_error(reply, 401, "invalid_api_key")
+            response = await client.get("/v1/models", headers={b"authorization": header.encode("latin-1")})
+    assert_error(response, 401, "invalid_api_key")
     (line,) = (line for line in lines if line["event"] == "request")
     assert (line["status"], line["code"]) == (401, "invalid_api_key")
-    assert KEY[:-1] not in f"{reply.text} {lines}"
+    assert KEY[:-1] not in f"{response.text} {lines}"
 
 
-async def test_without_a_key_in_the_settings_everybody_is_answered() -> None:
+async def test_without_a_key_in_the_settings_every_caller_is_served() -> None:
     async with client_of(StandIn()) as client:
         assert (await client.get("/v1/models")).status_code == 200
 
@@ -153,7 +153,7 @@ def test_the_official_client_brings_it_and_is_refused_without() -> None:
             assert refused.value.code == "invalid_api_key"
 
 
-async def test_the_answer_comes_before_the_body_is_sent() -> None:
+async def test_the_response_comes_before_the_body_is_sent() -> None:
     """The client announces 100 MB and sends none of it."""
     with serve(StandIn(), api_key=KEY) as url:
         host, port = url.removeprefix("http://").split(":")

@@ -1,4 +1,4 @@
-"""Against a live server: what only real connections show."""
+"""Behaviour that needs real connections, on a live server."""
 
 import asyncio
 import socket
@@ -52,10 +52,10 @@ def test_openai_client(core, client, url, base):
     client = client.with_options(base_url=url + base)
     create = client.audio.transcriptions.create
 
-    reply = create(file=AUDIO, model="whisper-1")
-    assert reply.text == TRANSCRIPT.text
-    assert reply._request_id
-    schemas.Transcription.model_validate(reply.to_dict(), strict=True)
+    response = create(file=AUDIO, model="whisper-1")
+    assert response.text == TRANSCRIPT.text
+    assert response._request_id
+    schemas.Transcription.model_validate(response.to_dict(), strict=True)
 
     verbose = create(
         file=AUDIO,
@@ -88,8 +88,8 @@ def test_openai_client_translates(core, client):
 async def test_openai_async_client(url):
     async with AsyncOpenAI(base_url=url + "/v1", api_key="none", max_retries=0) as client:
         create = client.audio.transcriptions.create
-        replies = await asyncio.gather(*(create(file=AUDIO, model="whisper-1") for _ in range(5)))
-    assert {reply.text for reply in replies} == {TRANSCRIPT.text}
+        responses = await asyncio.gather(*(create(file=AUDIO, model="whisper-1") for _ in range(5)))
+    assert {response.text for response in responses} == {TRANSCRIPT.text}
 
 
 @pytest.mark.parametrize(
@@ -150,20 +150,20 @@ def test_a_slow_upload_costs_no_engine_time_and_is_cut_off(monkeypatch):
     assert len(core.calls) == 1
 
 
-def test_overload_is_answered_before_the_body():
+def test_overload_is_reported_before_the_body():
     core = StandIn(delay=60)
     with serve(core, max_concurrent_requests=1) as url, connect(url) as first, connect(url) as second:
         first.sendall(request(WHOLE, len(WHOLE)))
         wait_for(lambda: core.running == 1)
         second.sendall(request(START, 1000))
-        reply = second.recv(4096)
-        assert reply.startswith(b"HTTP/1.1 503 ")
-        assert b"retry-after: 5" in reply
+        response = second.recv(4096)
+        assert response.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 5" in response
         first.close()
         wait_for(lambda: core.running == 0)
 
 
-def test_too_large_by_its_length_is_answered_before_the_body(core, url):
+def test_too_large_by_its_length_is_refused_before_the_body(core, url):
     with connect(url) as client:
         client.sendall(request(b"", 5_000_000, "Expect: 100-continue\r\n"))
         assert client.recv(4096).startswith(b"HTTP/1.1 413 ")
@@ -177,16 +177,16 @@ def test_too_large_without_a_length_is_cut(core, url):
 
     tracemalloc.start()
     headers = {"content-type": "multipart/form-data; boundary=b"}
-    reply = httpx.post(url + PATH, content=body(), headers=headers)
+    response = httpx.post(url + PATH, content=body(), headers=headers)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert_error(reply, 413, "file_too_large", "file")
+    assert_error(response, 413, "file_too_large", "file")
     assert peak < 16_000_000
     assert not core.calls
 
 
-def test_health_answers_while_large_files_arrive():
-    """How fast, `make feed` measures."""
+def test_health_responds_while_large_files_arrive():
+    """`make feed` measures how fast it responds."""
     core = StandIn()
     go, halfway = threading.Event(), [threading.Event(), threading.Event()]
 
@@ -199,13 +199,13 @@ def test_health_answers_while_large_files_arrive():
                 assert go.wait(120)
         yield b"\r\n--b--\r\n"
 
-    def send(reached: threading.Event, replies: list[int]) -> None:
+    def send(reached: threading.Event, responses: list[int]) -> None:
         headers = {"content-type": "multipart/form-data; boundary=b"}
-        replies.append(httpx.post(url + PATH, content=body(reached), headers=headers, timeout=120).status_code)
+        responses.append(httpx.post(url + PATH, content=body(reached), headers=headers, timeout=120).status_code)
 
     with serve(core, max_upload_mb=64) as url:
-        replies: list[int] = []
-        threads = [threading.Thread(target=send, args=(reached, replies)) for reached in halfway]
+        responses: list[int] = []
+        threads = [threading.Thread(target=send, args=(reached, responses)) for reached in halfway]
         for thread in threads:
             thread.start()
         assert all(reached.wait(120) for reached in halfway)
@@ -213,7 +213,7 @@ def test_health_answers_while_large_files_arrive():
         go.set()
         for thread in threads:
             thread.join(120)
-    assert replies == [200, 200]
+    assert responses == [200, 200]
     assert len(core.calls) == 2
 
 
@@ -228,8 +228,8 @@ def test_health_when_the_model_cannot_be_loaded():
     core.start_failure = RuntimeError("no such file: /secret")
     with serve(core) as url:
         wait_for(lambda: "engine_failed" in httpx.get(url + "/health").text)
-        reply = httpx.get(url + "/health")
-        assert "secret" not in assert_error(reply, 503, "engine_failed")
+        response = httpx.get(url + "/health")
+        assert "secret" not in assert_error(response, 503, "engine_failed")
 
 
 def test_a_recording_is_fetched_from_its_url(core, url):
@@ -237,7 +237,7 @@ def test_a_recording_is_fetched_from_its_url(core, url):
     with socket.create_server(("127.0.0.2", 0)) as site, serve(core, url_networks="127.0.0.2/32") as open_to_it:
         port = site.getsockname()[1]
 
-        def answer():
+        def respond():
             connection, _ = site.accept()
             with connection:
                 connection.recv(65536)
@@ -249,9 +249,9 @@ def test_a_recording_is_fetched_from_its_url(core, url):
         both = httpx.post(f"{url}/v1/audio/transcriptions", data={"url": at}, files={"file": AUDIO})
         assert_error(both, 400, "invalid_value", "url")
         assert core.calls == []
-        thread = threading.Thread(target=answer)
+        thread = threading.Thread(target=respond)
         thread.start()
-        reply = httpx.post(f"{open_to_it}/v1/audio/transcriptions", files={"url": (None, at)})
+        response = httpx.post(f"{open_to_it}/v1/audio/transcriptions", files={"url": (None, at)})
         thread.join()
-    assert reply.status_code == 200
+    assert response.status_code == 200
     assert [data for data, _ in core.calls] == [body]

@@ -1,4 +1,4 @@
-"""Several models behind every door: a request's `model` picks one."""
+"""Several models: `model` of a request picks one, on every route."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORMS = [
 
 @pytest.fixture
 def cores() -> dict[str, StandIn]:
-    """Named as they are served; the first is the default."""
+    """By the names of the served models; the first is the default."""
     return {name: StandIn(replace(TRANSCRIPT, language=code)) for name, code in (("large", "en"), ("small", "de"))}
 
 
@@ -37,15 +37,15 @@ async def test_the_field_picks_the_model(
     cores: dict[str, StandIn], path: str, model: str, large: int, small: int
 ) -> None:
     async with client_of(cores, model_aliases={"fast": "small"}) as client:
-        reply = await client.post(path, files=FILES, data={"model": model})
-    assert reply.status_code == 200, reply.text
+        response = await client.post(path, files=FILES, data={"model": model})
+    assert response.status_code == 200, response.text
     assert asked(cores) == {"large": large, "small": small}
 
 
 async def test_a_stream_comes_from_the_model_asked_for(cores: dict[str, StandIn]) -> None:
     async with client_of(cores) as client:
-        reply = await client.post("/v1/audio/transcriptions", files=FILES, data={"model": "small", "stream": "true"})
-    assert "transcript.text.done" in reply.text
+        response = await client.post("/v1/audio/transcriptions", files=FILES, data={"model": "small", "stream": "true"})
+    assert "transcript.text.done" in response.text
     assert asked(cores) == {"large": 0, "small": 1}
 
 
@@ -60,8 +60,8 @@ async def test_a_stream_comes_from_the_model_asked_for(cores: dict[str, StandIn]
 )
 async def test_the_path_picks_the_model(cores: dict[str, StandIn], path: str, model: str) -> None:
     async with client_of(cores, model_aliases={"fast": "small"}) as client:
-        reply = await client.post(path, files=FILES, data={"model": model})
-    assert reply.json()["language"] == "de"
+        response = await client.post(path, files=FILES, data={"model": model})
+    assert response.json()["language"] == "de"
     assert asked(cores) == {"large": 0, "small": 1}
 
 
@@ -96,25 +96,25 @@ async def test_all_are_listed_and_aliases_lead_to_them(cores: dict[str, StandIn]
         assert "<code>large</code>, <code>small</code>" in page.text
 
 
-async def test_what_is_not_allowed_is_neither_taken_nor_told(cores: dict[str, StandIn]) -> None:
+async def test_names_that_are_not_allowed_are_neither_accepted_nor_shown(cores: dict[str, StandIn]) -> None:
     async with client_of(cores, model_aliases={"fast": "small"}, allowed_models="whisper-1,fast") as client:
         assert await listed(client) == ["whisper-1", "fast"]
-        replies = [await client.post("/v1/audio/transcriptions", files=FILES, data={"model": "small"})]
-        replies.append(await client.post("/transcribe/large", files=FILES))
-        replies.append(await client.get("/v1/models/large"))
-        for reply in replies:
-            assert "served: whisper-1, fast." in assert_error(reply, 404, "model_not_found", "model")
+        responses = [await client.post("/v1/audio/transcriptions", files=FILES, data={"model": "small"})]
+        responses.append(await client.post("/transcribe/large", files=FILES))
+        responses.append(await client.get("/v1/models/large"))
+        for response in responses:
+            assert "served: whisper-1, fast." in assert_error(response, 404, "model_not_found", "model")
         assert asked(cores) == {"large": 0, "small": 0}
         assert (await client.get("/v1/models/fast")).json()["id"] == "fast"
         for name in ("", "whisper-1", "fast"):
-            reply = await client.post("/v1/audio/transcriptions", files=FILES, data={"model": name})
-            assert reply.status_code == 200
-        told = (
+            response = await client.post("/v1/audio/transcriptions", files=FILES, data={"model": name})
+            assert response.status_code == 200
+        shown = (
             f"{(await client.get('/version')).json()} {(await client.get('/', headers={'accept': 'text/html'})).text}"
         )
     assert asked(cores) == {"large": 2, "small": 1}
-    assert "large" not in told
-    assert "small" not in told
+    assert "large" not in shown
+    assert "small" not in shown
 
 
 async def test_a_dead_model_makes_the_server_ill_and_the_other_goes_on(cores: dict[str, StandIn]) -> None:
@@ -124,7 +124,7 @@ async def test_a_dead_model_makes_the_server_ill_and_the_other_goes_on(cores: di
             assert "small: it died" in assert_error(await client.get(path), 503, "engine_failed")
         assert (await client.post("/v1/audio/transcriptions", files=FILES)).status_code == 200
         both = [("files[]", ("a.wav", AUDIO)), ("files[]", ("b.wav", AUDIO))]
-        reply = await client.post("/v1/audio/transcriptions", files=both, data={"model": "small"})
-        assert_error(reply, 500, "engine_failed")
+        response = await client.post("/v1/audio/transcriptions", files=both, data={"model": "small"})
+        assert_error(response, 500, "engine_failed")
         cores["large"].state = EngineFailed("it died too")
         assert_error(await client.post("/v1/audio/transcriptions", files=FILES), 500, "engine_failed")

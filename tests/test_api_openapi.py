@@ -1,4 +1,4 @@
-"""The OpenAPI document is complete, and true: its examples are posted, its schemas hold, its error codes exist."""
+"""The OpenAPI document is complete and correct: its examples work, its schemas are valid, its error codes exist."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FORMS = {
     for path, post in POSTS.items()
     if "multipart/form-data" in post.get("requestBody", {}).get("content", {})
 }
-# Other codes than errors of these routes: of the router, and of the start.
+# Codes that these routes do not use: those of the router, and of a failed start.
 ELSEWHERE = {"not_found", "method_not_allowed", "invalid_settings", "invalid_request"}
 
 
@@ -38,7 +38,7 @@ def valid(schema: Any, value: Any) -> None:
 
 
 def described(schema: Any, where: str) -> Iterator[str]:
-    """Properties without a description, wherever in a schema."""
+    """Properties without a description, at any depth of a schema."""
     if isinstance(schema, list):
         for item in schema:
             yield from described(item, where)
@@ -56,7 +56,7 @@ def test_every_field_is_described() -> None:
     assert list(described(POSTS, "")) == []
     for path, form in FORMS.items():
         for name, field in form["schema"]["properties"].items():
-            absent = {"type": "null"} in field.get("anyOf", ())  # a default of null is not written
+            absent = {"type": "null"} in field.get("anyOf", ())  # OpenAPI leaves out a default of null
             assert name in ("file", "files[]") or "default" in field or absent, f"{path}: {name}"
 
 
@@ -81,7 +81,7 @@ def test_the_document_needs_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("name", ["transcriptions", "translations"])
-def test_every_kind_of_reply_is_described(name: str) -> None:
+def test_every_kind_of_response_is_described(name: str) -> None:
     post = POSTS[f"/v1/audio/{name}"]
     kinds = {"application/json", "text/plain", "text/vtt", "text/event-stream"}
     assert set(post["responses"]["200"]["content"]) == kinds
@@ -92,7 +92,7 @@ def test_every_kind_of_reply_is_described(name: str) -> None:
 
 
 def codes() -> set[str]:
-    """Every code that the source gives an error: as an attribute of its class, or as an argument."""
+    """Every error code in the source: attributes of error classes, and arguments."""
     found = {kind.code for kind in _below(EndpointError)}
     for source in SOURCES:
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
@@ -156,29 +156,29 @@ def test_every_form_has_examples() -> None:
 
 @pytest.mark.parametrize(("path", "name"), EXAMPLES)
 def test_examples_run(server: str, path: str, name: str) -> None:
-    """Each is valid under the document's schema, is answered with 200, and as the document shows it."""
+    """Each is valid under the document's schema, and gets status 200 and the response that the document shows."""
     fields = FORMS[path]["examples"][name]["value"]
     valid(FORMS[path]["schema"], fields)
-    reply = post(server, path.replace("{model}", "whisper-1"), fields)
-    assert reply.status_code == 200, reply.text
-    kind = reply.headers["content-type"].partition(";")[0]
+    response = post(server, path.replace("{model}", "whisper-1"), fields)
+    assert response.status_code == 200, response.text
+    kind = response.headers["content-type"].partition(";")[0]
     documented = POSTS[path]["responses"]["200"]["content"][kind]
     shown = documented.get("examples", {}).get(name, {}).get("value")
     if kind == "application/json":
-        valid(documented["schema"], reply.json())
-        assert shown is None or shape(reply.json()) == shape(shown)
+        valid(documented["schema"], response.json())
+        assert shown is None or shape(response.json()) == shape(shown)
     elif kind == "text/event-stream":
         payload = documented["schema"]["properties"]["data"]["contentSchema"]
-        for event in events(reply.text):
+        for event in events(response.text):
             valid(payload, event)
-        assert shown is None or shape(events(reply.text)[-1]) == shape(events(shown)[-1])
+        assert shown is None or shape(events(response.text)[-1]) == shape(events(shown)[-1])
     elif shown is not None:
         words = re.compile(r"[a-z]+( [a-z]+)*|\d")
-        assert words.sub("x", reply.text) == words.sub("x", shown)
+        assert words.sub("x", response.text) == words.sub("x", shown)
 
 
 @pytest.mark.parametrize("path", FORMS)
-def test_shown_replies_are_valid(path: str) -> None:
+def test_shown_responses_are_valid(path: str) -> None:
     for kind, documented in POSTS[path]["responses"]["200"]["content"].items():
         for name, example in documented.get("examples", {}).items():
             assert name in FORMS[path]["examples"]
@@ -193,8 +193,8 @@ def test_hugging_faces_json(server: str) -> None:
     schema = POSTS["/"]["requestBody"]["content"]["application/json"]["schema"]
     body = {"inputs": base64.b64encode(RECORDING).decode(), "parameters": {"return_timestamps": "word"}}
     valid(schema, body)
-    reply = httpx.post(server, json=body, timeout=60)
-    valid(POSTS["/"]["responses"]["200"]["content"]["application/json"]["schema"], reply.json())
+    response = httpx.post(server, json=body, timeout=60)
+    valid(POSTS["/"]["responses"]["200"]["content"]["application/json"]["schema"], response.json())
 
 
 def test_the_server_shows_this_document(server: str) -> None:

@@ -1,4 +1,4 @@
-"""Slashes too many lead to the same route."""
+"""Paths with superfluous slashes lead to the same route."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.api_support import AUDIO, StandIn, client_of
 )
 async def test_the_route_is_found(path: str) -> None:
     async with client_of(StandIn()) as client:
-        reply = await client.post(f"http://test{path}", files={"file": AUDIO})
-        assert reply.status_code == 200, reply.text
+        response = await client.post(f"http://test{path}", files={"file": AUDIO})
+        assert response.status_code == 200, response.text
         assert (await client.get("/health/")).status_code == 200
         assert (await client.get("/docs/")).status_code == 200
 

@@ -36,13 +36,13 @@ def bodies(text):
 async def test_a_stream(core, name):
     async with client_of(core) as client:
         files = {"file": ("a.wav", AUDIO)}
-        reply = await client.post(f"/v1/audio/{name}", files=files, data={"stream": "true"})
-    assert reply.status_code == 200
-    assert reply.headers["content-type"] == "text/event-stream; charset=utf-8"
-    assert reply.headers["cache-control"] == "no-store"
-    assert "content-length" not in reply.headers
-    assert reply.headers["x-request-id"]
-    *deltas, done = bodies(reply.text)
+        response = await client.post(f"/v1/audio/{name}", files=files, data={"stream": "true"})
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert response.headers["cache-control"] == "no-store"
+    assert "content-length" not in response.headers
+    assert response.headers["x-request-id"]
+    *deltas, done = bodies(response.text)
     assert [delta["type"] for delta in deltas] == ["transcript.text.delta"] * 2
     assert "".join(delta["delta"] for delta in deltas) == done["text"] == TRANSCRIPT.text
     schemas.TextDone.model_validate(done, strict=True)
@@ -82,18 +82,18 @@ def test_a_failure_after_the_first_delta_is_an_event(core, url):
 def test_the_error_event_has_openais_body(core, url, failure):
     core.failure = failure
     with httpx.Client(base_url=url) as client:
-        reply = client.post(PATH, files={"file": AUDIO}, data={"stream": "true"})
-    *_, last = bodies(reply.text)
+        response = client.post(PATH, files={"file": AUDIO}, data={"stream": "true"})
+    *_, last = bodies(response.text)
     assert set(last) == {"error"}
     schemas.ErrorBody.model_validate(last, strict=True)
-    assert "secret" not in reply.text
+    assert "secret" not in response.text
 
 
 def test_a_deadline_that_passes_is_an_event(core, url):
     core.delay = 60
     with httpx.Client(base_url=url, timeout=20) as client:
-        reply = client.post(PATH, files={"file": AUDIO}, data={"stream": "true"})
-    assert bodies(reply.text)[-1]["error"]["code"] == "timeout"
+        response = client.post(PATH, files={"file": AUDIO}, data={"stream": "true"})
+    assert bodies(response.text)[-1]["error"]["code"] == "timeout"
     assert core.cancelled == 1
 
 
@@ -110,7 +110,7 @@ async def test_failures_before_the_first_event_keep_their_status(core):
         core.delay = 60
         first = asyncio.create_task(client.post(PATH, files={"file": AUDIO}, data={"stream": "true"}))
         await asyncio.to_thread(wait_for, lambda: core.running == 1)
-        assert_error(await client.post(PATH, files={"file": AUDIO}), 503, "overloaded")  # a stream holds its place
+        assert_error(await client.post(PATH, files={"file": AUDIO}), 503, "overloaded")  # the stream holds its permit
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
         core.delay = 0
@@ -121,32 +121,32 @@ async def test_pings_while_nothing_happens(core, monkeypatch):
     monkeypatch.setattr(stream, "PING_SECONDS", 0.05)
     core.delay = 0.5
     async with client_of(core) as client:
-        reply = await client.post(PATH, files={"file": AUDIO}, data={"stream": "true"})
-    assert reply.text.count(": ping\n\n") >= 3
-    assert len(bodies(reply.text)) == 3
+        response = await client.post(PATH, files={"file": AUDIO}, data={"stream": "true"})
+    assert response.text.count(": ping\n\n") >= 3
+    assert len(bodies(response.text)) == 3
 
 
 def test_a_client_that_leaves_a_stream_stops_the_work(core, url):
     core.delay = 60
     with httpx.Client(base_url=url) as client:
         for _ in range(10):
-            with client.stream("POST", PATH, files={"file": AUDIO}, data={"stream": "true"}) as reply:
-                next(reply.iter_bytes())
+            with client.stream("POST", PATH, files={"file": AUDIO}, data={"stream": "true"}) as response:
+                next(response.iter_bytes())
             wait_for(lambda: core.running == 0)
     assert core.cancelled == 10
 
 
-async def test_several_files_each_with_its_own_answer(core):
+async def test_several_files_each_with_its_own_result(core):
     files = [("files[]", ("a.wav", AUDIO)), ("files[]", ("b.wav", REFUSED)), ("files[]", ("c.wav", AUDIO))]
     async with client_of(core) as client:
-        reply = await client.post(PATH, files=files, data={"response_format": "verbose_json"})
+        response = await client.post(PATH, files=files, data={"response_format": "verbose_json"})
         texts = await client.post(PATH, files=files[:1], data={"response_format": "srt"})
         assert_error(await client.post(PATH, files=files, data={"stream": "true"}), 400, "invalid_value", "stream")
         for path in ("/v1/audio/detect-language", "/transcribe"):
             assert_error(await client.post(path, files=files), 400, "invalid_value", "file")
-    assert reply.status_code == 200
-    schemas.FileResults.model_validate(reply.json(), strict=True)
-    rows = reply.json()["data"]
+    assert response.status_code == 200
+    schemas.FileResults.model_validate(response.json(), strict=True)
+    rows = response.json()["data"]
     assert [(row["index"], row["filename"], row["status"]) for row in rows] == [
         (0, "a.wav", 200),
         (1, "b.wav", 400),
@@ -157,7 +157,7 @@ async def test_several_files_each_with_its_own_answer(core):
     assert texts.json()["data"][0]["result"].startswith("1\n00:00:00,000 --> ")
 
 
-async def test_several_files_go_side_by_side_and_one_crash_is_one_answer(core):
+async def test_several_files_go_side_by_side_and_one_crash_is_one_result(core):
     core.delay = 0.3
     files = [("file", (f"{k}.wav", AUDIO)) for k in range(5)]
     async with client_of(core) as client:
@@ -165,12 +165,12 @@ async def test_several_files_go_side_by_side_and_one_crash_is_one_answer(core):
         await asyncio.to_thread(wait_for, lambda: core.running == 5)
         assert (await asking).status_code == 200
         core.failure = RuntimeError("secret")
-        reply = await client.post(PATH, files=files)
-    assert [row["status"] for row in json.loads(reply.text)["data"]] == [500] * 5
-    assert "secret" not in reply.text
+        response = await client.post(PATH, files=files)
+    assert [row["status"] for row in json.loads(response.text)["data"]] == [500] * 5
+    assert "secret" not in response.text
 
 
-def test_the_official_client_is_told_what_cannot_be_streamed(url):
+def test_the_official_client_gets_an_error_for_what_cannot_be_streamed(url):
     with OpenAI(base_url=url + "/v1", api_key="none", max_retries=0) as client, pytest.raises(BadRequestError):
         client.audio.transcriptions.create(file=AUDIO, model="whisper-1", stream=True, response_format="vtt")
 

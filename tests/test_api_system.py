@@ -20,9 +20,9 @@ async def test_health_and_ready():
     core = StandIn()
     for path in ("/health", "/ready"):
         core.state = NotReady("loading", retry_after=3)
-        reply = await get(path, core)
-        assert_error(reply, 503, "model_loading")
-        assert reply.headers["retry-after"] == "3"
+        response = await get(path, core)
+        assert_error(response, 503, "model_loading")
+        assert response.headers["retry-after"] == "3"
         core.state = EngineFailed("the engine died")
         assert_error(await get(path, core), 503, "engine_failed")
         core.state = None
@@ -79,9 +79,9 @@ async def test_unknown_paths(path):
     ],
 )
 async def test_other_methods(method, path, allow):
-    reply = await get(path, method=method)
-    assert_error(reply, 405, "method_not_allowed")
-    assert reply.headers["allow"] == allow
+    response = await get(path, method=method)
+    assert_error(response, 405, "method_not_allowed")
+    assert response.headers["allow"] == allow
 
 
 @pytest.mark.parametrize(
@@ -90,15 +90,15 @@ async def test_other_methods(method, path, allow):
 )
 async def test_request_id(sent, kept):
     for path in ("/health", "/nothing"):
-        reply = await get(path, headers={"x-request-id": sent})
-        assert (reply.headers["x-request-id"] == sent) is kept
-        assert re.fullmatch(r"[A-Za-z0-9._:-]{1,128}", reply.headers["x-request-id"])
+        response = await get(path, headers={"x-request-id": sent})
+        assert (response.headers["x-request-id"] == sent) is kept
+        assert re.fullmatch(r"[A-Za-z0-9._:-]{1,128}", response.headers["x-request-id"])
 
 
 async def test_safe_headers():
-    reply = await get("/health")
-    assert reply.headers["x-content-type-options"] == "nosniff"
-    assert "default-src 'none'" in reply.headers["content-security-policy"]
+    response = await get("/health")
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'none'" in response.headers["content-security-policy"]
 
 
 def test_every_error_has_a_status():
@@ -116,21 +116,25 @@ async def test_docs_need_no_internet():
     assert "http" not in policy
     assert not re.search(r"(src|href)=\"(https?:)?//", page.text)
     for address in re.findall(r'(?:src|href)="([^"]+\.(?:js|css))"', page.text):
-        reply = await get("/" + address)
-        assert reply.status_code == 200
-        assert len(reply.content) > 50
-        assert reply.headers["content-type"].split(";")[0] in {"text/javascript", "application/javascript", "text/css"}
+        response = await get("/" + address)
+        assert response.status_code == 200
+        assert len(response.content) > 50
+        assert response.headers["content-type"].split(";")[0] in {
+            "text/javascript",
+            "application/javascript",
+            "text/css",
+        }
 
 
 async def test_one_line_for_each_request():
     with capture_logs() as lines:
         async with client_of(StandIn()) as client:
             files = {"file": ("private-name.wav", AUDIO)}
-            reply = await client.post("/api/v1/audio/transcriptions", files=files, data={"prompt": "private prompt"})
+            response = await client.post("/api/v1/audio/transcriptions", files=files, data={"prompt": "private prompt"})
             await client.get("/private-path?key=private")
             await client.get("/health")
     first, second, third = (line for line in lines if line["event"] == "request")
-    assert first["request_id"] == reply.headers["x-request-id"]
+    assert first["request_id"] == response.headers["x-request-id"]
     assert (first["route"], first["status"], first["method"]) == ("/api/v1/audio/transcriptions", 200, "POST")
     assert first["audio_seconds"] == 8.47
     assert first["ms"] >= 0
@@ -145,15 +149,15 @@ async def test_unexpected_failures_are_logged_with_the_request_id():
     core.failure = RuntimeError("inner")
     with capture_logs() as lines:
         async with client_of(core) as client:
-            reply = await client.post("/v1/audio/transcriptions", files={"file": AUDIO})
+            response = await client.post("/v1/audio/transcriptions", files={"file": AUDIO})
     failure, request = lines
     assert failure["event"] == "request failed"
-    assert failure["request_id"] == request["request_id"] == reply.headers["x-request-id"]
+    assert failure["request_id"] == request["request_id"] == response.headers["x-request-id"]
     assert failure["exc_info"]
     assert request["status"] == 500
 
 
-async def test_half_an_answer_is_not_completed():
+async def test_a_partial_response_is_not_completed():
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise RuntimeError("inner")

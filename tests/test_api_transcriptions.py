@@ -32,16 +32,16 @@ async def post(core=None, path=PATH, file=AUDIO, settings=None, **fields):
 @pytest.mark.parametrize(("name", "task"), [("transcriptions", Task.TRANSCRIBE), ("translations", Task.TRANSLATE)])
 async def test_only_a_file(prefix, name, task):
     core = StandIn()
-    reply = await post(core, f"{prefix}/audio/{name}")
-    assert reply.status_code == 200
-    assert reply.headers["content-type"] == "application/json"
-    assert reply.json()["text"] == "Hello wörld. Good bye."
+    response = await post(core, f"{prefix}/audio/{name}")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    assert response.json()["text"] == "Hello wörld. Good bye."
     assert core.calls == [(AUDIO, Options(task=task))]
 
 
 async def test_every_field():
     core = StandIn()
-    reply = await post(
+    response = await post(
         core,
         model="whisper-1",
         language="pt-BR",
@@ -51,27 +51,27 @@ async def test_every_field():
         timestamp_granularities="segment",
         stream="false",
     )
-    schemas.VerboseTranscription.model_validate(reply.json(), strict=True)
+    schemas.VerboseTranscription.model_validate(response.json(), strict=True)
     assert core.calls[0][1] == Options(language="pt", prompt="Olá", temperature=0.5)
 
 
 async def test_granularities_without_brackets_and_empty_fields():
     async with client_of(StandIn()) as client:
         data = {"timestamp_granularities": ["segment", "segment"], "response_format": "verbose_json", "language": ""}
-        reply = await client.post(PATH, files={"file": AUDIO}, data=data)
-    assert "segments" in reply.json()
+        response = await client.post(PATH, files={"file": AUDIO}, data=data)
+    assert "segments" in response.json()
 
 
 @pytest.mark.parametrize("asked", [["word"], ["segment"], ["segment", "word"], ["word", "segment", "word"]])
 async def test_words_and_segments_are_listed_as_asked(asked):
     core = StandIn(replace(TRANSCRIPT, words=WORDS if "word" in asked else None))
-    reply = await post(core, response_format="verbose_json", timestamp_granularities=asked)
-    schemas.VerboseTranscription.model_validate(reply.json(), strict=True)
+    response = await post(core, response_format="verbose_json", timestamp_granularities=asked)
+    schemas.VerboseTranscription.model_validate(response.json(), strict=True)
     assert core.calls[0][1].words == ("word" in asked)
-    assert ("segments" in reply.json()) == ("segment" in asked)
-    assert ("words" in reply.json()) == ("word" in asked)
+    assert ("segments" in response.json()) == ("segment" in asked)
+    assert ("words" in response.json()) == ("word" in asked)
     if "word" in asked:
-        assert reply.json()["words"][1] == {"word": "wörld", "start": 0.5, "end": 1.0}
+        assert response.json()["words"][1] == {"word": "wörld", "start": 0.5, "end": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -80,16 +80,16 @@ async def test_words_and_segments_are_listed_as_asked(asked):
 )
 async def test_response_format_decides_and_accept_does_not(form, media_type):
     async with client_of(StandIn()) as client:
-        reply = await client.post(
+        response = await client.post(
             PATH, files={"file": AUDIO}, data={"response_format": form}, headers={"accept": "image/png"}
         )
-    assert reply.status_code == 200
-    assert reply.headers["content-type"].startswith(media_type)
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith(media_type)
 
 
 async def test_verbose_translation():
-    reply = await post(path="/v1/audio/translations", response_format="verbose_json", language="de", unknown="x")
-    schemas.VerboseTranslation.model_validate(reply.json(), strict=True)
+    response = await post(path="/v1/audio/translations", response_format="verbose_json", language="de", unknown="x")
+    schemas.VerboseTranslation.model_validate(response.json(), strict=True)
 
 
 @pytest.mark.parametrize("model", ["", "whisper-test", "whisper-1", "gpt-4o-transcribe", "gpt-transcribe"])
@@ -141,8 +141,8 @@ async def test_wrong_fields_are_named(field, value, part):
 async def test_what_is_not_built_is_refused(field, value):
     async with client_of(StandIn()) as client:
         data = {"response_format": "verbose_json", field: value}
-        reply = await client.post(PATH, files={"file": AUDIO}, data=data)
-    assert_error(reply, 400, "unsupported", field)
+        response = await client.post(PATH, files={"file": AUDIO}, data=data)
+    assert_error(response, 400, "unsupported", field)
 
 
 @pytest.mark.parametrize(
@@ -172,8 +172,8 @@ async def test_beams_out_of_range(field, value):
 async def test_unknown_fields_are_accepted():
     async with client_of(StandIn()) as client:
         data = {"beam_size": "1", "best_of": "5", "hotwords[]": ["a", "b"]}
-        reply = await client.post(PATH, files={"file": AUDIO, "other": b"x" * 100_000}, data=data)
-    assert reply.status_code == 200
+        response = await client.post(PATH, files={"file": AUDIO, "other": b"x" * 100_000}, data=data)
+    assert response.status_code == 200
 
 
 async def test_a_field_given_twice():
@@ -200,19 +200,19 @@ async def test_missing_file():
 async def test_failures_of_the_core(failure, status, code, param):
     core = StandIn()
     core.failure = failure
-    reply = await post(core)
-    assert assert_error(reply, status, code, param) == "no"
+    response = await post(core)
+    assert assert_error(response, status, code, param) == "no"
     if isinstance(failure, Overloaded):
-        assert reply.headers["retry-after"] == "7"
+        assert response.headers["retry-after"] == "7"
 
 
 async def test_an_unexpected_failure_is_not_shown():
     core = StandIn()
     core.failure = RuntimeError("secret")
-    reply = await post(core)
-    message = assert_error(reply, 500, "internal_error")
+    response = await post(core)
+    message = assert_error(response, 500, "internal_error")
     assert "secret" not in message
-    assert reply.headers["x-request-id"] in message
+    assert response.headers["x-request-id"] in message
 
 
 async def test_a_core_that_is_loading_is_not_asked():
@@ -228,15 +228,15 @@ async def test_deadline():
     assert (core.running, core.cancelled) == (0, 1)
 
 
-async def test_places_are_given_back():
+async def test_permits_are_released():
     core = StandIn(delay=0.2)
     async with client_of(core, max_concurrent_requests=2) as client:
-        replies = await asyncio.gather(*(client.post(PATH, files={"file": AUDIO}) for _ in range(5)))
-        refused = [reply for reply in replies if reply.status_code != 200]
+        responses = await asyncio.gather(*(client.post(PATH, files={"file": AUDIO}) for _ in range(5)))
+        refused = [response for response in responses if response.status_code != 200]
         assert len(refused) == 3
-        for reply in refused:
-            assert_error(reply, 503, "overloaded")
-            assert reply.headers["retry-after"].isdecimal()
+        for response in refused:
+            assert_error(response, 503, "overloaded")
+            assert response.headers["retry-after"].isdecimal()
         core.failure = RuntimeError("boom")
         core.delay = 0
         for _ in range(4):
@@ -267,5 +267,5 @@ async def test_languages_keywords_and_multi_reach_the_core():
 )
 async def test_wrong_languages_and_keywords(fields: dict[str, object], param: str):
     async with client_of(StandIn()) as client:
-        reply = await client.post(PATH, files={"file": AUDIO}, data=fields)
-    assert_error(reply, 400, "invalid_value", param)
+        response = await client.post(PATH, files={"file": AUDIO}, data=fields)
+    assert_error(response, 400, "invalid_value", param)

@@ -28,11 +28,11 @@ def core() -> StandIn:
 async def test_fields_stand_in_the_address(core):
     query = {"task": "translate", "language": "de", "initial_prompt": "hi", "vad_filter": "false", "encode": "true"}
     async with client_of(core) as client:
-        reply = await client.post("/asr", params=query, files=FILES)
-    assert reply.text == "Hello wörld.\nGood bye.\n"
-    assert reply.headers["content-type"] == "text/plain; charset=utf-8"
-    assert reply.headers["content-disposition"].endswith("talk.mp3.txt")
-    assert reply.headers["asr-engine"] == "vllm"
+        response = await client.post("/asr", params=query, files=FILES)
+    assert response.text == "Hello wörld.\nGood bye.\n"
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    assert response.headers["content-disposition"].endswith("talk.mp3.txt")
+    assert response.headers["asr-engine"] == "vllm"
     ((data, options),) = core.calls
     assert (data, options.task, options.language, options.prompt) == (AUDIO, Task.TRANSLATE, "de", "hi")
     assert options.vad is None
@@ -41,17 +41,17 @@ async def test_fields_stand_in_the_address(core):
 @pytest.mark.parametrize("output", ["srt", "vtt", "tsv", "json", "txt"])
 async def test_every_output(core, output):
     async with client_of(core) as client:
-        reply = await client.post("/asr", params={"output": output}, files=FILES)
-    assert reply.status_code == 200
+        response = await client.post("/asr", params={"output": output}, files=FILES)
+    assert response.status_code == 200
     if output == "json":
-        body = reply.json()
+        body = response.json()
         assert (body["language"], body["text"]) == ("en", TRANSCRIPT.text)
         assert [segment["text"] for segment in body["segments"]] == [s.text for s in TRANSCRIPT.segments]
         assert "words" not in body["segments"][0]
     elif output == "tsv":
-        assert reply.text == "start\tend\ttext\n0\t3320\tHello wörld.\n3320\t8470\tGood bye.\n"
+        assert response.text == "start\tend\ttext\n0\t3320\tHello wörld.\n3320\t8470\tGood bye.\n"
     elif output in ("srt", "vtt"):
-        cues = pysubs2.SSAFile.from_string(reply.text, format_=output)
+        cues = pysubs2.SSAFile.from_string(response.text, format_=output)
         assert [(cue.start, cue.end, cue.text) for cue in cues] == [
             (0, 3320, "Hello wörld."),
             (3320, 8470, "Good bye."),
@@ -72,8 +72,8 @@ async def test_words_stand_in_their_segments():
 async def test_raw_pcm_as_bazarr_sends_it(core):
     """Its provider: /asr?task=transcribe&language=en&output=srt&encode=false, and /detect-language?encode=false."""
     async with client_of(core) as client:
-        reply = await client.post("/asr", params={"output": "srt", "encode": "false"}, files={"audio_file": PCM})
-        assert reply.status_code == 200
+        response = await client.post("/asr", params={"output": "srt", "encode": "false"}, files={"audio_file": PCM})
+        assert response.status_code == 200
         found = (await client.post("/detect-language", params={"encode": "false"}, files={"audio_file": PCM})).json()
     assert found["detected_language"] == "english"
     assert found["language_code"] == "en"
@@ -100,9 +100,9 @@ async def test_what_cannot_be_done_is_refused_by_name(core):
         ):
             assert_error(await client.post("/asr", params=query, files=FILES), 400, code, param)
         assert_error(await client.post("/asr"), 400, "invalid_form")
-        reply = await client.post("/asr", params={"no_such": "1", "diarize": "false"}, files=FILES)
-    assert reply.status_code == 200
-    assert "no_such" in reply.headers["x-warnings"]
+        response = await client.post("/asr", params={"no_such": "1", "diarize": "false"}, files=FILES)
+    assert response.status_code == 200
+    assert "no_such" in response.headers["x-warnings"]
 
 
 def test_its_own_example_with_curl(tmp_path):

@@ -49,15 +49,15 @@ async def test_verbose_json_has_its_fields():
 @pytest.mark.parametrize(("form", "begins"), [("text", "Hello"), ("srt", "1\n00:00:00,000"), ("vtt", "WEBVTT\n\n")])
 async def test_texts(core, form, begins):
     async with client_of(core) as client:
-        reply = await client.post("/inference", files=FILES, data={"response_format": form, "translate": "true"})
-    assert reply.text.startswith(begins)
+        response = await client.post("/inference", files=FILES, data={"response_format": form, "translate": "true"})
+    assert response.text.startswith(begins)
     assert core.calls[0][1].task is Task.TRANSLATE
 
 
 async def test_what_cannot_be_done_is_refused_by_name(core):
     async with client_of(core) as client:
         for param, value in (("diarize", "true"), ("max_len", "30"), ("audio_ctx", "5")):
-            reply = await client.post("/inference", files=FILES, data={param: value})
-            assert_error(reply, 400, "unsupported", param)
+            response = await client.post("/inference", files=FILES, data={param: value})
+            assert_error(response, 400, "unsupported", param)
         assert_error(await client.post("/load", data={"model": "other.bin"}), 400, "unsupported", "model")
     assert core.calls == []

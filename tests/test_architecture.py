@@ -1,6 +1,6 @@
-"""The house's own rules: who may import whom, what is pure, how long things are, and what is tested where.
+"""The rules of the code base: what may import what, what is pure, and what is tested where.
 
-A module that is new has to be given its place in the tables here.
+A new part of the code has to be added to the tables here.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HOUSE = ROOT / "endpoint"
-MODULES = {path.relative_to(HOUSE).with_suffix("").as_posix(): path for path in sorted(HOUSE.rglob("*.py"))}
+PACKAGE = ROOT / "endpoint"
+MODULES = {path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
 
 # Which parts may import which; a part is a module of the first level, or a package.
@@ -32,14 +32,14 @@ MAY_IMPORT = {
     "log": set(),
     "memfile": set(),
     "outgoing": {"errors", "memfile"},
-    "local": {"errors", "net"},
+    "local": {"config", "errors", "net"},
     "bench": {"errors", "options", "types"},
     "config": {"errors", "languages", "options", "types"},
     "text": {"languages", "options", "types"},
     "audio": {"config", "errors", "memfile", "options", "types"},
-    "weights": {"errors", "types"},
+    "weights": {"config", "errors", "types"},
     "engine": {"config", "errors", "languages", "tasks", "options", "types", "weights"},
-    "core": {"audio", "call", "errors", "memfile", "options", "tasks", "text", "types"},
+    "core": {"audio", "call", "codec", "errors", "memfile", "options", "tasks", "text", "types"},
     "models": {"admission", "config", "core", "errors"},
     "fields": {"errors", "options", "types"},
     "client_values": set(),
@@ -162,18 +162,10 @@ KEPT_TO = {
     "pydantic_settings": {"config"},
 }
 
-# Who reads or writes the environment, and why.
+# Who touches the environment, and why.
 ENVIRONMENT = {
-    "config": "the reader of settings",
-    "engine/arguments": "vLLM is configured by variables of its own, read when it is imported",
-    "engine/client": "OpenMP is, too, for the engine that it starts",
-    "engine/placement": "what the operator set for OpenMP and CUDA stays",
-    "engine/inside/process": "each engine's process sees its own GPU",
-    "supervisor": "and each API process that of the first engine",
-    "commands/serve": "the one engine of this process sees the GPU that was asked for",
-    "weights/packages": "pip, which it runs, gets it with a temporary folder of its own",
+    "config": "the reader of settings, and the only one that sets what vLLM, OpenMP and CUDA read",
     "audio/worker/vad": "onnxruntime's telemetry is turned off by a variable, in the decoding process",
-    "local": "hands its environment on to the server it starts",
 }
 
 PURE = {"types", "languages", "errors", "audio/window", "audio/spans", "engine/prompt"} | {
@@ -198,7 +190,7 @@ def imports(name: str) -> set[str]:
 
 
 def inner(name: str) -> set[str]:
-    """The house's modules that a module imports."""
+    """The modules of the package that a module imports."""
     dotted = {f"endpoint.{other.replace('/', '.')}": other for other in MODULES if not other.endswith("__init__")}
     return {dotted[target] for target in imports(name) if target in dotted}
 

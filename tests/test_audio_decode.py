@@ -262,7 +262,7 @@ async def test_processes_that_cannot_start_are_reported(monkeypatch: pytest.Monk
 
 
 def test_the_processes_end_with_their_parent() -> None:
-    """Also when it was killed and could tell nobody."""
+    """Also when it was killed and could not report it."""
     program = (
         "import asyncio, sys\nfrom endpoint.audio.decode import Decoder\nfrom endpoint.config import Settings\n"
         "async def main():\n    await Decoder(Settings(decode_workers=2)).start()\n"
@@ -289,16 +289,16 @@ async def test_the_samples_are_not_copied() -> None:
     assert audio.duration_ms == 600 * 1000
 
 
-async def test_the_beginning_of_a_long_recording_is_told_first() -> None:
-    told: list[Audio] = []
+async def test_the_beginning_of_a_long_recording_is_given_first() -> None:
+    beginnings: list[Audio] = []
     short, long = (make_talk(seconds, seed=9).wav for seconds in (100, 150))
     async with pool(1) as decoder:
-        await decoder.decode(short, True, told.append)
-        assert not told
-        await decoder.decode(long, False, told.append)
-        assert not told
-        whole = await decoder.decode(long, True, told.append)
-    (first,) = told
+        await decoder.decode(short, True, beginnings.append)
+        assert not beginnings
+        await decoder.decode(long, False, beginnings.append)
+        assert not beginnings
+        whole = await decoder.decode(long, True, beginnings.append)
+    (first,) = beginnings
     assert whole.speech is not None
     assert first.speech is not None
     assert 59 * SAMPLE_RATE < len(first.samples) <= 60 * SAMPLE_RATE

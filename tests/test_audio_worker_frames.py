@@ -105,7 +105,7 @@ async def test_fragments_behind_damage_are_read(decoder: Decoder) -> None:
 
 
 async def test_a_recording_of_very_many_gaps_is_decoded(decoder: Decoder) -> None:
-    """What is said of it is longer than a message between processes."""
+    """Its report is longer than a message between processes."""
     out, gaps = io.BytesIO(), 4_000
     with av.open(out, "w", format="matroska") as file:
         stream = file.add_stream("flac", SAMPLE_RATE)

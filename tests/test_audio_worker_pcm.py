@@ -113,7 +113,7 @@ def test_channels_that_become_opposite_midway_are_turned_without_a_click() -> No
     assert np.abs(np.diff(mix[2 * SAMPLE_RATE - 5 :])).max() < 1.2 * np.abs(np.diff(voice)).max()
 
 
-def test_what_is_turned_stays_turned_while_it_cannot_be_told() -> None:
+def test_a_channel_stays_turned_while_it_is_too_short_to_compare() -> None:
     voice, mixer = tone(SAMPLE_RATE, 1).astype(np.float32), Mixer()
     mixer.mix(np.stack([voice, -voice], 1))
     quiet = np.stack([voice, np.zeros_like(voice)], 1)

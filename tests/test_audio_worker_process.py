@@ -311,12 +311,12 @@ async def test_speech_is_judged_on_the_samples_that_are_given(decoder: Decoder, 
 
 
 async def test_speech_is_judged_on_request_only(decoder: Decoder) -> None:
-    plain, heard = await decoder.decode(WAV), await decoder.decode(WAV, vad=True)
+    plain, judged = await decoder.decode(WAV), await decoder.decode(WAV, vad=True)
     assert plain.speech is None
-    assert np.array_equal(plain.samples, heard.samples)
+    assert np.array_equal(plain.samples, judged.samples)
 
 
-async def test_a_file_does_not_hear_the_one_before_it() -> None:
+async def test_a_file_is_judged_without_the_one_before_it() -> None:
     """Also not one that was refused midway."""
     decoder = Decoder(Settings(decode_workers=1, max_audio_seconds=LIMIT))
     await decoder.start()

@@ -26,7 +26,7 @@ def resident(upload: MemoryFile) -> int:
     return os.fstat(upload.fileno()).st_blocks * 512
 
 
-def test_it_reads_from_the_beginning_and_gives_nothing_back_unless_told_to(upload: MemoryFile) -> None:
+def test_it_reads_from_the_beginning_and_gives_nothing_back_unless_asked_to(upload: MemoryFile) -> None:
     with source_of(upload) as file:
         assert file.read(SIZE) == upload.read()
         file.seek(0)

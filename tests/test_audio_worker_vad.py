@@ -39,12 +39,12 @@ def frame_by_frame(samples: Samples) -> np.ndarray:
     frames = -(-len(samples) // SPEECH_FRAME)
     sound = np.zeros(CONTEXT + frames * SPEECH_FRAME, np.float32)
     sound[CONTEXT : CONTEXT + len(samples)] = samples / np.float32(PCM_FULL_SCALE)
-    hidden, cell, answers = np.zeros((1, 1, 128), np.float32), np.zeros((1, 1, 128), np.float32), []
+    hidden, cell, found = np.zeros((1, 1, 128), np.float32), np.zeros((1, 1, 128), np.float32), []
     for k in range(frames):
         frame = sound[np.newaxis, k * SPEECH_FRAME : (k + 1) * SPEECH_FRAME + CONTEXT]
         probability, hidden, cell = load().run(None, {"input": frame, "h": hidden, "c": cell})
-        answers.append(probability)
-    return np.concatenate(answers)
+        found.append(probability)
+    return np.concatenate(found)
 
 
 def test_a_sequence_is_the_frame_by_frame_model() -> None:
@@ -59,8 +59,8 @@ def test_the_numbers_are_silero_vads() -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.integers(0, len(speech())), max_size=12))
-def test_any_split_gives_the_same(places: list[int]) -> None:
-    edges = sorted({0, len(speech()), *places})
+def test_any_split_gives_the_same(cuts: list[int]) -> None:
+    edges = sorted({0, len(speech()), *cuts})
     assert np.abs(judged([speech()[a:b] for a, b in pairwise(edges)]) - whole()).max() < 1e-5
 
 
@@ -71,7 +71,7 @@ def test_any_block_size_gives_the_same(size: int) -> None:
     assert np.abs(judged(blocks) - judged([sound])).max() < 1e-5
 
 
-def test_a_frame_is_answered_as_soon_as_it_is_whole() -> None:
+def test_a_frame_is_judged_as_soon_as_it_is_whole() -> None:
     activity = VoiceActivity()
     assert activity.feed(speech()[:511]).shape == (0,)
     assert activity.feed(speech()[511:512]).shape == (1,)
@@ -81,9 +81,9 @@ def test_a_frame_is_answered_as_soon_as_it_is_whole() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 511, 512, 513, 1024])
 def test_a_probability_for_every_frame_begun(count: int) -> None:
-    answer = judged([speech()[:count]])
-    assert answer.shape == (-(-count // SPEECH_FRAME),)
-    assert answer.dtype == np.float32
+    found = judged([speech()[:count]])
+    assert found.shape == (-(-count // SPEECH_FRAME),)
+    assert found.dtype == np.float32
 
 
 def test_after_a_flush_it_begins_anew() -> None:

@@ -1,4 +1,4 @@
-"""Every kind of bad upload, through HTTP and the real decoder: its status, its code, and a message that helps."""
+"""Every kind of bad upload, over HTTP and with the real decoder: its status, its code and its message."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     ],
 )
 async def test_bad_files(client: httpx.AsyncClient, body: bytes, status: int, code: str) -> None:
-    reply = await client.post(URL, files={"file": ("recording", body)})
-    message = assert_error(reply, status, code, "file")
+    response = await client.post(URL, files={"file": ("recording", body)})
+    message = assert_error(response, status, code, "file")
     assert len(message) > 20
     good = await client.post(URL, files={"file": wav(tone(16_000, 1.0)[:, None], 16_000)})
     assert good.status_code == 200
@@ -57,9 +57,11 @@ async def test_bad_files(client: httpx.AsyncClient, body: bytes, status: int, co
 
 async def test_a_file_cut_in_the_middle_gives_what_is_there(client: httpx.AsyncClient) -> None:
     whole = (Path(__file__).parent / "audio" / "seven.mp3").read_bytes()
-    reply = await client.post(URL, files={"file": whole[: len(whole) // 2]}, data={"response_format": "verbose_json"})
-    assert reply.status_code == 200
-    assert 0 < reply.json()["duration"] < 1.5
+    response = await client.post(
+        URL, files={"file": whole[: len(whole) // 2]}, data={"response_format": "verbose_json"}
+    )
+    assert response.status_code == 200
+    assert 0 < response.json()["duration"] < 1.5
 
 
 @pytest.mark.parametrize(
@@ -74,11 +76,11 @@ async def test_a_file_cut_in_the_middle_gives_what_is_there(client: httpx.AsyncC
     ],
 )
 async def test_bad_fields(client: httpx.AsyncClient, fields: dict[str, str], param: str) -> None:
-    reply = await client.post(URL, files={"file": wav(tone(16_000, 1.0)[:, None], 16_000)}, data=fields)
-    assert reply.status_code == 400
-    assert reply.json()["error"]["param"] == param
+    response = await client.post(URL, files={"file": wav(tone(16_000, 1.0)[:, None], 16_000)}, data=fields)
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == param
 
 
 async def test_no_file(client: httpx.AsyncClient) -> None:
-    reply = await client.post(URL, files={"model": (None, "whisper-1")})
-    assert_error(reply, 400, "missing_file", "file")
+    response = await client.post(URL, files={"model": (None, "whisper-1")})
+    assert_error(response, 400, "missing_file", "file")

@@ -1,4 +1,4 @@
-"""One request: what is made of the answers of good servers and bad ones."""
+"""One request: outcomes from the responses of good servers and bad ones."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ import pytest
 from endpoint.bench.client import Client, Failed, Outcome, read_event
 from endpoint.errors import InvalidRequest, Unavailable
 from endpoint.net import free_port
-from tests.bench_support import REQUEST, Reply, answering, events
+from tests.bench_support import REQUEST, ResponseModel, events, serving
 
-OK = Reply(b'{"text": " one two"}')
+OK = ResponseModel(b'{"text": " one two"}')
 DELTA = 'data: {"type": "transcript.text.delta", "delta": "%s"}'
 DONE = 'data: {"type": "transcript.text.done", "text": "one two"}'
 CHUNK = 'data: {"object": "transcription.chunk", "choices": [{"delta": {"content": %s}}]}'
 
 
 @asynccontextmanager
-async def asking(*replies: Reply, stream: bool = False) -> AsyncIterator[Client]:
-    with answering(*replies) as (base, _):
+async def asking(*responses: ResponseModel, stream: bool = False) -> AsyncIterator[Client]:
+    with serving(*responses) as (base, _):
         async with Client(base, api_key="secret", timeout=10, stream=stream) as client:
             yield client
 
 
-async def ask(*replies: Reply, stream: bool = False) -> Outcome:
-    async with asking(*replies, stream=stream) as client:
+async def ask(*responses: ResponseModel, stream: bool = False) -> Outcome:
+    async with asking(*responses, stream=stream) as client:
         return await client.ask(REQUEST)
 
 
-async def test_an_answer_has_its_text_and_times() -> None:
+async def test_an_outcome_has_its_text_and_times() -> None:
     found = await ask(OK)
     assert (found.text, found.failure, found.first) == (" one two", "", None)
     assert found.intended == found.sent < found.done
 
 
-async def test_latency_counts_from_when_it_was_to_be_sent() -> None:
+async def test_latency_counts_from_when_it_was_due() -> None:
     async with asking(OK) as client:
         found = await client.ask(REQUEST, intended=0.0)
     assert found.latency == found.done > found.sent > 0
 
 
 async def test_the_request_is_what_was_encoded() -> None:
-    with answering(OK) as (base, asked):
+    with serving(OK) as (base, asked):
         async with Client(base, api_key="secret", timeout=10, stream=False) as client:
             await client.ask(REQUEST)
     ((path, headers, body),) = asked
@@ -53,16 +53,16 @@ async def test_the_request_is_what_was_encoded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "kind"),
+    ("response", "kind"),
     [
-        (Reply(b"{}", status=503), "status 503"),
-        (Reply(b"plain"), "no JSON with a text"),
-        (Reply(b'{"error": 1}'), "no JSON with a text"),
-        (Reply(b'{"text"', cut=True), "connection lost"),
+        (ResponseModel(b"{}", status=503), "status 503"),
+        (ResponseModel(b"plain"), "no JSON with a text"),
+        (ResponseModel(b'{"error": 1}'), "no JSON with a text"),
+        (ResponseModel(b'{"text"', cut=True), "connection lost"),
     ],
 )
-async def test_failures_have_their_kind(reply: Reply, kind: str) -> None:
-    found = await ask(reply)
+async def test_failures_have_their_kind(response: ResponseModel, kind: str) -> None:
+    found = await ask(response)
     assert (found.failure, found.text) == (kind, "")
 
 
@@ -86,22 +86,22 @@ async def test_a_stream_is_put_together_and_its_first_text_timed() -> None:
 
 
 async def test_vllms_chunks_are_read() -> None:
-    reply = events([CHUNK % "null", CHUNK % '" one"', CHUNK % '" two"', "data: [DONE]"])
-    assert (await ask(reply, stream=True)).text == " one two"
+    response = events([CHUNK % "null", CHUNK % '" one"', CHUNK % '" two"', "data: [DONE]"])
+    assert (await ask(response, stream=True)).text == " one two"
 
 
 @pytest.mark.parametrize(
-    ("reply", "kind"),
+    ("response", "kind"),
     [
         (events([DELTA % "one"]), "stream cut short"),
         (events([DELTA % "one", 'data: {"error": {"message": "no"}}']), "error in the stream"),
         (events(["data: {"]), "an event that is none"),
         (events(["data: []"]), "an event that is none"),
-        (Reply(b"{}", status=400), "status 400"),
+        (ResponseModel(b"{}", status=400), "status 400"),
     ],
 )
-async def test_broken_streams_are_failures(reply: Reply, kind: str) -> None:
-    assert (await ask(reply, stream=True)).failure == kind
+async def test_broken_streams_are_failures(response: ResponseModel, kind: str) -> None:
+    assert (await ask(response, stream=True)).failure == kind
 
 
 def test_lines_that_are_no_data_say_nothing() -> None:
@@ -116,22 +116,22 @@ def test_lines_that_are_no_data_say_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "name"),
+    ("response", "name"),
     [
-        (Reply(b'{"data": [{"id": "large"}, {"id": "other"}]}'), "large"),
-        (Reply(b'{"data": []}'), "whisper-1"),
-        (Reply(b"nothing", status=404), "whisper-1"),
-        (Reply(b"[]"), "whisper-1"),
+        (ResponseModel(b'{"data": [{"id": "large"}, {"id": "other"}]}'), "large"),
+        (ResponseModel(b'{"data": []}'), "whisper-1"),
+        (ResponseModel(b"nothing", status=404), "whisper-1"),
+        (ResponseModel(b"[]"), "whisper-1"),
     ],
 )
-async def test_the_model_is_the_one_that_is_served(reply: Reply, name: str) -> None:
-    async with asking(reply) as client:
+async def test_the_model_is_the_one_that_is_served(response: ResponseModel, name: str) -> None:
+    async with asking(response) as client:
         assert await client.model() == name
 
 
-async def test_a_refusal_is_told_in_the_servers_words() -> None:
-    async with asking(Reply(b'{"error": "not so"}', status=400)) as client:
-        with pytest.raises(InvalidRequest, match=r"answered 400: .*not so"):
+async def test_a_refusal_is_reported_in_the_servers_words() -> None:
+    async with asking(ResponseModel(b'{"error": "not so"}', status=400)) as client:
+        with pytest.raises(InvalidRequest, match=r"responded 400: .*not so"):
             await client.check(REQUEST)
     async with asking(OK) as client:
         await client.check(REQUEST)

@@ -1,4 +1,4 @@
-"""Recordings survive their containers, and what is no sound is said."""
+"""Recordings survive their containers, and what is no sound is refused."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def test_wav_and_flac_lose_nothing(tmp_path: Path) -> None:
         assert np.array_equal(decode(path), sound)
 
 
-@pytest.mark.parametrize(("content", "said"), [(b"no sound at all", "cannot be read"), (b'{"a": 1}\n', "sound")])
-def test_what_is_no_sound_is_refused(content: bytes, said: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("content", "message"), [(b"no sound at all", "cannot be read"), (b'{"a": 1}\n', "sound")])
+def test_what_is_no_sound_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     path.write_bytes(content)
-    with pytest.raises(InvalidRequest, match=said):
+    with pytest.raises(InvalidRequest, match=message):
         decode(path)

@@ -50,7 +50,7 @@ def test_percentiles_lie_between_the_values() -> None:
     assert percentiles([]) is None
 
 
-def test_word_errors_are_of_all_words_said() -> None:
+def test_word_errors_are_of_all_words_of_the_references() -> None:
     silent = replace(outcome(1.0).request, recording=recording(text=None))
     outcomes = [outcome(1.0, text="one two three"), outcome(1.0, text="one"), outcome(1.0, text="x", failure="timeout")]
     unknown = replace(outcome(1.0, text="who knows"), request=silent)

@@ -1,4 +1,4 @@
-"""When requests are sent, and that nothing is hidden when the server cannot keep up."""
+"""When requests are sent, and that a server that cannot keep up shows in the latency."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tests.bench_support import REQUEST
 
 
 class Slow:
-    """A client whose server takes `seconds` for a request, `places` at a time."""
+    """A client whose server takes `seconds` for a request, `slots` at a time."""
 
-    def __init__(self, seconds: float, places: int = 1_000) -> None:
-        self.seconds, self.places = seconds, asyncio.Semaphore(places)
+    def __init__(self, seconds: float, slots: int = 1_000) -> None:
+        self.seconds, self.slots = seconds, asyncio.Semaphore(slots)
         self.running = self.most = 0
         self.asked = list[Request]()
 
@@ -27,7 +27,7 @@ class Slow:
         self.asked.append(request)
         self.running += 1
         self.most = max(self.most, self.running)
-        async with self.places:
+        async with self.slots:
             await asyncio.sleep(self.seconds)
         self.running -= 1
         return Outcome(request, sent if intended is None else intended, sent, time.perf_counter())
@@ -53,13 +53,13 @@ def test_arrivals_are_random_reproducible_and_of_the_rate_asked_for() -> None:
     assert len(arrivals(0.001, 0.001, seed=3)) == 1
 
 
-async def test_an_open_loop_does_not_wait_for_answers() -> None:
+async def test_an_open_loop_does_not_wait_for_responses() -> None:
     client = Slow(0.05)
     outcomes = await open_loop(client, [REQUEST], [0.0] * 20)  # type: ignore[arg-type]
     assert len(outcomes) == client.most == 20
 
 
 async def test_what_waits_for_a_slow_server_counts_from_its_time() -> None:
-    """One place of 20 ms and ten requests at once: the last one took ten times as long."""
-    outcomes = await open_loop(Slow(0.02, places=1), [REQUEST], [0.001 * k for k in range(10)])  # type: ignore[arg-type]
+    """One slot of 20 ms and ten requests at once: the last one took ten times as long."""
+    outcomes = await open_loop(Slow(0.02, slots=1), [REQUEST], [0.001 * k for k in range(10)])  # type: ignore[arg-type]
     assert max(outcome.latency for outcome in outcomes) >= 10 * 0.02 - 0.009

@@ -30,7 +30,7 @@ def test_a_long_recording_fills_twenty_windows() -> None:
     assert len((item.text or "").split()) > 800
 
 
-def test_words_are_those_of_the_language_and_are_heard() -> None:
+def test_words_are_those_of_the_language_and_are_audible() -> None:
     for item in make(Workload("some", (5, 25), 8)):
         words = (item.text or "").split()
         assert set(words) <= set(WORDS[item.language])

@@ -13,7 +13,7 @@ TEXTS = st.lists(st.sampled_from("abcd"), max_size=8).map(" ".join)
 
 
 @pytest.mark.parametrize(
-    ("said", "heard", "wrong"),
+    ("reference", "recognized", "wrong"),
     [
         ("one two three", "one two three", 0),
         ("one two three", " One, two three.", 0),
@@ -25,11 +25,11 @@ TEXTS = st.lists(st.sampled_from("abcd"), max_size=8).map(" ".join)
         ("öffne fenster", "Öffne Fenster!", 0),
     ],
 )
-def test_errors_are_counted(said: str, heard: str, wrong: int) -> None:
-    assert errors(said, heard) == (wrong, len(plain(said)))
+def test_errors_are_counted(reference: str, recognized: str, wrong: int) -> None:
+    assert errors(reference, recognized) == (wrong, len(plain(reference)))
 
 
 @given(TEXTS.filter(bool), TEXTS)
-def test_they_are_those_of_jiwer(said: str, heard: str) -> None:
-    out = jiwer.process_words(said, heard)
-    assert errors(said, heard)[0] == out.substitutions + out.deletions + out.insertions
+def test_they_are_those_of_jiwer(reference: str, recognized: str) -> None:
+    out = jiwer.process_words(reference, recognized)
+    assert errors(reference, recognized)[0] == out.substitutions + out.deletions + out.insertions

@@ -1,4 +1,4 @@
-"""Who asks, and what was measured: endpoint.call."""
+"""The context of a request and its measurements: endpoint.call."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_passes_over_the_audio_are_work() -> None:
         call.admit(4, passes=2)
         assert load.seconds == [8]
         assert call.record.audio_seconds == 4
-        load.seconds[0] += 5  # another's
+        load.seconds[0] += 5  # of another request
         with pytest.raises(Overloaded):
             call.admit(1)
 

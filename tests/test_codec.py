@@ -1,4 +1,4 @@
-"""Values to JSON and back, with nothing lost: endpoint.codec."""
+"""Values are the same after encoding and decoding: endpoint.codec."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from endpoint.options import Options
 from endpoint.types import Segment, TokenScore, Transcript
 
 ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, EndpointError)]
-# Floats as the core makes them: never not a number, which equals nothing.
+# Floats as the core makes them: never NaN, which is not equal to itself.
 NUMBERS = st.floats(allow_nan=False)
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]))  # no lone surrogates: text of a file has none
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))  # decoded text has no lone surrogates
 st.register_type_strategy(float, NUMBERS)
 st.register_type_strategy(str, TEXTS)
 SCORES = st.tuples(st.builds(TokenScore, data=st.binary(max_size=6), logprob=NUMBERS))
@@ -43,7 +43,7 @@ def test_transcripts_come_back_as_they_were(transcript: Transcript, segments: li
     whole = replace(transcript, segments=tuple(segments))
     data = encode_transcript(whole)
     assert decode_transcript(data) == whole
-    assert json.loads(data, parse_constant=pytest.fail)["version"] == 1  # and JSON as everybody reads it
+    assert json.loads(data, parse_constant=pytest.fail)["version"] == 1  # no NaN: every JSON parser can read it
 
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)

@@ -97,11 +97,11 @@ def test_every_command_explains_itself_and_refuses_unknown_flags(
 
 
 def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """What a command that cannot be run says: one line, status 2."""
+    """The message of a command that cannot be run: one line, status 2."""
     assert main(list(map(str, arguments))) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    (line,) = said.err.splitlines()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
     assert line.startswith(f"endpoint {arguments[0]}: ")
     return line
 
@@ -141,7 +141,7 @@ def test_wrong_files_do_not_stop_the_others(talk: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "talk.json").read_text())["text"]
 
 
-def test_what_cannot_work_is_said_before_the_model_loads(
+def test_what_cannot_work_is_refused_before_the_model_loads(
     talk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = tmp_path / "elsewhere" / "talk.mp3"
@@ -161,7 +161,7 @@ def test_files_are_transcribed_by_a_server(server: str, task: str, talk: Path) -
     assert re.fullmatch(r"\w+ \w+\n", there.stdout)
 
 
-def test_a_servers_refusal_and_silence_are_told(server: str, tmp_path: Path) -> None:
+def test_a_servers_refusal_and_silence_are_reported(server: str, tmp_path: Path) -> None:
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"no audio at all")
     refused = run("transcribe", bad, "--server", server)

@@ -12,11 +12,11 @@ import pytest
 from endpoint.__main__ import main
 from endpoint.local import LocalServer, running_server
 from endpoint.net import free_port
-from tests.bench_support import Reply, answering
+from tests.bench_support import ResponseModel, serving
 from tests.recordings import tone, wav
 
-MODELS = Reply(b'{"data": [{"id": "large"}]}')
-ANSWER = Reply(b'{"text": "one two"}')
+MODELS = ResponseModel(b'{"data": [{"id": "large"}]}')
+RESPONSE = ResponseModel(b'{"text": "one two"}')
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +61,13 @@ def test_a_server_is_measured_closed_and_open(
         assert 12 < run["audio_seconds_per_second"] * run["wall_seconds"] < 48
         assert run["server_cpu_seconds"] >= 0  # in ticks of 10 ms: on a fast machine these six take less than one
         assert run["server_peak_mib"] > 20
-        assert run["wer"] > 0.5  # the fake engine hears its own words
+        assert run["wer"] > 0.5  # the fake engine has a vocabulary of its own
     assert found["model"] == "fake"
     assert page.startswith("<!doctype html>")
 
 
 def test_a_file_of_ones_own_is_sent_as_it_is(talk: Path, tmp_path: Path) -> None:
-    with answering(MODELS, ANSWER) as (url, asked):
+    with serving(MODELS, RESPONSE) as (url, asked):
         status, found, _ = bench(
             tmp_path, "--url", url, "--file", talk, "--language", "German", "--field", "prompt=hi", "--concurrency", 1,
             "--requests", 1, "--warm-up", 0,
@@ -82,9 +82,9 @@ def test_a_file_of_ones_own_is_sent_as_it_is(talk: Path, tmp_path: Path) -> None
         assert f'name="{name}"\r\n\r\n{value}\r\n'.encode() in body
 
 
-def test_the_language_spoken_is_said_only_when_asked(tmp_path: Path) -> None:
+def test_the_language_is_sent_only_when_asked_for(tmp_path: Path) -> None:
     def languages(*flags: str) -> set[bytes]:
-        with answering(MODELS, ANSWER) as (url, asked):
+        with serving(MODELS, RESPONSE) as (url, asked):
             bench(tmp_path, "--url", url, "--workload", "short", "--concurrency", "2", "--requests", "8", *flags)
         return {body.partition(b'name="language"\r\n\r\n')[2][:2] for _, _, body in asked[2:]}
 
@@ -95,16 +95,16 @@ def test_the_language_spoken_is_said_only_when_asked(tmp_path: Path) -> None:
 
 def test_a_stream_is_timed(tmp_path: Path) -> None:
     lines = '{"type": "transcript.text.delta", "delta": "one"}', '{"type": "transcript.text.done"}'
-    stream = Reply("".join(f"data: {line}\n\n" for line in lines).encode(), kind="text/event-stream")
-    with answering(MODELS, stream) as (url, asked):
+    stream = ResponseModel("".join(f"data: {line}\n\n" for line in lines).encode(), kind="text/event-stream")
+    with serving(MODELS, stream) as (url, asked):
         _, found, _ = bench(tmp_path, "--url", url, "--workload", "short", "--stream", "--concurrency", "1")
     assert b'name="stream"\r\n\r\ntrue' in asked[-1][2]
     run = found["runs"][0]
     assert 0 < run["first_delta"]["p50"] <= run["latency"]["p50"]
 
 
-def test_failures_are_told_and_the_status_is_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with answering(MODELS, ANSWER, Reply(b"{}", status=503)) as (url, _):
+def test_failures_are_reported_and_the_status_is_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(MODELS, RESPONSE, ResponseModel(b"{}", status=503)) as (url, _):
         flags = ["--workload", "short", "--concurrency", "2", "--requests", "3", "--warm-up", "0"]
         status, found, _ = bench(tmp_path, "--url", url, *flags)
         assert status == 1
@@ -142,16 +142,16 @@ def test_wrong_flags_are_refused_with_the_usage(flag: str, capsys: pytest.Captur
 
 
 def fails(capsys: pytest.CaptureFixture[str], *flags: object) -> str:
-    """What it says when it cannot be run: one line, status 2."""
+    """The message when it cannot be run: one line, status 2."""
     assert main(["bench", *map(str, flags)]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    (line,) = said.err.splitlines()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
     assert line.startswith("endpoint bench: ")
     return line
 
 
-def test_what_cannot_be_measured_is_said_in_a_line(
+def test_what_cannot_be_measured_is_reported_in_a_line(
     server: LocalServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad = tmp_path / "bad.wav"
@@ -167,7 +167,7 @@ def test_what_cannot_be_measured_is_said_in_a_line(
     assert "folder" in fails(capsys, "--url", nowhere, "--json", tmp_path)
     assert "folder" in fails(capsys, "--url", nowhere, "--html", bad / "x" / "page.html")
     refused = fails(capsys, "--url", f"{server.base}/v1", "--field", "response_format=poem", "--workload", "short")
-    assert "answered 400" in refused
+    assert "responded 400" in refused
 
 
 def test_what_is_spoken_in_ones_own_file_is_not_known(talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -175,6 +175,6 @@ def test_what_is_spoken_in_ones_own_file_is_not_known(talk: Path, capsys: pytest
 
 
 def test_no_share_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with answering(MODELS, ANSWER, Reply(b"{}", status=500)) as (url, _):
+    with serving(MODELS, RESPONSE, ResponseModel(b"{}", status=500)) as (url, _):
         assert main(["bench", "--url", url, "--workload", "short", "--concurrency", "1", "--share", "0.7"]) == 2
     assert "nothing succeeded" in capsys.readouterr().err

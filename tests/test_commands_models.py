@@ -64,7 +64,7 @@ def test_nothing_but_a_name_of_the_list_is_removed(
     assert (tmp_path / "mine").exists()
 
 
-def test_a_cache_that_cannot_be_written_is_said_in_a_line(
+def test_a_cache_that_cannot_be_written_is_reported_in_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()

@@ -34,7 +34,7 @@ def test_ratios_are_of_the_same_round() -> None:
     assert report.ratios({OURS: rows(1, 2, 4), STOCK: rows(2, 6, 4)}, STOCK) == [2.0, 3.0, 1.0]
 
 
-def test_every_line_is_judged_but_the_one_that_is_only_to_be_said() -> None:
+def test_every_line_is_judged_but_the_one_that_is_only_shown() -> None:
     found = {OURS: rows(10), STOCK: rows(21), FASTER: rows(19), INT8: rows(5)}
     lines = report.checks([CASE], {CASE.name: found}, {CASE.name: CLIPS})
     assert measured(lines, f"times as fast as {STOCK}") == ("2.10 (2.10 to 2.10)", True)
@@ -100,11 +100,11 @@ import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        self.answer(200, b"{}")
+        self.respond(200, b"{}")
     def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))
-        self.answer(200 if b"LJ001-0001" in body else 500, b'{"text": "Printing"}')
-    def answer(self, status, body):
+        self.respond(200 if b"LJ001-0001" in body else 500, b'{"text": "Printing"}')
+    def respond(self, status, body):
         self.send_response(status); self.send_header("content-length", str(len(body))); self.end_headers()
         self.wfile.write(body)
     def log_message(self, *_): pass

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from endpoint import config
-from endpoint.config import DEMO_MODEL, Settings, load_settings
+from endpoint.config import TEST_MODEL, Settings, load_settings
 from endpoint.errors import ConfigError
 from endpoint.types import WINDOW_SECONDS
 
@@ -25,8 +25,8 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_defaults_serve_the_demo_model() -> None:
     settings = load_settings()
-    assert settings.model_path == str(DEMO_MODEL)
-    assert settings.is_demo
+    assert settings.model_path == str(TEST_MODEL)
+    assert settings.is_test_model
     assert (settings.model_name, settings.port) == ("whisper-demo", 8000)
 
 
@@ -52,7 +52,7 @@ def test_empty_variables_count_as_unset(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("MODEL_ID", "")
     monkeypatch.setenv("PORT", "")
     assert load_settings().port == 8000
-    assert load_settings().is_demo
+    assert load_settings().is_test_model
 
 
 def test_engine_args_are_json(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,13 +177,13 @@ def test_several_models_are_settings_of_one_each() -> None:
     assert [one.model_name for one in each] == ["a", "b", "openai/whisper-tiny", "turbo", "c"]
     turbo = "openai/whisper-large-v3-turbo"
     assert [one.model_path for one in each] == [
-        str(DEMO_MODEL),
+        str(TEST_MODEL),
         "/opt/model",
         "openai/whisper-tiny",
         turbo,
-        str(DEMO_MODEL),
+        str(TEST_MODEL),
     ]
-    assert [one.is_demo for one in each] == [True, False, False, False, True]
+    assert [one.is_test_model for one in each] == [True, False, False, False, True]
     assert {one.max_num_seqs for one in each} == {9}
     assert {one.each() == (one,) for one in each} == {True}
 
@@ -192,7 +192,7 @@ def test_a_mounted_model_comes_before_the_demo(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(config, "MOUNTED_MODEL", tmp_path)
     settings = load_settings()
     assert settings.model_path == str(tmp_path)
-    assert not settings.is_demo
+    assert not settings.is_test_model
     assert load_settings(model_id="a/b").model_path == "a/b"
 
 
@@ -207,7 +207,7 @@ def test_names_that_clients_see(tmp_path: Path) -> None:
 
 def test_windows_are_as_long_as_the_model_is_good_for() -> None:
     assert load_settings(model_id="a/b").window_seconds == WINDOW_SECONDS
-    assert load_settings().window_seconds == config.DEMO_WINDOW_SECONDS
+    assert load_settings().window_seconds == config.TEST_MODEL_WINDOW_SECONDS
     assert load_settings(max_window_seconds=12).window_seconds == 12
 
 
@@ -220,7 +220,7 @@ def test_decoding_processes() -> None:
     ("cores", "engines", "processes"),
     [(1, 1, 1), (8, 8, 1), (15, 1, 1), (16, 1, 2), (64, 1, 2), (64, 8, 8), (16, 8, 2)],
 )
-def test_a_process_that_answers_for_every_8_cores(
+def test_an_api_process_for_every_8_cores(
     cores: int, engines: int, processes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))

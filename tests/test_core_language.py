@@ -10,7 +10,7 @@ import pytest
 from endpoint.core.language import FileLanguage, in_language
 from endpoint.options import Options
 from endpoint.types import Hypothesis, Window
-from tests.test_core_continuation import heard
+from tests.test_core_continuation import recognized
 
 GERMAN = {"de": 0.95, "en": 0.05}
 WEAK = {"en": 0.5, "de": 0.4}
@@ -21,20 +21,20 @@ def windows(count: int) -> list[Window]:
 
 
 class Decoder:
-    """Recognizes what it is asked for, and remembers it."""
+    """Recognizes the language it is asked for; remembers it."""
 
     def __init__(self) -> None:
         self.asked = list[str | None]()
 
     async def __call__(self, window: Window, options: Options) -> Hypothesis:
         self.asked.append(options.language)
-        return heard(window=window, language=options.language)
+        return recognized(window=window, language=options.language)
 
 
 def german_and(code: str, shares: dict[str, float]) -> list[Hypothesis]:
     *first, last = windows(4)
-    german = [heard(window=window, language="de", language_probabilities=GERMAN) for window in first]
-    return [*german, heard(window=last, language=code, language_probabilities=shares)]
+    german = [recognized(window=window, language="de", language_probabilities=GERMAN) for window in first]
+    return [*german, recognized(window=last, language=code, language_probabilities=shares)]
 
 
 async def settled(options: Options, found: list[Hypothesis], decode: Decoder) -> list[Hypothesis]:
@@ -82,7 +82,7 @@ async def test_what_is_named_is_settled_at_once() -> None:
 
 
 def test_a_window_is_decoded_in_what_was_found_then_named_then_recognized_before() -> None:
-    window, found = windows(1)[0], heard(language="fr")
+    window, found = windows(1)[0], recognized(language="fr")
     assert in_language(Options(), window).language is None
     assert in_language(Options(), window, found).language == "fr"
     assert in_language(Options(language="de"), window, found).language == "de"

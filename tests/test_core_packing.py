@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from endpoint.core.packing import PATIENCE, PackingEngine, lay, packable
+from endpoint.core import packing
+from endpoint.core.packing import BUSY, HOLD_SECONDS, WAIT, PackingEngine, lay, packable
 from endpoint.errors import EngineFailed
 from endpoint.options import Options, Task, VadOptions
-from endpoint.types import SAMPLE_RATE, TIMESTAMP_MS, Hypothesis
+from endpoint.types import SAMPLE_RATE, TIMESTAMP_MS, Hypothesis, Window
 from tests.packing_support import ENGLISH, GAP, Reader, all_of, clip, read, same
 
 CLIPS = clip(1, 2), clip(3, 4), clip(5, 6)
@@ -62,16 +64,16 @@ async def test_a_clip_that_nobody_joins_is_decoded_as_it_is() -> None:
     st.integers(700, 20_000),
     st.booleans(),
 )
-async def test_whatever_the_clips_each_gets_its_own(said: list[list[int]], quiet: int, odd: bool) -> None:
+async def test_whatever_the_clips_each_gets_its_own(texts: list[list[int]], quiet: int, odd: bool) -> None:
     inner = Reader()
-    windows = [clip(*words, quiet=quiet - quiet % (1 if odd else 320)) for words in said]
+    windows = [clip(*words, quiet=quiet - quiet % (1 if odd else 320)) for words in texts]
     made = await all_of(PackingEngine(inner, 30), *windows)
     assert max(seconds for seconds, _ in inner.seen) <= 30
-    for heard, window in zip(made, windows, strict=True):
+    for own, window in zip(made, windows, strict=True):
         alone = read(window)
-        assert heard.window is window
-        assert [p.text for p in heard.pieces] == [p.text for p in alone.pieces]
-        assert abs(heard.pieces[0].start_ms - alone.pieces[0].start_ms) <= TIMESTAMP_MS
+        assert own.window is window
+        assert [p.text for p in own.pieces] == [p.text for p in alone.pieces]
+        assert abs(own.pieces[0].start_ms - alone.pieces[0].start_ms) <= TIMESTAMP_MS
 
 
 async def test_no_window_is_longer_than_the_model_takes() -> None:
@@ -127,26 +129,42 @@ async def test_only_those_asked_for_alike_are_decoded_together() -> None:
     engine = PackingEngine(inner, 30)
     each = [ENGLISH, Options(language="de"), replace(ENGLISH, task=Task.TRANSLATE), replace(ENGLISH, logprobs=True)]
     made = await asyncio.gather(*(engine.decode(clip(k), each[k % 4]) for k in range(1, 9)))
-    assert [heard.text for heard in made] == [f" w{k}" for k in range(1, 9)]
+    assert [own.text for own in made] == [f" w{k}" for k in range(1, 9)]
     assert len(inner.seen) == 4
     assert [given for _, given in inner.seen] == [each[1], each[2], each[3], each[0]]
     assert [given.logprobs for _, given in inner.seen].count(True) == 1
 
 
-async def test_while_the_engine_is_busy_clips_wait_for_more_but_not_for_long() -> None:
-    inner = Reader(delay=10 * PATIENCE)
+class Busy(Reader):
+    """Windows that cannot be packed are decoded only once `release` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.release = asyncio.Event()
+
+    async def decode(self, window: Window, options: Options) -> Hypothesis:
+        made = await super().decode(window, options)
+        if options == Options():
+            await self.release.wait()
+        return made
+
+
+async def test_while_the_engine_is_busy_clips_wait_for_more_but_not_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = Busy()
     engine = PackingEngine(inner, 30)
-    busy = [asyncio.create_task(engine.decode(clip(1), Options())) for _ in range(4)]
-    await asyncio.sleep(0)
-    began = asyncio.get_running_loop().time()
+    busy = [asyncio.create_task(engine.decode(clip(1), Options())) for _ in range(BUSY)]
+    await until(lambda: len(inner.seen) == BUSY)
+    monkeypatch.setattr(packing, "HOLD_SECONDS", math.inf)
     asked = []
     for k in range(2, 5):
         asked.append(asyncio.create_task(engine.decode(clip(k), ENGLISH)))
-        await asyncio.sleep(PATIENCE / 5)
-    assert len(inner.seen) == 4
-    assert [heard.text for heard in await asyncio.gather(*asked)] == [" w2", " w3", " w4"]
-    assert len(inner.seen) == 5
-    assert 11 * PATIENCE <= asyncio.get_running_loop().time() - began < 17 * PATIENCE  # 20, had they waited for an end
+        await asyncio.sleep(2 * WAIT)  # long enough to be sent, were the engine not busy
+    assert len(inner.seen) == BUSY
+    monkeypatch.setattr(packing, "HOLD_SECONDS", HOLD_SECONDS)
+    assert [own.text for own in await asyncio.gather(*asked)] == [" w2", " w3", " w4"]
+    assert len(inner.seen) == BUSY + 1
+    assert not any(task.done() for task in busy)  # they did not wait for the engine
+    inner.release.set()
     await asyncio.gather(*busy)
 
 
@@ -218,13 +236,13 @@ async def test_an_error_reaches_every_caller() -> None:
     assert (await engine.decode(CLIPS[0], ENGLISH)).text == " w1 w2"
 
 
-async def test_an_answer_that_cannot_be_read_reaches_every_caller_too() -> None:
-    inner = Reader(told=lambda heard: replace(heard, pieces=(replace(heard.pieces[0], tokens=()),)))
+async def test_an_error_in_reading_a_hypothesis_reaches_every_caller_too() -> None:
+    inner = Reader(change=lambda packed: replace(packed, pieces=(replace(packed.pieces[0], tokens=()),)))
     made = await asyncio.gather(*(all_of(PackingEngine(inner, 30), *CLIPS),), return_exceptions=True)
     assert isinstance(made[0], IndexError)
 
 
-async def test_closing_answers_those_who_wait() -> None:
+async def test_closing_fails_those_who_wait() -> None:
     inner = Reader(delay=10)
     engine = PackingEngine(inner, 30)
     await engine.start()

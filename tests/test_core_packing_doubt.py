@@ -1,4 +1,4 @@
-"""What is not plainly one clip's own is given to nobody, and that clip decoded alone, whatever the model answers."""
+"""A clip whose segments are in doubt is decoded again alone, whatever the model generates."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def of(*pieces: Piece, **more: object) -> Hypothesis:
 
 
 @pytest.mark.parametrize(
-    ("heard", "refused"),
+    ("recognized", "refused"),
     [
         (of(FIRST, SECOND, THIRD), set[int]()),
         (of(FIRST, SECOND), {2}),  # a clip without text
@@ -46,9 +46,9 @@ def of(*pieces: Piece, **more: object) -> Hypothesis:
         (of(FIRST, piece(2400, 2600, 3), THIRD), set[int]()),  # 0.1 s more than is forgiven, less than counts
     ],
 )
-def test_what_is_not_plainly_a_clips_own_is_not_given_to_it(heard: Hypothesis, refused: set[int]) -> None:
+def test_what_is_not_plainly_a_clips_own_is_not_given_to_it(recognized: Hypothesis, refused: set[int]) -> None:
     _, slots = lay(CLIPS, GAP)
-    made = split(heard, slots, LEAN_MS)
+    made = split(recognized, slots, LEAN_MS)
     assert {k for k, own in enumerate(made) if own is None} == refused
 
 
@@ -72,18 +72,18 @@ def test_speech_without_text_is_doubtful() -> None:
 
 
 async def test_a_doubtful_clip_is_decoded_alone_and_the_others_are_not() -> None:
-    inner = Reader(told=lambda heard: hypothesis(heard.window, *heard.pieces[:1], *heard.pieces[2:]))
+    inner = Reader(change=lambda packed: hypothesis(packed.window, *packed.pieces[:1], *packed.pieces[2:]))
     engine = PackingEngine(inner, 30)
     made = await all_of(engine, *CLIPS)
-    assert all(same(heard, truth) for heard, truth in zip(made, TRUTH, strict=True))
+    assert all(same(recognized, truth) for recognized, truth in zip(made, TRUTH, strict=True))
     assert len(inner.seen) == 2
     assert engine.counts == {"packs": 1, "clips": 3, "again": 1}
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 340), st.integers(0, 340)), max_size=8), st.integers(0, 2))
-def test_nobody_is_given_words_said_outside_its_clip(times: list[tuple[int, int]], where: int) -> None:
-    """Any answer at all: what a clip is given lies in it, as the answer's timestamps have it."""
+def test_nobody_is_given_words_from_outside_its_clip(times: list[tuple[int, int]], where: int) -> None:
+    """For any hypothesis: by its timestamps, the segments given to a clip lie in that clip."""
     _, slots = lay(CLIPS, GAP)
     pieces = [piece(TIMESTAMP_MS * min(pair), TIMESTAMP_MS * max(pair), 10 + k) for k, pair in enumerate(times)]
     own = split(of(*pieces), slots, LEAN_MS)[where]

@@ -23,12 +23,12 @@ SECONDS = 5.0  # of a window
 
 
 def sound(*levels: int) -> Samples:
-    """A second of each level, 0 for silence: the fake engine hears a word in each that is not."""
+    """A second of each level, 0 for silence: the fake engine recognizes a word in each other second."""
     return np.repeat(np.array(levels, np.int16), SAMPLE_RATE)
 
 
 class Sounds:
-    """A decoder that was handed samples already. Closed, or failing, as told."""
+    """A decoder with given samples, or one that fails."""
 
     def __init__(self, samples: Samples, failure: Exception | None = None) -> None:
         self.samples, self.failure = samples, failure
@@ -50,12 +50,12 @@ class Sounds:
 
 
 class Engine(FakeEngine):
-    """The fake engine; remembers what it was asked, and answers by `answer` where that is given."""
+    """The fake engine; remembers its calls. change: applied to each result."""
 
-    def __init__(self, delay: float = 0.0, answer: Callable[[Hypothesis, Options], Hypothesis] | None = None) -> None:
+    def __init__(self, delay: float = 0.0, change: Callable[[Hypothesis, Options], Hypothesis] | None = None) -> None:
         super().__init__(EngineInfo("fake", "fake", "1", "none", "none"), delay)
         self.asked: list[tuple[Window, Options]] = []
-        self.answer = answer or (lambda heard, options: heard)
+        self.change = change or (lambda recognized, options: recognized)
         self.start_failure: Exception | None = None
         self.close_failure: Exception | None = None
         self.closed = False
@@ -71,7 +71,7 @@ class Engine(FakeEngine):
 
     async def decode(self, window: Window, options: Options) -> Hypothesis:
         self.asked.append((window, options))
-        return self.answer(await super().decode(window, options), options)
+        return self.change(await super().decode(window, options), options)
 
 
 async def ready(samples: Samples, engine: Engine | None = None) -> tuple[Pipeline, Engine]:
@@ -143,7 +143,7 @@ async def test_results_come_in_window_order_whoever_is_done_first() -> None:
     assert [segment.start_ms for segment in segments] == sorted(segment.start_ms for segment in segments)
 
 
-async def test_windows_are_decoded_side_by_side_but_leave_room_for_others() -> None:
+async def test_windows_are_decoded_in_parallel_but_leave_room_for_others() -> None:
     pipeline, engine = await ready(sound(*[500] * 300), Engine(delay=0.001))
     await transcribe(pipeline, b"?", PLAIN)
     assert len(engine.asked) > WINDOWS_AT_ONCE
@@ -161,9 +161,9 @@ async def test_progress_counts_every_window_once(in_turn: bool) -> None:
     assert list(dict.fromkeys(seen)) == [(k, total) for k in range(total + 1)]
 
 
-@pytest.mark.parametrize(("multilingual", "heard"), [(True, "de"), (False, None)])
-async def test_the_servers_language_is_that_of_files_for_which_none_is_asked(
-    multilingual: bool, heard: str | None
+@pytest.mark.parametrize(("multilingual", "language"), [(True, "de"), (False, None)])
+async def test_the_servers_language_is_that_of_files_for_which_none_is_named(
+    multilingual: bool, language: str | None
 ) -> None:
     engine = Engine()
     engine._info = replace(engine.info, multilingual=multilingual)
@@ -171,7 +171,7 @@ async def test_the_servers_language_is_that_of_files_for_which_none_is_asked(
     await pipeline.start()
     await transcribe(pipeline, b"", PLAIN)
     await transcribe(pipeline, b"", replace(PLAIN, language="fr"))
-    assert [options.language for _, options in engine.asked] == [heard, "fr"]
+    assert [options.language for _, options in engine.asked] == [language, "fr"]
 
 
 # ---- failures and cancellation --------------------------------------------------------------------
@@ -207,7 +207,7 @@ async def test_a_window_that_fails_cancels_the_rest_and_its_error_is_raised(fail
     assert engine.cancelled == len(engine.asked) > 5
 
 
-async def test_a_file_that_cannot_be_decoded_costs_the_engine_nothing() -> None:
+async def test_a_file_that_cannot_be_decoded_does_not_reach_the_engine() -> None:
     engine = Engine()
     pipeline = Pipeline(engine, Sounds(sound(500), InvalidAudio("no audio")), SECONDS)
     await pipeline.start()
@@ -235,7 +235,7 @@ async def test_before_start_nothing_is_decoded() -> None:
 
 
 @pytest.mark.parametrize("failure", [EngineFailed("no memory"), ConfigError("no such dtype")])
-async def test_a_model_that_cannot_be_loaded_is_said_ever_after(failure: EndpointError) -> None:
+async def test_a_model_that_cannot_be_loaded_is_an_error_of_every_call(failure: EndpointError) -> None:
     engine, decoder = Engine(), Sounds(sound(500))
     engine.start_failure = failure
     pipeline = Pipeline(engine, decoder, SECONDS)
@@ -275,7 +275,7 @@ async def test_the_decoder_is_closed_even_where_the_engine_cannot_be() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "most"), [(1, 1), (12, 5), (200, DETECT_WINDOWS)])
-async def test_detection_hears_a_few_windows_spread_over_the_file(seconds: int, most: int) -> None:
+async def test_detection_uses_a_few_windows_spread_over_the_file(seconds: int, most: int) -> None:
     pipeline, engine = await ready(sound(*[500] * seconds))
     shares, duration = await pipeline.detect(b"?", replace(PLAIN, languages=("de", "fr")), Call())
     assert duration == seconds * 1000

@@ -1,4 +1,4 @@
-"""The core with options.incremental: segments are settled as early as can be."""
+"""The core with options.incremental: segments are settled as early as possible."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tests.test_core_pipeline import PLAIN, SECONDS, Engine, ready, sound
 
 
 @pytest.mark.parametrize("in_turn", [False, True])
-async def test_segments_are_told_in_order_as_they_are_settled(in_turn: bool) -> None:
-    told: list[Segment] = []
+async def test_segments_are_emitted_in_order_as_they_are_settled(in_turn: bool) -> None:
+    emitted: list[Segment] = []
     at_first: list[int] = []
     options = replace(PLAIN, condition_on_previous_text=in_turn, words=True)
     pipeline, engine = await ready(sound(*[500 + 30 * k for k in range(60)]), Engine(delay=0.001))
@@ -34,34 +34,34 @@ async def test_segments_are_told_in_order_as_they_are_settled(in_turn: bool) -> 
             made = step
         elif step.segments:
             at_first.append(len(engine.asked))
-            told.extend(step.segments)
+            emitted.extend(step.segments)
     assert made is not None
-    assert tuple(told) == made.segments
+    assert tuple(emitted) == made.segments
     assert made.words == (await transcribe(pipeline, b"?", options)).words
     assert made.text == (await transcribe(pipeline, b"?", options)).text
     assert at_first[0] <= 3  # the first window was decoded alone
 
 
-async def test_a_stream_settles_its_language_by_what_it_heard_so_far() -> None:
-    def uneven(heard: Hypothesis, options: Options) -> Hypothesis:
-        second = heard.window.start // SAMPLE_RATE
+async def test_a_stream_settles_its_language_by_the_windows_so_far() -> None:
+    def uneven(recognized: Hypothesis, options: Options) -> Hypothesis:
+        second = recognized.window.start // SAMPLE_RATE
         german = 0.4 if second == 0 else 0.9 if second < 30 else 0.45
         code = options.language or ("de" if german > 0.5 else "en")
-        return replace(heard, language=code, language_probabilities={"de": german, "en": 1 - german})
+        return replace(recognized, language=code, language_probabilities={"de": german, "en": 1 - german})
 
-    told: list[Segment] = []
-    pipeline, _ = await ready(sound(*[500] * 45), Engine(answer=uneven))
+    emitted: list[Segment] = []
+    pipeline, _ = await ready(sound(*[500] * 45), Engine(change=uneven))
     made = None
     async for step in pipeline.segments(b"?", replace(PLAIN, incremental=True), Call()):
         if isinstance(step, Transcript):
             made = step
         else:
-            told.extend(step.segments)
+            emitted.extend(step.segments)
     assert made is not None
-    assert tuple(told) == made.segments
-    assert told[0].language == "en"  # it was told before the rest was heard
+    assert tuple(emitted) == made.segments
+    assert emitted[0].language == "en"  # it was emitted before the rest was recognized
     assert made.language == "de"
-    assert {segment.language for segment in told[1:]} == {"de"}
+    assert {segment.language for segment in emitted[1:]} == {"de"}
 
 
 async def test_a_reader_that_fails_ends_the_work() -> None:
@@ -79,8 +79,8 @@ async def test_a_reader_that_fails_ends_the_work() -> None:
     assert len(engine.asked) < 10
 
 
-class Heard:
-    """A decoder that hands out the beginning first, as the real one does; `speech` is what it heard."""
+class BeginningFirst:
+    """A decoder that gives the beginning first, as the real one does. speech: of each frame."""
 
     def __init__(self, speech: list[int]) -> None:
         self.audio = Audio(np.zeros(len(speech) * SPEECH_FRAME, np.int16), np.array(speech, np.uint8))
@@ -106,15 +106,15 @@ def test_all_speech_is_decoded_once_although_the_beginning_goes_first(
     parts: list[tuple[int, int]], options: Options
 ) -> None:
     speech = [level for on, off in parts for level in [255] * on + [0] * off] or [0]
-    decoder, engine = Heard(speech), Engine()
-    told = list[tuple[int, int]]()
+    decoder, engine = BeginningFirst(speech), Engine()
+    emitted = list[tuple[int, int]]()
 
     async def run() -> None:
         pipeline = Pipeline(engine, decoder, SECONDS)
         await pipeline.start()
         async for step in pipeline.segments(b"?", replace(options, incremental=True), Call()):
             if isinstance(step, Progress):
-                told.append((step.done, step.total))
+                emitted.append((step.done, step.total))
 
     asyncio.run(run())
     assert decoder.audio.speech is not None
@@ -129,4 +129,4 @@ def test_all_speech_is_decoded_once_although_the_beginning_goes_first(
         wanted[span.start : span.end] = True
     assert np.array_equal(times > 0, wanted)
     assert np.sum(times > 1) == sum(window.overlap for window in windows)
-    assert told[-1] == (len(windows), len(windows))
+    assert emitted[-1] == (len(windows), len(windows))

@@ -1,4 +1,4 @@
-"""Voice activity on its way through the core: what is handed to the engine, and what is accounted for."""
+"""Voice activity detection in the core: what is given to the engine, and coverage."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 OFF = Options(vad=None)
 
 
-class Ears(FakeEngine):
-    """The fake engine, which remembers its windows and can be deaf from some second of a window on, or deny speech."""
+class Deaf(FakeEngine):
+    """The fake engine. Remembers its windows; can recognize nothing from some second of a window on, or deny speech."""
 
     def __init__(self) -> None:
         super().__init__(EngineInfo("fake", "fake", "1", "none", "none"))
@@ -35,12 +35,9 @@ class Ears(FakeEngine):
 
     async def decode(self, window: Window, options: Options) -> Hypothesis:
         self.windows.append(window)
-        return await super().decode(window, options)
-
-    def _hear(self, window: Window, options: Options) -> Hypothesis:
-        heard = super()._hear(window, options)
-        pieces = tuple(piece for piece in heard.pieces if (piece.end_ms or 0) <= self.deaf_from * 1000)
-        return replace(heard, pieces=pieces, no_speech_prob=self.no_speech)
+        recognized = await super().decode(window, options)
+        pieces = tuple(piece for piece in recognized.pieces if (piece.end_ms or 0) <= self.deaf_from * 1000)
+        return replace(recognized, pieces=pieces, no_speech_prob=self.no_speech)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -52,11 +49,11 @@ async def decoder() -> AsyncIterator[Decoder]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def core(decoder: Decoder) -> tuple[Pipeline, Ears]:
-    ears = Ears()
-    pipeline = Pipeline(ears, decoder, 30)
+async def core(decoder: Decoder) -> tuple[Pipeline, Deaf]:
+    engine = Deaf()
+    pipeline = Pipeline(engine, decoder, 30)
     pipeline._ready = True  # the decoder is shared, and started
-    return pipeline, ears
+    return pipeline, engine
 
 
 @pytest.fixture(scope="module")
@@ -67,55 +64,55 @@ def sparse() -> Talk:
 QUIET = wav(np.random.default_rng(0).normal(0, 8, (40 * SAMPLE_RATE, 1)).astype(np.int16), SAMPLE_RATE)
 
 
-async def test_long_silences_are_not_handed_to_the_engine(core: tuple[Pipeline, Ears], sparse: Talk) -> None:
-    pipeline, ears = core
+async def test_long_silences_are_not_given_to_the_engine(core: tuple[Pipeline, Deaf], sparse: Talk) -> None:
+    pipeline, engine = core
     transcript = await transcribe(pipeline, sparse.wav, Options())
-    assert len(ears.windows) == len(sparse.spans)
-    for window, (start_ms, end_ms) in zip(ears.windows, sparse.spans, strict=True):
+    assert len(engine.windows) == len(sparse.spans)
+    for window, (start_ms, end_ms) in zip(engine.windows, sparse.spans, strict=True):
         assert window.start_ms <= start_ms < end_ms <= window.end_ms < end_ms + 1500
         assert len(window.speech) == 1
     assert transcript.coverage == 1.0
     assert transcript.duration_ms == 90_000
 
 
-async def test_without_voice_activity_everything_is(core: tuple[Pipeline, Ears], sparse: Talk) -> None:
-    pipeline, ears = core
+async def test_without_voice_activity_everything_is_given_to_it(core: tuple[Pipeline, Deaf], sparse: Talk) -> None:
+    pipeline, engine = core
     transcript = await transcribe(pipeline, sparse.wav, OFF)
-    lengths = {window.start: len(window.samples) for window in ears.windows}  # once each, were they decoded again
+    lengths = {window.start: len(window.samples) for window in engine.windows}  # once each, were they decoded again
     assert sum(lengths.values()) == 90 * SAMPLE_RATE
     assert (transcript.coverage, transcript.uncovered) == (1.0, ())
 
 
 async def test_speech_without_text_is_reported_without_voice_activity_too(
-    core: tuple[Pipeline, Ears], sparse: Talk
+    core: tuple[Pipeline, Deaf], sparse: Talk
 ) -> None:
-    pipeline, ears = core
-    ears.deaf_from = 0
+    pipeline, engine = core
+    engine.deaf_from = 0
     transcript = await transcribe(pipeline, sparse.wav, OFF)
     assert transcript.coverage == 0.0
     assert len(transcript.uncovered) == len(sparse.spans)
 
 
-async def test_the_numbers_of_a_request_count(core: tuple[Pipeline, Ears], sparse: Talk) -> None:
-    pipeline, ears = core
+async def test_the_numbers_of_a_request_count(core: tuple[Pipeline, Deaf], sparse: Talk) -> None:
+    pipeline, engine = core
     await transcribe(pipeline, sparse.wav, Options(vad=VadOptions(silence_duration_ms=30_000)))
-    assert len(ears.windows) > 1
-    assert sum(len(window.samples) for window in ears.windows) > 80 * SAMPLE_RATE
+    assert len(engine.windows) > 1
+    assert sum(len(window.samples) for window in engine.windows) > 80 * SAMPLE_RATE
 
 
-async def test_no_speech_is_an_empty_transcript(core: tuple[Pipeline, Ears]) -> None:
-    pipeline, ears = core
+async def test_no_speech_is_an_empty_transcript(core: tuple[Pipeline, Deaf]) -> None:
+    pipeline, engine = core
     transcript = await transcribe(pipeline, QUIET, Options())
-    assert ears.windows == []
+    assert engine.windows == []
     assert (transcript.text, transcript.segments, transcript.language) == ("", (), "en")
     assert (transcript.coverage, transcript.uncovered, transcript.duration_ms) == (1.0, (), 40_000)
     assert (await transcribe(pipeline, QUIET, Options(language="de"))).language == "de"
     assert (await transcribe(pipeline, QUIET, Options(languages=("fr", "de")))).language == "fr"
 
 
-async def test_speech_without_text_is_reported(core: tuple[Pipeline, Ears], sparse: Talk) -> None:
-    pipeline, ears = core
-    ears.deaf_from = 0
+async def test_speech_without_text_is_reported(core: tuple[Pipeline, Deaf], sparse: Talk) -> None:
+    pipeline, engine = core
+    engine.deaf_from = 0
     with structlog.testing.capture_logs() as logs:
         transcript = await transcribe(pipeline, sparse.wav, Options())
     assert transcript.coverage == 0.0
@@ -124,11 +121,9 @@ async def test_speech_without_text_is_reported(core: tuple[Pipeline, Ears], spar
     assert (warning["log_level"], warning["coverage"]) == ("warning", 0.0)
 
 
-async def test_speech_that_is_heard_for_sure_is_reported_although_the_model_denies_it(
-    core: tuple[Pipeline, Ears], sparse: Talk
-) -> None:
-    pipeline, ears = core
-    ears.deaf_from, ears.no_speech = 0, 0.99
+async def test_sure_speech_is_reported_although_the_model_denies_it(core: tuple[Pipeline, Deaf], sparse: Talk) -> None:
+    pipeline, engine = core
+    engine.deaf_from, engine.no_speech = 0, 0.99
     transcript = await transcribe(pipeline, sparse.wav, Options())
     long = [(start, end) for start, end in sparse.spans if end - start >= 1_000]
     assert len(transcript.uncovered) == len(long) > 0
@@ -137,22 +132,22 @@ async def test_speech_that_is_heard_for_sure_is_reported_although_the_model_deni
         assert abs(end - last) < 300
 
 
-async def test_a_language_is_detected_where_there_is_speech(core: tuple[Pipeline, Ears], sparse: Talk) -> None:
-    pipeline, ears = core
+async def test_a_language_is_detected_where_there_is_speech(core: tuple[Pipeline, Deaf], sparse: Talk) -> None:
+    pipeline, engine = core
     await pipeline.detect(sparse.wav, Options(), Call())
-    assert len(ears.windows) == len(sparse.spans)
-    ears.windows.clear()
+    assert len(engine.windows) == len(sparse.spans)
+    engine.windows.clear()
     shares, duration_ms = await pipeline.detect(QUIET, Options(), Call())
     assert (shares, duration_ms) == ({"en": 1.0}, 40_000)
-    assert sum(len(window.samples) for window in ears.windows) == 40 * SAMPLE_RATE  # the model's guess
+    assert sum(len(window.samples) for window in engine.windows) == 40 * SAMPLE_RATE  # the model's guess
 
 
-async def test_speech_that_never_pauses_is_said_once(core: tuple[Pipeline, Ears]) -> None:
-    pipeline, ears = core
+async def test_speech_without_pauses_is_transcribed_once(core: tuple[Pipeline, Deaf]) -> None:
+    pipeline, engine = core
     talk = make_talk(70, seed=3, pauses=(0.02, 0.05))
     transcript = await transcribe(pipeline, talk.wav, Options())
-    assert [window.overlap > 0 for window in ears.windows] == [False, True, True]
+    assert [window.overlap > 0 for window in engine.windows] == [False, True, True]
     assert transcript.coverage == 1.0
     times = [moment for segment in transcript.segments for moment in (segment.start_ms, segment.end_ms)]
     assert times == sorted(times)
-    assert abs(len(transcript.text.split()) - 70) <= 3  # the fake engine says a word a second
+    assert abs(len(transcript.text.split()) - 70) <= 3  # the fake engine recognizes a word a second

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from endpoint.demo.__main__ import HUMAN, word_errors
 
-SAID = json.loads((DEMO_MODEL.parent / "samples" / "said.json").read_text(encoding="utf-8"))
+SPOKEN = json.loads((TEST_MODEL.parent / "samples" / "texts.json").read_text(encoding="utf-8"))
 # An openai/whisper-* repository has these; no code may need more.
 FILES = {
     "config.json",
@@ -42,7 +42,7 @@ def run_demo(**environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def no_base(tmp_path: Path) -> dict[str, str]:
-    """Neither a hub nor a registry answers: they are looked for at ports where nothing listens."""
+    """Neither a hub nor a registry can be reached: nothing listens at their ports."""
     return {
         "MODEL_CACHE": str(tmp_path),
         "HF_ENDPOINT": "http://127.0.0.1:9",
@@ -59,14 +59,14 @@ def test_without_any_network_the_demo_shows_the_test_model(tmp_path: Path) -> No
     done = run_demo(CPU_KV_CACHE_GIB="1", **no_base(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "the test model" in done.stdout
-    for name, said in SAID.items():
+    for name, spoken in SPOKEN.items():
         assert name in done.stdout
-        assert done.stdout.count(said["text"]) == 2  # reference, and recognized
+        assert done.stdout.count(spoken["text"]) == 2  # reference, and recognized
     assert "the server has stopped" in done.stdout
 
 
 def test_every_human_recording_has_its_reference_text() -> None:
-    recordings = DEMO_MODEL.parent / "recordings"
+    recordings = TEST_MODEL.parent / "recordings"
     texts = json.loads((recordings / "texts.json").read_text(encoding="utf-8"))
     assert set(texts) == {path.name for path in recordings.glob("*.flac")}
     assert set(HUMAN) <= set(texts)
@@ -94,10 +94,10 @@ def test_a_server_that_does_not_start_is_explained() -> None:
 
 
 def test_the_bundled_model_is_a_whisper_repository_of_at_most_8_mb() -> None:
-    present = {path.name: path.stat().st_size for path in DEMO_MODEL.iterdir()}
+    present = {path.name: path.stat().st_size for path in TEST_MODEL.iterdir()}
     assert set(present) >= FILES
     assert sum(present.values()) <= 8_000_000
-    generation = json.loads((DEMO_MODEL / "generation_config.json").read_text())
+    generation = json.loads((TEST_MODEL / "generation_config.json").read_text())
     assert generation["alignment_heads"]
     assert len(generation["lang_to_id"]) == 100
     assert set(generation["task_to_id"]) == {"transcribe", "translate"}

@@ -1,4 +1,4 @@
-"""How the demo model is made: vocabulary, tokens, training windows, and the network against transformers'."""
+"""How the test model is made: vocabulary, tokens, training windows, and the network against transformers'."""
 
 from __future__ import annotations
 

@@ -11,14 +11,14 @@ import pytest
 pytest.importorskip("vllm", reason="the base build has no vLLM")
 import msgspec
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from endpoint.engine.alignment import BATCH, Aligner, token_probabilities
 from endpoint.engine.inside.cross_attention import KEEP, Attention, Call, Request
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.options import Task
 from endpoint.types import SAMPLE_RATE, Hypothesis, Piece, Window
 
-TOKENS = WhisperTokens.load(DEMO_MODEL)
+TOKENS = WhisperTokens.load(TEST_MODEL)
 
 
 def hypothesis_of(text: str, number: int = 0) -> Hypothesis:
@@ -32,26 +32,30 @@ def hypothesis_of(text: str, number: int = 0) -> Hypothesis:
 
 
 class Worker:
-    """Answers diagonal attention; forgets the windows in `lost` until samples come along."""
+    """Returns diagonal attention; has lost the encoder output of windows in `lost`, and needs their samples."""
 
     def __init__(self) -> None:
         self.calls: list[list[Request]] = []
         self.lost: set[str] = set()
         self.failure: Exception | None = None
+        self.asked, self.go = asyncio.Event(), asyncio.Event()
+        self.go.set()
 
     async def __call__(self, call: bytes) -> bytes:
         requests = msgspec.msgpack.decode(call, type=Call).requests
         self.calls.append(requests)
+        self.asked.set()
         await asyncio.sleep(0.01)
+        await self.go.wait()
         if self.failure:
             raise self.failure
-        answers = []
+        found = []
         for request in requests:
             rows = len(request.ids) - request.first
             matrix = np.kron(np.eye(rows), np.ones(request.frames // rows)).astype(np.float32)
             gone = request.key in self.lost and request.samples is None
-            answers.append(Attention(0, 0, b"") if gone else Attention(*matrix.shape, matrix.tobytes()))
-        return msgspec.msgpack.encode(answers)
+            found.append(Attention(0, 0, b"") if gone else Attention(*matrix.shape, matrix.tobytes()))
+        return msgspec.msgpack.encode(found)
 
 
 async def test_words_of_many_windows_are_asked_for_together() -> None:
@@ -122,12 +126,15 @@ async def test_a_window_is_prompted_as_the_reference_does() -> None:
 async def test_one_who_gave_up_while_waiting_is_never_asked_for() -> None:
     worker = Worker()
     aligner = Aligner(TOKENS, [(3, 0)], worker)
+    worker.go.clear()
     first = asyncio.create_task(aligner.align(hypothesis_of(" hello", 0), Task.TRANSCRIBE))
-    await asyncio.sleep(0.002)  # its call is under way
+    await worker.asked.wait()
     others = [asyncio.create_task(aligner.align(hypothesis_of(" hello", k), Task.TRANSCRIBE)) for k in (1, 2)]
-    await asyncio.sleep(0.002)
+    while len(aligner._waiting) < 2:  # noqa: ASYNC110 - what is waited for sets no event
+        await asyncio.sleep(0)
     for job in others:
         job.cancel()
+    worker.go.set()
     assert (await first).words
     assert aligner._running is not None
     await aligner._running
@@ -168,7 +175,7 @@ class Astray(Worker):
 
 
 async def test_a_piece_whose_words_went_astray_is_warped_again_within_its_timestamps() -> None:
-    ids = [TOKENS.encode(text) for text in (" hello", " friend", " house", " four")]
+    ids = [TOKENS.encode(text) for text in (" hello", " friend", " apple", " four")]
     assert {len(word) for word in ids} == {1}
     begin = TOKENS.first_time
     spoken = (begin, *ids[0], *ids[1], begin + 40), (begin + 100, *ids[2], *ids[3], begin + 130)
@@ -177,7 +184,7 @@ async def test_a_piece_whose_words_went_astray_is_warped_again_within_its_timest
         window=Window(0, np.full(3 * SAMPLE_RATE, 900, np.int16)),
         tokens=(*spoken[0], *spoken[1]),
         logprobs=(-0.1,) * 8,
-        pieces=(Piece(0, 800, spoken[0], " hello friend"), Piece(2_000, 2_600, spoken[1], " house four")),
+        pieces=(Piece(0, 800, spoken[0], " hello friend"), Piece(2_000, 2_600, spoken[1], " apple four")),
     )
     found = await Aligner(TOKENS, [(3, 0)], Astray()).align(given, Task.TRANSCRIBE)
     assert found.words is not None

@@ -1,4 +1,4 @@
-"""The best text of a beam search, out of what each beam said."""
+"""The best text of a beam search, put together from the steps of its beams."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NO = -math.inf
 def test_a_text_is_followed_through_the_beams() -> None:
     steps = [
         [Step(0, 5, -0.1, None), Step(0, 6, -0.5, None)],
-        [Step(1, 7, -0.2, None), Step(0, 8, -0.3, None)],  # the texts change places
+        [Step(1, 7, -0.2, None), Step(0, 8, -0.3, None)],  # the texts swap beams
         [Step(0, 9, -0.1, -0.25), Step(1, 9, -0.1, -2.0)],
     ]
     ended = finished(steps, 2)

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from endpoint.config import DEMO_MODEL, Settings
+from endpoint.config import TEST_MODEL, Settings
 from endpoint.errors import ConfigError, EngineFailed, NotReady
 
 pytest.importorskip("torch", reason="the base build has no engine")
@@ -29,7 +29,7 @@ from endpoint.engine.tokens import WhisperTokens
 from endpoint.options import Options, Sampling
 from endpoint.types import Window
 
-TOKENS = WhisperTokens.load(DEMO_MODEL)
+TOKENS = WhisperTokens.load(TEST_MODEL)
 ENGLISH = replace(TOKENS, languages={})
 WINDOW = Window(0, np.zeros(1600, np.int16))
 
@@ -53,7 +53,7 @@ def test_only_plain_weights_load_and_no_code_of_theirs() -> None:
     assert (made.load_format, made.trust_remote_code) == ("safetensors", False)
 
 
-def test_scores_of_every_language_fit_in_an_answer() -> None:
+def test_scores_of_every_language_fit_in_an_output() -> None:
     made = arguments()
     asked = sampling_params(TOKENS, Options(), 10).logprob_token_ids
     assert asked is not None
@@ -105,13 +105,15 @@ def test_unknown_quantizations_are_refused_with_the_list() -> None:
         arguments(quantization="int9")
 
 
-@pytest.mark.parametrize(("asked", "module"), [(None, "processor"), ("0", "processor"), ("1", "processor_v2")])
+@pytest.mark.parametrize(
+    ("asked", "module"), [(None, "logits_processor"), ("0", "logits_processor"), ("1", "logits_processor_v2")]
+)
 def test_each_model_runner_has_its_rules(asked: str | None, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VLLM_USE_V2_MODEL_RUNNER", raising=False)
     if asked is not None:
         monkeypatch.setenv("VLLM_USE_V2_MODEL_RUNNER", asked)
     (made,) = arguments().logits_processors or []
-    assert made == f"endpoint.engine.{module}:WhisperRules"
+    assert made == f"endpoint.engine.inside.{module}:WhisperRules"
 
 
 def test_samples_become_floats_below_one() -> None:
@@ -143,7 +145,7 @@ def test_vllm_reports_nothing_and_the_operators_variables_stay(monkeypatch: pyte
     assert (environment["VLLM_CPU_KVCACHE_SPACE"], environment["VLLM_LOGGING_LEVEL"]) == ("3", "INFO")
 
 
-async def test_who_waits_for_the_worker_is_told_when_the_engine_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_calls_that_wait_for_the_worker_fail_when_the_engine_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """vLLM would let such a call wait for ever, and with it the start of the server."""
 
     async def never(*_: object, **__: object) -> None:
@@ -166,7 +168,7 @@ async def test_who_waits_for_the_worker_is_told_when_the_engine_has_ended(monkey
     assert list(Ends.looks) == []
 
 
-async def test_what_the_worker_fails_at_is_said() -> None:
+async def test_the_error_names_what_the_worker_failed_at() -> None:
     async def fails(*_: object, **__: object) -> None:
         raise ValueError("no room")
 

@@ -24,19 +24,22 @@ def sound(*levels: int) -> Samples:
 
 async def test_a_word_a_second_a_segment_a_run() -> None:
     engine = FakeEngine(INFO)
-    heard = await engine.decode(Window(0, sound(0, 500, 900, 0, 500)), Options())
-    assert [(p.start_ms, p.end_ms, len(p.text.split())) for p in heard.pieces] == [(1000, 3000, 2), (4000, 5000, 1)]
-    first, _, last = heard.text.split()
+    hypothesis = await engine.decode(Window(0, sound(0, 500, 900, 0, 500)), Options())
+    assert [(p.start_ms, p.end_ms, len(p.text.split())) for p in hypothesis.pieces] == [
+        (1000, 3000, 2),
+        (4000, 5000, 1),
+    ]
+    first, _, last = hypothesis.text.split()
     assert first == last  # of equal loudness
-    assert heard.complete
-    assert heard.no_speech_prob < 0.5
+    assert hypothesis.complete
+    assert hypothesis.no_speech_prob < 0.5
 
 
 async def test_silence_gives_nothing_and_is_judged_silent() -> None:
-    heard = await FakeEngine(INFO).decode(Window(0, sound(0, 0)), Options())
-    assert (heard.pieces, heard.tokens) == ((), ())
-    assert heard.no_speech_prob > 0.6
-    assert heard.avg_logprob < -1
+    hypothesis = await FakeEngine(INFO).decode(Window(0, sound(0, 0)), Options())
+    assert (hypothesis.pieces, hypothesis.tokens) == ((), ())
+    assert hypothesis.no_speech_prob > 0.6
+    assert hypothesis.avg_logprob < -1
 
 
 @given(st.lists(st.integers(0, 20_000), max_size=8), st.integers(1, SAMPLE_RATE))
@@ -59,9 +62,9 @@ def test_pieces_stay_in_their_window_and_the_same_sound_says_the_same(levels: li
     ],
 )
 async def test_the_language_is_one_that_was_allowed(options: Options, language: str) -> None:
-    heard = await FakeEngine(INFO).decode(Window(0, sound(500)), options)
-    assert heard.language == language
-    assert heard.language_probabilities == {language: 1.0}
+    hypothesis = await FakeEngine(INFO).decode(Window(0, sound(500)), options)
+    assert hypothesis.language == language
+    assert hypothesis.language_probabilities == {language: 1.0}
     found = await FakeEngine(INFO).detect(Window(0, sound(500)), Options(languages=options.languages))
     assert found.text == ""
     assert set(found.language_probabilities) <= set(options.languages or ("en",))
@@ -69,11 +72,11 @@ async def test_the_language_is_one_that_was_allowed(options: Options, language: 
 
 async def test_words_share_their_piece() -> None:
     engine = FakeEngine(INFO)
-    heard = await engine.decode(Window(0, sound(500, 900, 0, 700)), Options(words=True))
-    aligned = await engine.align(heard, Task.TRANSCRIBE)
+    hypothesis = await engine.decode(Window(0, sound(500, 900, 0, 700)), Options(words=True))
+    aligned = await engine.align(hypothesis, Task.TRANSCRIBE)
     assert aligned.words is not None
     assert [(w.start_ms, w.end_ms) for w in aligned.words] == [(0, 1000), (1000, 2000), (3000, 4000)]
-    assert "".join(w.text for w in aligned.words) == heard.text
+    assert "".join(w.text for w in aligned.words) == hypothesis.text
 
 
 async def test_what_runs_and_what_was_cancelled_is_counted() -> None:
@@ -87,7 +90,7 @@ async def test_what_runs_and_what_was_cancelled_is_counted() -> None:
     assert (engine.running, engine.cancelled) == (0, 3)
 
 
-async def test_it_fails_when_told_to() -> None:
+async def test_it_fails_when_set_to() -> None:
     engine = FakeEngine(INFO)
     await engine.start()
     await engine.check()

@@ -9,22 +9,22 @@ import pytest
 pytest.importorskip("vllm", reason="the base build has no vLLM")
 from vllm.v1.core.sched.interface import PauseState
 
-from endpoint.engine.inside.batch_admission import PATIENCE, Together
+from endpoint.engine.inside.batch_admission import MILLISECONDS_KEY, Together
 
-PLACES, WINDOWS, MILLISECONDS = 6, 4, 8
+ROWS, WINDOWS, MILLISECONDS = 6, 4, 8
 
 
 class Queues:
-    """vLLM's scheduler as far as admission goes: as many as there are places for, unless it is paused."""
+    """vLLM's scheduler as far as admission goes: as many as there are free rows, unless it is paused."""
 
-    def __init__(self, places: int, milliseconds: int) -> None:
+    def __init__(self, rows: int, milliseconds: int) -> None:
         self.waiting: list[str] = []
         self.running: list[str] = []
-        self.max_num_running_reqs = places
+        self.max_num_running_reqs = rows
         self.pause_state = PauseState.UNPAUSED
         self.vllm_config = SimpleNamespace(
             scheduler_config=SimpleNamespace(max_num_batched_tokens=WINDOWS * 1500 + 700),
-            additional_config={PATIENCE: milliseconds} if milliseconds else {},
+            additional_config={MILLISECONDS_KEY: milliseconds} if milliseconds else {},
         )
 
     def set_pause_state(self, state: PauseState) -> None:
@@ -43,10 +43,10 @@ class Queues:
         return admitted
 
 
-class Door(Together, Queues):
-    def __init__(self, places: int = PLACES, milliseconds: int = MILLISECONDS) -> None:
+class Admission(Together, Queues):
+    def __init__(self, rows: int = ROWS, milliseconds: int = MILLISECONDS) -> None:
         self.now = 100.0
-        super().__init__(places, milliseconds, clock=lambda: self.now)
+        super().__init__(rows, milliseconds, clock=lambda: self.now)
 
     def at(self, milliseconds: float) -> list[str]:
         """Who is admitted in a step so long after the start."""
@@ -55,91 +55,91 @@ class Door(Together, Queues):
 
 
 def test_who_comes_first_is_admitted_at_once() -> None:
-    door = Door()
-    door.waiting += ["a"]
-    assert door.at(0) == ["a"]
+    admission = Admission()
+    admission.waiting += ["a"]
+    assert admission.at(0) == ["a"]
 
 
 def test_while_others_run_a_request_waits_for_company_but_not_long() -> None:
-    door = Door()
-    door.running, door.waiting = ["x"], ["a"]
-    assert door.at(0) == []
-    assert door.get_request_counts() == (1, 1)  # it is vLLM's all the time
-    door.waiting += ["b"]
-    assert door.at(7) == []
-    assert door.at(8.1) == ["a", "b"]
-    door.waiting += ["c"]
-    assert door.at(9) == []  # its time starts when it comes
-    assert door.at(17.1) == ["c"]
+    admission = Admission()
+    admission.running, admission.waiting = ["x"], ["a"]
+    assert admission.at(0) == []
+    assert admission.get_request_counts() == (1, 1)  # it is vLLM's all the time
+    admission.waiting += ["b"]
+    assert admission.at(7) == []
+    assert admission.at(8.1) == ["a", "b"]
+    admission.waiting += ["c"]
+    assert admission.at(9) == []  # its time starts when it comes
+    assert admission.at(17.1) == ["c"]
 
 
 def test_a_full_batch_of_the_encoder_does_not_wait() -> None:
-    door = Door()
-    door.running, door.waiting = ["x"], list("abcd")
-    assert door.at(0) == list("abcd")
+    admission = Admission()
+    admission.running, admission.waiting = ["x"], list("abcd")
+    assert admission.at(0) == list("abcd")
 
 
 def test_a_backlog_goes_in_together_too() -> None:
-    """The time counts from when there was a place, not from when the request came."""
-    door = Door()
-    door.running, door.waiting = list("uvwxyz"), list("abcdefgh")
-    assert door.at(0) == []
-    door.running.remove("u")
-    assert door.at(500) == []
-    door.running.remove("v")
-    assert door.at(507) == []
-    assert door.at(508.1) == ["a", "b"]
+    """The time counts from when there was a free row, not from when the request came."""
+    admission = Admission()
+    admission.running, admission.waiting = list("uvwxyz"), list("abcdefgh")
+    assert admission.at(0) == []
+    admission.running.remove("u")
+    assert admission.at(500) == []
+    admission.running.remove("v")
+    assert admission.at(507) == []
+    assert admission.at(508.1) == ["a", "b"]
 
 
-def test_fewer_places_than_a_batch_need_only_be_free() -> None:
-    door = Door(places=3)
-    door.running, door.waiting = ["x"], ["a", "b", "c"]
-    assert door.at(0) == []
-    door.running.remove("x")
-    assert door.at(1) == ["a", "b", "c"]
+def test_fewer_rows_than_a_batch_need_only_be_free() -> None:
+    admission = Admission(rows=3)
+    admission.running, admission.waiting = ["x"], ["a", "b", "c"]
+    assert admission.at(0) == []
+    admission.running.remove("x")
+    assert admission.at(1) == ["a", "b", "c"]
 
 
 def test_when_the_last_one_ends_nobody_waits() -> None:
-    door = Door()
-    door.running, door.waiting = ["x"], ["a"]
-    assert door.at(0) == []
-    door.running.clear()
-    assert door.at(1) == ["a"]
+    admission = Admission()
+    admission.running, admission.waiting = ["x"], ["a"]
+    assert admission.at(0) == []
+    admission.running.clear()
+    assert admission.at(1) == ["a"]
 
 
 def test_what_is_given_up_while_it_waits_starts_no_clock_for_the_next() -> None:
-    door = Door()
-    door.running, door.waiting = ["x"], ["a"]
-    assert door.at(0) == []
-    door.waiting.clear()
-    assert door.at(5) == []
-    door.waiting += ["b"]
-    assert door.at(8.1) == []
-    assert door.at(16.2) == ["b"]
+    admission = Admission()
+    admission.running, admission.waiting = ["x"], ["a"]
+    assert admission.at(0) == []
+    admission.waiting.clear()
+    assert admission.at(5) == []
+    admission.waiting += ["b"]
+    assert admission.at(8.1) == []
+    assert admission.at(16.2) == ["b"]
 
 
 @pytest.mark.parametrize("state", list(PauseState))
 def test_a_pause_of_vllms_own_outlasts_a_step(state: PauseState) -> None:
-    door = Door()
-    door.running, door.waiting = ["x"], ["a"]
-    door.set_pause_state(state)
-    assert door.at(0) == []
-    assert door.pause_state is state
+    admission = Admission()
+    admission.running, admission.waiting = ["x"], ["a"]
+    admission.set_pause_state(state)
+    assert admission.at(0) == []
+    assert admission.pause_state is state
 
 
-def test_a_step_that_fails_leaves_the_door_open(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_fails_leaves_admission_open(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: Queues) -> None:
         raise MemoryError
 
-    door = Door()
-    door.running, door.waiting = ["x"], ["a"]
+    admission = Admission()
+    admission.running, admission.waiting = ["x"], ["a"]
     monkeypatch.setattr(Queues, "schedule", fail)
     with pytest.raises(MemoryError):
-        door.at(0)
-    assert door.pause_state is PauseState.UNPAUSED
+        admission.at(0)
+    assert admission.pause_state is PauseState.UNPAUSED
 
 
 def test_it_can_be_turned_off() -> None:
-    door = Door(milliseconds=0)
-    door.running, door.waiting = ["x"], ["a"]
-    assert door.at(0) == ["a"]
+    admission = Admission(milliseconds=0)
+    admission.running, admission.waiting = ["x"], ["a"]
+    assert admission.at(0) == ["a"]

@@ -12,19 +12,19 @@ pytest.importorskip("torch", reason="the base build has no engine")
 import torch
 from torch import Tensor
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from endpoint.engine import beam as search
 from endpoint.engine.beam import Beam, Step
 from endpoint.engine.inside.beams import FORCED, Beams, carriers, read_step
 from endpoint.engine.tokens import WhisperTokens
 
-TOKENS = WhisperTokens.load(DEMO_MODEL)
+TOKENS = WhisperTokens.load(TEST_MODEL)
 WORDS = list(range(12))  # ids of text that the pretended model knows
 LONGEST = 14
 
 
 def logits_of(window: int, text: Sequence[int]) -> Tensor:
-    """What the pretended model says after `text`: float32 [vocabulary], -inf but for WORDS and the end."""
+    """What the pretended model gives after `text`: float32 [vocabulary], -inf but for WORDS and the end."""
     source = torch.Generator().manual_seed(hash((window, *text)) % 2**31)
     logits = torch.full((TOKENS.vocabulary,), -math.inf)
     logits[WORDS] = torch.randn(len(WORDS), generator=source) * 2
@@ -89,19 +89,19 @@ class Batch:
         before = list(self.texts)
         for row, parent in zip(moves.rows.tolist(), moves.parents.tolist(), strict=True):
             self.texts[row] = before[parent]
-        said = logits.argmax(-1)
+        generated = logits.argmax(-1)
         taken = list(self.rows.values())
-        assert (logits[taken, said[taken]] == FORCED).all()
+        assert (logits[taken, generated[taken]] == FORCED).all()
         scores = logits[:, carriers(TOKENS)]
         for number, (_, size, _) in enumerate(self.windows):
             if number in self.done:
                 continue
             rows = [self.rows[number, index] for index in range(size)]
             self.steps[number].append([read_step([0.0, *scores[row].tolist()]) for row in rows])
-            if said[rows[0]] == TOKENS.eot:
-                assert (said[rows] == TOKENS.eot).all()  # all end together
+            if generated[rows[0]] == TOKENS.eot:
+                assert (generated[rows] == TOKENS.eot).all()  # all end together
                 self.finish(number)
-        for row, token in enumerate(said.tolist()):
+        for row, token in enumerate(generated.tolist()):
             self.texts[row] = (*self.texts[row], token)
 
     def finish(self, number: int) -> None:
@@ -172,7 +172,7 @@ def test_beams_that_lost_others_end_and_say_so() -> None:
     assert read_step([FORCED, *logits[0, carriers(TOKENS)].tolist()]).parent == -1
 
 
-def test_no_speech_is_told_at_the_first_step_of_an_english_model() -> None:
+def test_no_speech_is_carried_at_the_first_step_of_an_english_model() -> None:
     beams = Beams(TOKENS, 2)
     for row in range(2):
         beams.add(row, Beam("w", row, 2, 2))

@@ -41,7 +41,7 @@ def test_rows_get_the_blocks_of_their_sources_as_they_were() -> None:
     layers = made.compilation_config.static_forward_context
     caches = [layers["layer0"].kv_cache, layers["layer1"].kv_cache.movedim(1, 0)]
     before = [cache.clone() for cache in caches]
-    SelfBlocks(made).copy(torch.tensor([0, 1, 2]), torch.tensor([1, 0, 2]))  # two change places
+    SelfBlocks(made).copy(torch.tensor([0, 1, 2]), torch.tensor([1, 0, 2]))  # two swap rows
     for cache, old in zip(caches, before, strict=True):
         assert torch.equal(cache[[1, 2, 4, 5]], old[[4, 5, 1, 2]])
         rest = [block for block in range(BLOCKS) if block not in (1, 2, 4, 5)]

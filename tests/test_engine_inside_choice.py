@@ -46,7 +46,8 @@ def test_penalties_are_vllms_and_reach_text_only() -> None:
     for token in (0, 0, 1, 7):
         choices.note(slice(1), torch.tensor([token]))
     found = weighed(choices, *ROW)
-    # Repetition divides what is above 0 and multiplies what is below, prompt included; the others count what was said.
+    # The repetition penalty divides scores above 0 and multiplies those below, and counts the prompt too; the others
+    # count generated tokens only.
     assert found == [2.0 / 2 - 0.5 - 0.5, -1.0 * 2 - 0.25 - 0.5, 0.5, 1.0, 0.0, 1.5, 4.0, 1.0, 1.0, 1.0]
 
 

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from endpoint.engine.checkpoint import alignment_heads
 
 pytest.importorskip("numba", reason="the base build has no engine")
@@ -159,7 +159,7 @@ def whisper():
     before = torch.get_num_threads()
     torch.set_num_threads(1)  # threads of several test runs on a small machine wait for each other
     yield WhisperForConditionalGeneration.from_pretrained(
-        DEMO_MODEL, attn_implementation="eager", dtype=torch.float32
+        TEST_MODEL, attn_implementation="eager", dtype=torch.float32
     ).eval()
     torch.set_num_threads(before)
 
@@ -201,14 +201,14 @@ def sound(seed: int, seconds: float = 4.0) -> np.ndarray:
 
 
 def ask(worker: AlignExtension, requests: list[Request], heads: list[tuple[int, int]]) -> list[Attention]:
-    answer = worker.whisper_attend(msgspec.msgpack.encode(Call(heads, requests)))
-    return msgspec.msgpack.decode(answer, type=list[Attention])
+    response = worker.whisper_attend(msgspec.msgpack.encode(Call(heads, requests)))
+    return msgspec.msgpack.decode(response, type=list[Attention])
 
 
 def mel_of(samples: np.ndarray) -> torch.Tensor:
     from transformers import WhisperFeatureExtractor
 
-    extractor = WhisperFeatureExtractor.from_pretrained(DEMO_MODEL)
+    extractor = WhisperFeatureExtractor.from_pretrained(TEST_MODEL)
     return extractor(samples.astype(np.float32) / 32768, sampling_rate=16_000, return_tensors="pt").input_features
 
 

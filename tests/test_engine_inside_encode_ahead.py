@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from endpoint.engine.inside import encode_ahead
-from endpoint.engine.inside.encode_ahead import Ahead
+from endpoint.engine.inside.encode_ahead import EncodeAhead
 
 CORES = 4
 
@@ -43,9 +43,9 @@ def encoder() -> Encoder:
 
 
 @pytest.fixture
-def pool(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ahead]:
+def pool(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> Iterator[EncodeAhead]:
     monkeypatch.setattr(encode_ahead.os, "sched_getaffinity", lambda _: set(range(CORES)))
-    made = Ahead(encoder)
+    made = EncodeAhead(encoder)
     yield made
     encoder.go.set()
     made.close()
@@ -56,7 +56,7 @@ def results(futures: list[Future[Tensor]]) -> list[list[int]]:
     return [future.result(20).tolist() for future in futures]
 
 
-def test_windows_are_encoded_side_by_side(encoder: Encoder, pool: Ahead) -> None:
+def test_windows_are_encoded_side_by_side(encoder: Encoder, pool: EncodeAhead) -> None:
     futures = [pool.start(torch.tensor([k, k + 1])) for k in range(2 * CORES)]
     for _ in range(CORES):
         assert encoder.begun.acquire(timeout=20)
@@ -67,7 +67,7 @@ def test_windows_are_encoded_side_by_side(encoder: Encoder, pool: Ahead) -> None
     assert len(encoder.threads) == CORES
 
 
-def test_few_windows_share_the_cores(encoder: Encoder, pool: Ahead) -> None:
+def test_few_windows_share_the_cores(encoder: Encoder, pool: EncodeAhead) -> None:
     usual = torch.get_num_threads()
     encoder.go.set()
     results([pool.start(torch.ones(1))])
@@ -80,7 +80,7 @@ def test_few_windows_share_the_cores(encoder: Encoder, pool: Ahead) -> None:
     assert torch.get_num_threads() == usual  # each thread of torch's callers has its own number
 
 
-def test_one_that_fails_harms_no_other(encoder: Encoder, pool: Ahead) -> None:
+def test_one_that_fails_harms_no_other(encoder: Encoder, pool: EncodeAhead) -> None:
     encoder.go.set()
     bad, good = pool.start(torch.zeros(0)), pool.start(torch.ones(1))
     with pytest.raises(ValueError, match="no samples"):
@@ -88,7 +88,7 @@ def test_one_that_fails_harms_no_other(encoder: Encoder, pool: Ahead) -> None:
     assert results([good]) == [[2.0]]
 
 
-def test_what_is_not_begun_can_be_given_up(encoder: Encoder, pool: Ahead) -> None:
+def test_what_is_not_begun_can_be_given_up(encoder: Encoder, pool: EncodeAhead) -> None:
     futures = [pool.start(torch.ones(1)) for _ in range(CORES + 2)]
     for _ in range(CORES):
         assert encoder.begun.acquire(timeout=20)
@@ -98,7 +98,7 @@ def test_what_is_not_begun_can_be_given_up(encoder: Encoder, pool: Ahead) -> Non
     assert len(encoder.widths) == CORES
 
 
-def test_what_several_requests_share_is_encoded_once(encoder: Encoder, pool: Ahead) -> None:
+def test_what_several_requests_share_is_encoded_once(encoder: Encoder, pool: EncodeAhead) -> None:
     first = pool.start(torch.ones(1), "a")
     assert pool.start(torch.ones(1), "a") is first  # while it is being encoded
     encoder.go.set()
@@ -107,7 +107,7 @@ def test_what_several_requests_share_is_encoded_once(encoder: Encoder, pool: Ahe
     assert len(encoder.widths) == 3
 
 
-def test_a_shared_window_is_encoded_although_one_request_is_given_up(encoder: Encoder, pool: Ahead) -> None:
+def test_a_shared_window_is_encoded_although_one_request_is_given_up(encoder: Encoder, pool: EncodeAhead) -> None:
     busy = [pool.start(torch.ones(1)) for _ in range(CORES)]
     shared, own = pool.start(torch.ones(1), "a"), pool.start(torch.ones(1))
     pool.give_up(shared)
@@ -117,14 +117,16 @@ def test_a_shared_window_is_encoded_although_one_request_is_given_up(encoder: En
     assert own.cancelled()
 
 
-def test_a_shared_window_that_failed_is_tried_again(encoder: Encoder, pool: Ahead) -> None:
+def test_a_shared_window_that_failed_is_tried_again(encoder: Encoder, pool: EncodeAhead) -> None:
     encoder.go.set()
     failed = pool.start(torch.zeros(0), "a")
     assert isinstance(failed.exception(20), ValueError)
     assert results([pool.start(torch.ones(1), "a")]) == [[2.0]]
 
 
-def test_only_the_last_shared_windows_are_kept(encoder: Encoder, pool: Ahead, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_last_shared_windows_are_kept(
+    encoder: Encoder, pool: EncodeAhead, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(encode_ahead, "KEPT", 2)
     encoder.go.set()
     first = pool.start(torch.ones(1), "a")

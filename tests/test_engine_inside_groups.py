@@ -111,7 +111,7 @@ def test_a_group_is_admitted_when_all_of_it_is_there() -> None:
     assert tried.schedule() == ["g0", "g1", "g2"]
 
 
-def test_a_group_waits_for_places_and_others_wait_behind_it() -> None:
+def test_a_group_waits_for_rows_and_others_wait_behind_it() -> None:
     tried = Tried()
     for number in range(8):
         tried.add_request(request(f"a{number}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, WINDOW_SAMPLES, Samples
 from tests.talk import make_talk
 
@@ -48,7 +48,7 @@ def reference(bins: int, samples: Samples) -> np.ndarray:
 
 
 def test_the_checkpoint_has_no_settings_of_its_own() -> None:
-    ours, usual = WhisperFeatureExtractor.from_pretrained(DEMO_MODEL), WhisperFeatureExtractor()
+    ours, usual = WhisperFeatureExtractor.from_pretrained(TEST_MODEL), WhisperFeatureExtractor()
     for name in ("feature_size", "n_fft", "hop_length", "sampling_rate", "chunk_length", "dither"):
         assert getattr(ours, name) == getattr(usual, name)
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from endpoint.engine.inside.rules import Grammar, RowRules
 from endpoint.engine.tokens import WhisperTokens
 
@@ -17,7 +17,7 @@ from vllm import SamplingParams
 from endpoint.engine.inside.logits_processor_v2 import WhisperRules
 
 SLOTS, LENGTH = 4, 64
-TOKENS = WhisperTokens.load(DEMO_MODEL)
+TOKENS = WhisperTokens.load(TEST_MODEL)
 RULES = RowRules(TOKENS.transcribe)
 
 
@@ -35,11 +35,11 @@ class Runner:
             prompt_len=SimpleNamespace(np=self.prompt.numpy()),
             prefill_len=SimpleNamespace(np=self.filled.numpy()),
         )
-        config = SimpleNamespace(model_config=SimpleNamespace(model=str(DEMO_MODEL)))
+        config = SimpleNamespace(model_config=SimpleNamespace(model=str(TEST_MODEL)))
         self.rules = WhisperRules(config, self.states)  # type: ignore[arg-type]
 
-    def start(self, slot: int, prompt: list[int], said: list[int]) -> None:
-        everything = torch.tensor(prompt + said, dtype=torch.int32)
+    def start(self, slot: int, prompt: list[int], generated: list[int]) -> None:
+        everything = torch.tensor(prompt + generated, dtype=torch.int32)
         self.ids[slot, : len(everything)] = everything
         self.prompt[slot], self.filled[slot] = len(prompt), len(everything)
         params = SamplingParams(extra_args={"whisper": vars(RULES)})
@@ -57,16 +57,16 @@ class Runner:
         return self.rules.apply(logits.clone(), context)  # type: ignore[arg-type]
 
 
-def alone(said: list[int], logits: torch.Tensor) -> torch.Tensor:
-    """What the rules make of logits [vocabulary] after `said`, in a grammar of one row."""
+def alone(generated: list[int], logits: torch.Tensor) -> torch.Tensor:
+    """What the rules make of logits [vocabulary] after `generated`, in a grammar of one row."""
     grammar = Grammar(TOKENS, 1)
     grammar.add(0, RULES)
-    for token in said:
+    for token in generated:
         grammar.advance(torch.tensor([0]), torch.tensor([token]))
     return grammar.apply(logits[None].clone())[0]
 
 
-SAID = [TOKENS.languages["de"], TOKENS.transcribe, TOKENS.first_time + 3, 300, 301, TOKENS.first_time + 90]
+GENERATED = [TOKENS.languages["de"], TOKENS.transcribe, TOKENS.first_time + 3, 300, 301, TOKENS.first_time + 90]
 
 
 def test_slots_in_any_order_follow_their_own_rules() -> None:
@@ -74,28 +74,28 @@ def test_slots_in_any_order_follow_their_own_rules() -> None:
     for slot, prompt in prompts.items():
         runner.start(slot, prompt, [])
     random = torch.Generator().manual_seed(1)
-    for step in range(len(SAID) + 1):
+    for step in range(len(GENERATED) + 1):
         order = list(prompts)[step % 3 :] + list(prompts)[: step % 3]
         logits = torch.randn(3, TOKENS.vocabulary, generator=random)
         made = runner.step(logits, order, [len(prompts[slot]) + step for slot in order])
         for row in range(3):
-            torch.testing.assert_close(made[row], alone(SAID[:step], logits[row]))
+            torch.testing.assert_close(made[row], alone(GENERATED[:step], logits[row]))
         for slot, prompt in prompts.items():
-            if step < len(SAID):
-                runner.ids[slot, len(prompt) + step] = SAID[step]
+            if step < len(GENERATED):
+                runner.ids[slot, len(prompt) + step] = GENERATED[step]
 
 
 def test_a_request_that_was_preempted_goes_on_where_it_was() -> None:
     runner = Runner()
-    runner.start(1, [TOKENS.sot], SAID[:4])
+    runner.start(1, [TOKENS.sot], GENERATED[:4])
     logits = torch.randn(1, TOKENS.vocabulary)
     made = runner.step(logits, [1], [5])
-    torch.testing.assert_close(made[0], alone(SAID[:4], logits[0]))
+    torch.testing.assert_close(made[0], alone(GENERATED[:4], logits[0]))
 
 
 def test_a_slot_used_again_starts_anew_and_others_are_left_alone() -> None:
     runner = Runner()
-    runner.start(1, [TOKENS.sot], SAID[:4])
+    runner.start(1, [TOKENS.sot], GENERATED[:4])
     runner.start(1, [TOKENS.sot], [])
     assert not runner.rules.add_request(0, SamplingParams())
     logits = torch.randn(2, TOKENS.vocabulary)

@@ -1,4 +1,4 @@
-"""The grammar on its own: what each row may say, whatever the logits are. (Against the reference: ..._reference.)"""
+"""The grammar alone: what each row may generate, whatever its logits. (Against the reference: ..._reference.)"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 
 pytest.importorskip("torch", reason="the base build has no engine")
 import torch
@@ -18,11 +18,11 @@ from endpoint.engine.inside import rules
 from endpoint.engine.inside.rules import LOOP_PERIOD, LOOP_TOKENS, OFFSET, Grammar, RowRules
 from endpoint.engine.tokens import WhisperTokens
 
-TOKENS = WhisperTokens.load(DEMO_MODEL)
+TOKENS = WhisperTokens.load(TEST_MODEL)
 ENGLISH = replace(TOKENS, languages={})
 VOCABULARY, EOT, ZERO = TOKENS.vocabulary, TOKENS.eot, TOKENS.first_time
 ONE, TWO = TOKENS.encode(" one")[0], TOKENS.encode(" two")[0]
-START = [TOKENS.languages["de"], TOKENS.transcribe]  # what every multilingual answer begins with
+START = [TOKENS.languages["de"], TOKENS.transcribe]  # what every multilingual output begins with
 CARRIERS = {TOKENS.slot, TOKENS.no_speech, *TOKENS.languages.values()}  # ids that carry scores, lowered by OFFSET
 
 
@@ -49,7 +49,7 @@ def say(made: Grammar, *ids: int, row: int = 0) -> Grammar:
 
 
 def after(*ids: int, asked: RowRules | None = None) -> Grammar:
-    """A grammar whose only row has said language, task and `ids`."""
+    """A grammar whose only row has generated language, task and `ids`."""
     return say(grammar(asked or RowRules(TOKENS.transcribe)), *START, *ids)
 
 
@@ -81,19 +81,19 @@ ALL_TIMES = times(*range(1501))
 TEXT = set(range(EOT)) - set(TOKENS.suppressed)
 
 
-def test_a_language_that_was_given_is_said_whatever_is_heard() -> None:
+def test_a_given_language_is_generated_whatever_the_logits() -> None:
     german = TOKENS.languages["de"]
     made = grammar(RowRules(TOKENS.transcribe, german))
     assert allowed(made, likely(TOKENS.languages["en"], ONE, EOT)) == {german}
 
 
-def test_the_likeliest_language_is_said() -> None:
+def test_the_likeliest_language_is_generated() -> None:
     made, logits = grammar(RowRules(TOKENS.transcribe)), random()
     ids = list(TOKENS.languages.values())
     assert allowed(made, logits) == {ids[int(logits[0, ids].argmax())]}
 
 
-def test_only_allowed_languages_are_said() -> None:
+def test_only_allowed_languages_are_generated() -> None:
     some = tuple(TOKENS.languages[code] for code in ("fr", "yue"))
     made = grammar(RowRules(TOKENS.transcribe, allowed=some))
     assert allowed(made, likely(TOKENS.languages["en"])) <= set(some)
@@ -101,7 +101,7 @@ def test_only_allowed_languages_are_said() -> None:
 
 
 @pytest.mark.parametrize("task", [TOKENS.transcribe, TOKENS.translate])
-def test_the_task_is_said_next(task: int) -> None:
+def test_the_task_is_generated_next(task: int) -> None:
     made = say(grammar(RowRules(task)), START[0])
     assert allowed(made, likely(ONE, EOT, TOKENS.languages["en"])) == {task}
 
@@ -130,7 +130,7 @@ def test_after_the_first_timestamp_text_may_follow() -> None:
     assert not allowed(made, likely(ZERO + 7)) & ALL_TIMES  # not a second timestamp at once
 
 
-def test_what_is_suppressed_is_never_said() -> None:
+def test_what_is_suppressed_is_never_generated() -> None:
     for ids in ([ZERO], [ZERO, ONE], [ZERO, ONE, ZERO + 5]):
         never = [*TOKENS.suppressed, TOKENS.no_timestamps]
         assert not allowed(after(*ids), likely(*never)) & set(never)
@@ -171,21 +171,21 @@ def test_timestamps_that_outweigh_every_text_token_together_win() -> None:
 @settings(deadline=None, max_examples=3)
 @given(st.integers(0, 10**6))
 def test_whatever_is_sampled_is_a_transcript(seed: int) -> None:
-    """Each example samples 16 answers at once: with and without timestamps, where those are likely and where not."""
+    """Each example samples 16 outputs at once: with and without timestamps, where those are likely and where not."""
     generator, rows = torch.Generator().manual_seed(seed), torch.arange(16)
     made = grammar(*[RowRules(TOKENS.translate, timestamps=row % 2 == 0) for row in range(16)])
-    answers: list[list[int]] = [[] for _ in rows]
+    outputs: list[list[int]] = [[] for _ in rows]
     for _ in range(24):
         logits = torch.randn(len(rows), VOCABULARY, generator=generator) * 3
         logits[8:, ZERO:] += 12.0
-        said = torch.multinomial(made.apply(logits).softmax(-1), 1, generator=generator)[:, 0]
-        made.advance(rows, said)
-        for answer, number in zip(answers, said.tolist(), strict=True):
-            answer.append(number)
-    for row, answer in enumerate(answers):
-        assert answer[0] in TOKENS.languages.values()
-        assert answer[1] == TOKENS.translate
-        check_text(answer[2 : answer.index(EOT)] if EOT in answer else answer[2:], timed=row % 2 == 0)
+        generated = torch.multinomial(made.apply(logits).softmax(-1), 1, generator=generator)[:, 0]
+        made.advance(rows, generated)
+        for output, number in zip(outputs, generated.tolist(), strict=True):
+            output.append(number)
+    for row, output in enumerate(outputs):
+        assert output[0] in TOKENS.languages.values()
+        assert output[1] == TOKENS.translate
+        check_text(output[2 : output.index(EOT)] if EOT in output else output[2:], timed=row % 2 == 0)
 
 
 def check_text(text: list[int], timed: bool) -> None:
@@ -205,9 +205,9 @@ def check_text(text: list[int], timed: bool) -> None:
             assert inside, "text outside of a pair"
 
 
-@pytest.mark.parametrize("said", [[ZERO], [ZERO, ONE], [ZERO, ONE, ZERO + 40]])
-def test_the_slot_carries_the_log_sum_exp_under_the_rules(said: list[int]) -> None:
-    out = after(*said).apply(random(seed=3))[0]
+@pytest.mark.parametrize("generated", [[ZERO], [ZERO, ONE], [ZERO, ONE, ZERO + 40]])
+def test_the_slot_carries_the_log_sum_exp_under_the_rules(generated: list[int]) -> None:
+    out = after(*generated).apply(random(seed=3))[0]
     sampled = torch.tensor([k for k in range(VOCABULARY) if k not in CARRIERS])
     assert float(out[TOKENS.slot] + OFFSET) == pytest.approx(float(out[sampled].logsumexp(-1)), abs=1e-3)
     logprob = (out - (out[TOKENS.slot] + OFFSET))[sampled]
@@ -243,46 +243,46 @@ def test_a_row_without_rules_is_left_alone() -> None:
     assert torch.equal(made.apply(logits.clone())[0], logits[0])
 
 
-SAID = ([], START, [*START, ZERO + 3, ONE], [*START, ZERO, TWO, TWO, ZERO + 90])
+GENERATED = ([], START, [*START, ZERO + 3, ONE], [*START, ZERO, TWO, TWO, ZERO + 90])
 
 
-def alone(said: list[int], logits: torch.Tensor) -> torch.Tensor:
-    return say(grammar(RowRules(TOKENS.transcribe)), *said).apply(logits[None].clone())[0]
+def alone(generated: list[int], logits: torch.Tensor) -> torch.Tensor:
+    return say(grammar(RowRules(TOKENS.transcribe)), *generated).apply(logits[None].clone())[0]
 
 
 def crowd() -> Grammar:
-    made = grammar(*[RowRules(TOKENS.transcribe)] * len(SAID))
-    for row, said in enumerate(SAID):
-        say(made, *said, row=row)
+    made = grammar(*[RowRules(TOKENS.transcribe)] * len(GENERATED))
+    for row, generated in enumerate(GENERATED):
+        say(made, *generated, row=row)
     return made
 
 
 def check(made: Grammar, rows: dict[int, list[int]]) -> None:
-    """Row -> what it has said: each behaves as if it were alone."""
+    """Row -> what it has generated: each behaves as if it were alone."""
     logits = random(len(made.phase), seed=9)
     out = made.apply(logits.clone())
-    for row, said in rows.items():
-        torch.testing.assert_close(out[row], alone(said, logits[row]))
+    for row, generated in rows.items():
+        torch.testing.assert_close(out[row], alone(generated, logits[row]))
 
 
 def test_rows_do_not_mind_each_other() -> None:
-    check(crowd(), dict(enumerate(SAID)))
+    check(crowd(), dict(enumerate(GENERATED)))
 
 
 def test_rows_are_moved_and_swapped() -> None:
     made = crowd()
     made.move(3, 0, swap=False)
-    check(made, {0: SAID[3], 1: SAID[1], 2: SAID[2]})
+    check(made, {0: GENERATED[3], 1: GENERATED[1], 2: GENERATED[2]})
     made.move(0, 2, swap=True)
-    check(made, {0: SAID[2], 1: SAID[1], 2: SAID[3]})
+    check(made, {0: GENERATED[2], 1: GENERATED[1], 2: GENERATED[3]})
     say(made, ZERO + 90, row=2)
-    check(made, {0: SAID[2], 2: [*SAID[3], ZERO + 90]})
+    check(made, {0: GENERATED[2], 2: [*GENERATED[3], ZERO + 90]})
 
 
 def test_a_row_used_again_starts_anew() -> None:
     made = say(crowd(), *[ONE] * 60, row=3)
     made.add(3, RowRules(TOKENS.transcribe))
-    check(made, {2: SAID[2], 3: []})
+    check(made, {2: GENERATED[2], 3: []})
     check(say(made, *START, ZERO, ONE, row=3), {3: [*START, ZERO, ONE]})  # the loop is forgotten
     made.add(2, None)
     assert int(made.phase[2]) == rules.FREE
@@ -293,13 +293,13 @@ def test_rows_can_be_named_in_any_order() -> None:
     logits = random(3, seed=5)
     out = made.apply(logits.clone(), torch.tensor(order))
     for at, row in enumerate(order):
-        torch.testing.assert_close(out[at], alone(SAID[row], logits[at]))
+        torch.testing.assert_close(out[at], alone(GENERATED[row], logits[at]))
 
 
 def test_several_rows_advance_at_once() -> None:
     made = crowd()
     made.advance(torch.tensor([3, 1]), torch.tensor([ZERO + 90, ZERO + 2]))
-    check(made, {0: SAID[0], 1: [*SAID[1], ZERO + 2], 2: SAID[2], 3: [*SAID[3], ZERO + 90]})
+    check(made, {0: GENERATED[0], 1: [*GENERATED[1], ZERO + 2], 2: GENERATED[2], 3: [*GENERATED[3], ZERO + 90]})
 
 
 # ---- loops ----------------------------------------------------------------------------------------
@@ -326,8 +326,8 @@ def test_a_loop_is_ended_and_soon(period: int) -> None:
 
 def test_a_loop_is_seen_behind_normal_text_and_through_timestamps() -> None:
     assert ended([*WORDS[50:100], *[ONE] * (1 + LOOP_TOKENS)]) == [False, True]
-    said = [token for k in range(1 + LOOP_TOKENS // 2) for token in (ONE, TWO, ZERO + 10 + k, ZERO + 10 + k)]
-    assert ended(said[:-2]) == [False, True]
+    generated = [token for k in range(1 + LOOP_TOKENS // 2) for token in (ONE, TWO, ZERO + 10 + k, ZERO + 10 + k)]
+    assert ended(generated[:-2]) == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -44,20 +44,20 @@ NO = -math.inf
 Reference = Callable[[list[float], list[int]], list[float]]
 
 
-def plain(scores: list[float], said: list[int]) -> list[float]:
-    """`scores` of one row that has `said` so much of its text, under the reference's three filters."""
+def plain(scores: list[float], generated: list[int]) -> list[float]:
+    """`scores` of one row that has `generated` so much of its text, under the reference's three filters."""
     scores = list(scores)
 
     def forbid(first: int, end: int) -> None:
         scores[first:end] = [NO] * (end - first)
 
-    if not said:  # SuppressBlank
+    if not generated:  # SuppressBlank
         scores[BLANK] = scores[EOT] = NO
     for number in (*TOKENS.suppressed, NO_TIMESTAMPS):  # SuppressTokens
         scores[number] = NO
-    times = [number for number in said if number >= FIRST_TIME]
-    last = bool(said) and said[-1] >= FIRST_TIME
-    opening = len(said) < 2 or said[-2] >= FIRST_TIME
+    times = [number for number in generated if number >= FIRST_TIME]
+    last = bool(generated) and generated[-1] >= FIRST_TIME
+    opening = len(generated) < 2 or generated[-2] >= FIRST_TIME
     if last:  # timestamps come in pairs, save before the end
         if opening:
             forbid(FIRST_TIME, len(scores))
@@ -65,7 +65,7 @@ def plain(scores: list[float], said: list[int]) -> list[float]:
             forbid(0, EOT)
     if times:  # and never run backwards; no segment is empty
         forbid(FIRST_TIME, times[-1] if last and not opening else times[-1] + 1)
-    if not said:
+    if not generated:
         forbid(0, FIRST_TIME)
         forbid(FIRST_TIME + MAX_INITIAL_TIME + 1, len(scores))
     mass = sum(math.exp(score) for score in scores[FIRST_TIME:])
@@ -74,14 +74,14 @@ def plain(scores: list[float], said: list[int]) -> list[float]:
     return scores
 
 
-def openai(scores: list[float], said: list[int]) -> list[float]:
+def openai(scores: list[float], generated: list[int]) -> list[float]:
     """The same by the classes of the package openai-whisper."""
     from whisper.decoding import ApplyTimestampRules, SuppressBlank, SuppressTokens
 
     names = {"eot": EOT, "no_timestamps": NO_TIMESTAMPS, "timestamp_begin": FIRST_TIME}
     tokenizer = SimpleNamespace(encode=lambda _: [BLANK], **names)
     prompt = [SOT, ENGLISH, TRANSCRIBE]
-    row, tokens = torch.tensor([scores]), torch.tensor([prompt + said])
+    row, tokens = torch.tensor([scores]), torch.tensor([prompt + generated])
     SuppressBlank(tokenizer, len(prompt)).apply(row, tokens)
     SuppressTokens(TOKENS.suppressed).apply(row, tokens)
     ApplyTimestampRules(tokenizer, len(prompt), MAX_INITIAL_TIME).apply(row, tokens)
@@ -89,11 +89,11 @@ def openai(scores: list[float], said: list[int]) -> list[float]:
 
 
 class Row:
-    """A request in the grammar: what it said of its text, and how its scores lean."""
+    """A request in the grammar: the text it has generated, and which tokens its scores favour."""
 
     def __init__(self, draw: torch.Generator) -> None:
-        self.forced = [ENGLISH, TRANSCRIBE]  # said before the text
-        self.said: list[int] = []
+        self.forced = [ENGLISH, TRANSCRIBE]  # generated before the text
+        self.generated: list[int] = []
         lean = torch.rand(3, generator=draw).tolist()
         self.time_lean, self.eot_lean, self.scale = 14 * lean[0] - 9, 8 * lean[1] - 6, 1 + 5 * lean[2]
 
@@ -110,12 +110,12 @@ class Row:
             allowed = allowed.clone()
             allowed[SLOT] = NO  # carries a score, see rules.py
             number = int(torch.multinomial(allowed.softmax(-1), 1, generator=draw))
-            self.said.append(number)
+            self.generated.append(number)
         grammar.advance(torch.tensor([place]), torch.tensor([number]))
 
 
 def run(reference: Reference, seed: int, rows: int, steps: int) -> int:
-    """Decode `rows` side by side, begun at different steps and changing places; how many texts were compared."""
+    """Decode `rows` side by side, begun at different steps and swapped; returns how many steps were compared."""
     draw = torch.Generator().manual_seed(seed)
     grammar, requests, compared = Grammar(TOKENS, rows), list[Row](), 0
     for _ in range(steps):
@@ -132,10 +132,10 @@ def run(reference: Reference, seed: int, rows: int, steps: int) -> int:
         ours = grammar.apply(given.clone())
         for place, request in enumerate(requests):
             if not request.forced:
-                compare(ours[place], reference(given[place].tolist(), request.said))
+                compare(ours[place], reference(given[place].tolist(), request.generated))
                 compared += 1
             request.advance(grammar, place, ours[place], draw)
-            if request.said[-1:] == [EOT]:  # another request takes its place
+            if request.generated[-1:] == [EOT]:  # another request takes its place
                 grammar.add(place, RowRules(TRANSCRIBE, ENGLISH))
                 requests[place] = Row(draw)
     return compared
@@ -166,12 +166,12 @@ def test_random_runs_reach_every_rule() -> None:
     """What is compared above has texts, pairs, repeated times, ends and more than one segment in it."""
     seen: set[str] = set()
 
-    def watch(scores: list[float], said: list[int]) -> list[float]:
-        kinds = "".join("t" if number >= FIRST_TIME else "w" for number in said)
+    def watch(scores: list[float], generated: list[int]) -> list[float]:
+        kinds = "".join("t" if number >= FIRST_TIME else "w" for number in generated)
         seen.update(kinds[k : k + 4] for k in range(len(kinds)))
         if "ww" in kinds:
-            seen.add("free" if sum(score > NO for score in plain(scores, said)[:EOT]) else "timed")
-        return plain(scores, said)
+            seen.add("free" if sum(score > NO for score in plain(scores, generated)[:EOT]) else "timed")
+        return plain(scores, generated)
 
     for seed in range(5):
         run(watch, seed, rows=4, steps=30)

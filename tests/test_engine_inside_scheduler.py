@@ -1,4 +1,4 @@
-"""Answers held back until they are complete; under a scheduler that is pretended, as vLLM's needs a whole engine."""
+"""Outputs held back until they are complete; under a scheduler that is pretended, as vLLM's needs a whole engine."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from endpoint.engine.inside import scheduler
 from endpoint.engine.inside.scheduler import (
     BEAM_LATER,
     LATER,
-    Answer,
     OnCpu,
-    WholeAnswers,
-    WholeAnswersAsync,
-    _EncodesAhead,
-    _WholeAnswers,
+    Output,
+    WholeOutputs,
+    WholeOutputsAsync,
+    _EncodesFirst,
+    _WholeOutputs,
 )
 
 ASKED = 5  # scores that are asked for, that of the token not counted
 
 
 def part(token: int, *, width: int = 1 + ASKED, last: bool = False, name: str = "a") -> EngineCoreOutput:
-    """One step that said `token`, whose scores are token, token + 0.1, ... and vLLM's padding behind ASKED."""
+    """One step that generated `token`, whose scores are token, token + 0.1, ... and vLLM's padding behind ASKED."""
     scores = (token + np.arange(width) / 10).astype(np.float32)[None]
     scores[:, 1 + ASKED :] = -np.inf
     lists = LogprobsLists(np.zeros(scores.shape, np.int32), scores, np.zeros(1, np.int32))
@@ -43,10 +43,10 @@ def part(token: int, *, width: int = 1 + ASKED, last: bool = False, name: str = 
 @pytest.mark.parametrize("padded", [1 + ASKED, 40])
 @pytest.mark.parametrize("steps", [1, 2, 3, 12])
 def test_the_whole_holds_every_token_and_the_scores_that_are_read(padded: int, steps: int) -> None:
-    answer = Answer(list(range(ASKED)))
+    output = Output(list(range(ASKED)))
     for token in range(steps - 1):
-        assert answer.add(part(token, width=padded if token % 2 else 1 + ASKED)) is None
-    whole = answer.add(part(steps - 1, width=padded, last=True))
+        assert output.add(part(token, width=padded if token % 2 else 1 + ASKED)) is None
+    whole = output.add(part(steps - 1, width=padded, last=True))
     assert whole is not None
     assert whole.new_token_ids == list(range(steps))
     assert whole.finish_reason is FinishReason.STOP
@@ -59,12 +59,12 @@ def test_the_whole_holds_every_token_and_the_scores_that_are_read(padded: int, s
     np.testing.assert_allclose(behind, np.arange(1, steps)[:, None] + np.arange(LATER) / 10, rtol=1e-6)
 
 
-def test_an_answer_without_scores_and_one_that_failed() -> None:
-    answer = Answer(None)
+def test_an_output_without_scores_and_one_that_failed() -> None:
+    output = Output(None)
     first = EngineCoreOutput(request_id="a", new_token_ids=[4])
     last = EngineCoreOutput(request_id="a", new_token_ids=[], finish_reason=FinishReason.ERROR)
-    assert answer.add(first) is None
-    whole = answer.add(last)
+    assert output.add(first) is None
+    whole = output.add(last)
     assert whole is not None
     assert (whole.new_token_ids, whole.new_logprobs, whole.finish_reason) == ([4], None, FinishReason.ERROR)
 
@@ -86,7 +86,7 @@ class Pretended:
         return messages
 
 
-class Tried(_WholeAnswers, Pretended):
+class Tried(_WholeOutputs, Pretended):
     pass
 
 
@@ -108,7 +108,7 @@ def test_beams_are_asked_for_more_at_every_step() -> None:
     assert asking.sampling_params.logprob_token_ids == list(range(BEAM_LATER - 1))
 
 
-def test_nothing_is_sent_before_an_answer_is_complete() -> None:
+def test_nothing_is_sent_before_an_output_is_complete() -> None:
     tried = Tried()
     for name in "ab":
         tried.add_request(request(name))
@@ -117,7 +117,7 @@ def test_nothing_is_sent_before_an_answer_is_complete() -> None:
     assert [(output.request_id, output.new_token_ids) for output in found[0].outputs] == [("b", [2, 4])]
     found = step(tried, part(5, last=True), client=1)
     assert [(output.request_id, output.new_token_ids) for output in found[1].outputs] == [("a", [1, 3, 5])]
-    assert tried._answers == {}
+    assert tried._outputs == {}
 
 
 def test_later_steps_are_asked_for_less() -> None:
@@ -139,7 +139,7 @@ def test_what_was_given_up_is_forgotten() -> None:
     step(tried, part(1), part(2, name="b"))
     del tried.requests["a"]
     step(tried, part(3, name="b"))
-    assert list(tried._answers) == ["b"]
+    assert list(tried._outputs) == ["b"]
 
 
 def test_what_else_the_engine_says_passes() -> None:
@@ -149,7 +149,7 @@ def test_what_else_the_engine_says_passes() -> None:
 
 @pytest.mark.parametrize(
     ("asynchronous", "encoder", "kind"),
-    [(False, None, WholeAnswers), (True, None, WholeAnswersAsync), (True, abs, WholeAnswersAsync), (False, abs, OnCpu)],
+    [(False, None, WholeOutputs), (True, None, WholeOutputsAsync), (True, abs, WholeOutputsAsync), (False, abs, OnCpu)],
 )
 def test_the_scheduler_fits_how_the_engine_was_set_up(
     asynchronous: bool, encoder: object, kind: type, monkeypatch: pytest.MonkeyPatch
@@ -176,7 +176,7 @@ def test_the_scheduler_fits_how_the_engine_was_set_up(
 
 
 class Waiting(Pretended):
-    """One that says what it was given to schedule, and aborts."""
+    """One that returns what it was given to schedule, and aborts."""
 
     max_num_running_reqs = 128
 
@@ -199,12 +199,12 @@ class Waiting(Pretended):
         self.requests.clear()
 
 
-class Beside(_EncodesAhead, Waiting):
+class Beside(_EncodesFirst, Waiting):
     pass
 
 
 class ByHand:
-    """Encoders that are done when the test says so."""
+    """Encoders that are done when the test decides."""
 
     cores = 9
 
@@ -228,7 +228,7 @@ class ByHand:
 @pytest.fixture
 def beside(monkeypatch: pytest.MonkeyPatch) -> Beside:
     monkeypatch.setattr(scheduler, "offered", lambda: abs)
-    monkeypatch.setattr(scheduler, "Ahead", ByHand)
+    monkeypatch.setattr(scheduler, "EncodeAhead", ByHand)
     return Beside()
 
 
@@ -261,14 +261,14 @@ def test_a_request_is_admitted_when_its_window_is_encoded(beside: Beside) -> Non
 
 
 @pytest.mark.parametrize(
-    ("cores", "places", "longest", "first"),
+    ("cores", "rows", "longest", "first"),
     [(2, 128, 1e9, "ab"), (4, 128, 1e9, "a"), (2, 1, 1e9, "a"), (2, 128, -1.0, "a")],
 )
 def test_few_rows_wait_for_more_while_the_cores_encode_in_any_case(
-    beside: Beside, cores: int, places: int, longest: float, first: str, monkeypatch: pytest.MonkeyPatch
+    beside: Beside, cores: int, rows: int, longest: float, first: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not where a core is free or no place is, and no longer than is allowed."""
-    beside._ahead.cores, beside.max_num_running_reqs = cores, places
+    """Not where a core is free or no row is, and no longer than is allowed."""
+    beside._ahead.cores, beside.max_num_running_reqs = cores, rows
     for name in "abc":
         beside.add_request(sounding(name))
     encode = iter(beside._ahead.futures)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 
 pytest.importorskip("torch", reason="the base build has no engine")
 pytest.importorskip("vllm", reason="the base build has no vLLM")
@@ -21,11 +21,11 @@ from endpoint.engine.inside.beams import FORCED, NOT_ENDED, carriers
 from endpoint.engine.inside.choice import Choice
 from endpoint.engine.inside.rules import OFFSET, Grammar, RowRules
 from endpoint.engine.parameters import read, read_beams, sampling_params
-from endpoint.engine.prompt import Answer
+from endpoint.engine.prompt import Generation
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.options import Options, Sampling, Task
 
-TOKENS = WhisperTokens.load(DEMO_MODEL)
+TOKENS = WhisperTokens.load(TEST_MODEL)
 ENGLISH = replace(TOKENS, languages={})
 
 
@@ -56,16 +56,16 @@ def test_an_english_only_model_is_asked_for_no_language(options: Options) -> Non
     assert params.logprob_token_ids == [TOKENS.slot, TOKENS.no_speech]
 
 
-def answer(raw: torch.Tensor, options: Options, tokens: WhisperTokens = TOKENS) -> Answer:
+def generate(raw: torch.Tensor, options: Options, tokens: WhisperTokens = TOKENS) -> Generation:
     """One greedy step from logits [vocabulary], under the rules, with the scores vLLM would return."""
     params = sampling_params(tokens, options, 1)
     grammar = Grammar(tokens, 1)
     grammar.add(0, rules_of(params))
     out = grammar.apply(raw[None].clone())[0] / (params.temperature or 1)  # vLLM's sampler works in this order
-    said = int(out.argmax())
-    row = out[[said, *(params.logprob_token_ids or [])]].tolist()
+    token = int(out.argmax())
+    row = out[[token, *(params.logprob_token_ids or [])]].tolist()
     flat = SimpleNamespace(logprobs=row, start_indices=[0])
-    output = SimpleNamespace(token_ids=[said], logprobs=flat, finish_reason="length")
+    output = SimpleNamespace(token_ids=[token], logprobs=flat, finish_reason="length")
     return read(tokens, options, params.temperature, output)
 
 
@@ -74,13 +74,13 @@ PROBABILITIES = RAW.double().softmax(-1)
 
 
 def shares(codes: list[str]) -> dict[str, float]:
-    heard = PROBABILITIES[[TOKENS.languages[code] for code in codes]]
-    return dict(zip(codes, (heard / heard.sum()).tolist(), strict=True))
+    chances = PROBABILITIES[[TOKENS.languages[code] for code in codes]]
+    return dict(zip(codes, (chances / chances.sum()).tolist(), strict=True))
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.001, 0.005, 0.0099, 0.02, 0.6, 1.0])  # vLLM raises those under 0.01
 def test_one_step_tells_speech_and_languages_at_any_temperature(temperature: float) -> None:
-    made = answer(RAW, Options(temperature=temperature))
+    made = generate(RAW, Options(temperature=temperature))
     assert made.language_probabilities == pytest.approx(shares(list(TOKENS.languages)), abs=1e-4)
     assert sum(made.language_probabilities.values()) == pytest.approx(1)
     assert made.no_speech_prob == pytest.approx(float(PROBABILITIES[TOKENS.no_speech]), abs=1e-5)
@@ -90,25 +90,25 @@ def test_one_step_tells_speech_and_languages_at_any_temperature(temperature: flo
 def test_probabilities_are_over_the_languages_allowed() -> None:
     best = max(TOKENS.languages, key=lambda code: float(RAW[TOKENS.languages[code]]))
     some = [code for code in ("fr", "de", "yue") if code != best]
-    made = answer(RAW, Options(languages=tuple(some)))
+    made = generate(RAW, Options(languages=tuple(some)))
     assert made.language_probabilities == pytest.approx(shares(some), abs=1e-4)
-    said = {TOKENS.languages[code]: code for code in some}[made.ids[0]]
-    assert said == max(some, key=lambda code: made.language_probabilities[code])
+    named = {TOKENS.languages[code]: code for code in some}[made.ids[0]]
+    assert named == max(some, key=lambda code: made.language_probabilities[code])
 
 
 def test_a_language_that_was_given_and_english_only_models_have_none() -> None:
-    assert answer(RAW, Options(language="de")).language_probabilities == {}
-    assert answer(RAW, Options(), ENGLISH).language_probabilities == {}
-    assert answer(RAW, Options(), ENGLISH).no_speech_prob == pytest.approx(
+    assert generate(RAW, Options(language="de")).language_probabilities == {}
+    assert generate(RAW, Options(), ENGLISH).language_probabilities == {}
+    assert generate(RAW, Options(), ENGLISH).no_speech_prob == pytest.approx(
         float(PROBABILITIES[TOKENS.no_speech]), abs=1e-5
     )
 
 
 def test_log_probabilities_are_under_the_rules() -> None:
-    (made,) = answer(RAW, Options(), ENGLISH).logprobs
+    (made,) = generate(RAW, Options(), ENGLISH).logprobs
     raw = RAW.clone()
     raw[TOKENS.first_time :] += 30  # a certain timestamp
-    (sure,) = answer(raw, Options(), ENGLISH).logprobs
+    (sure,) = generate(raw, Options(), ENGLISH).logprobs
     assert made < 0
     assert math.isfinite(sure)
 
@@ -129,14 +129,14 @@ def test_what_vllm_would_change_of_the_parameters_is_known() -> None:
 def test_a_beam_asks_for_what_is_carried() -> None:
     beam = Beam("g", 1, 5, 5)
     params = sampling_params(TOKENS, Options(), 10, "shared", beam)
-    assert params.logprob_token_ids == carriers(TOKENS)  # languages are told by the first beam alone
+    assert params.logprob_token_ids == carriers(TOKENS)  # only the first beam carries the languages
     assert Beam(**(rules_of(params).beam or {})) == beam
     first = sampling_params(TOKENS, Options(), 10, "shared", replace(beam, index=0))
     assert first.logprob_token_ids == [*carriers(TOKENS), *TOKENS.languages.values()]
 
 
 def beams(*rows: list[list[float]], complete: bool = True) -> list[SimpleNamespace]:
-    """Outputs of beams with the language named: language and task, then `rows` as `carriers` tell them."""
+    """Outputs of beams with the language named: language and task, then `rows` as `carriers` carry them."""
     opening = [[0.0, -OFFSET, -OFFSET - 3.0, 0.0, 0.0, 0.0], [0.0, -OFFSET, 0.0, 0.0, 0.0, 0.0]]
     language, task = TOKENS.languages["de"], TOKENS.transcribe
     return [

@@ -39,10 +39,11 @@ def test_gpus_are_named_as_cuda_names_them(wanted: str, count: int, visible: lis
 
 
 @pytest.mark.parametrize(
-    ("wanted", "count", "said"), [("all", 0, "no GPU is seen here; leave GPUS out"), ("0,2", 2, "no GPU 2; .* 0 to 1")]
+    ("wanted", "count", "message"),
+    [("all", 0, "no GPU is seen here; leave GPUS out"), ("0,2", 2, "no GPU 2; .* 0 to 1")],
 )
-def test_gpus_that_are_not_there_are_refused(wanted: str, count: int, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_gpus_that_are_not_there_are_refused(wanted: str, count: int, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         choose_gpus(wanted, count, [])
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from endpoint.errors import InvalidRequest
 
 pytest.importorskip("tokenizers", reason="the base build has no engine")
@@ -17,18 +17,18 @@ from endpoint.engine.prompt import (
     CONTEXT_TOKENS,
     MAX_NEW_TOKENS,
     MAX_PROMPT_TOKENS,
-    Answer,
+    Generation,
     build_prompt,
     check_options,
     max_new_tokens,
-    read_answer,
+    read_generation,
     split_pieces,
 )
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.options import Options, Task
 from endpoint.types import Piece, Window
 
-TOKENS = WhisperTokens.load(DEMO_MODEL)
+TOKENS = WhisperTokens.load(TEST_MODEL)
 ENGLISH = replace(TOKENS, languages={})
 WINDOW = Window(16_000, np.zeros(160_000, np.int16))
 ONE, TWO = TOKENS.encode(" one"), TOKENS.encode(" two")
@@ -58,7 +58,9 @@ def test_of_a_long_prompt_the_end_is_used() -> None:
 
 @unhurried
 @given(st.none() | st.text(), st.none() | st.text())
-def test_any_prompt_leaves_room_to_answer_and_names_no_special_token(prompt: str | None, hotwords: str | None) -> None:
+def test_any_prompt_leaves_room_for_the_text_and_names_no_special_token(
+    prompt: str | None, hotwords: str | None
+) -> None:
     ids = build_prompt(TOKENS, Options(prompt=prompt, hotwords=hotwords))
     assert ids[-1] == TOKENS.sot
     assert all(number < TOKENS.eot for number in ids[1:-1])
@@ -95,42 +97,42 @@ def test_what_it_cannot_do_is_refused_by_name(tokens: WhisperTokens, options: Op
     assert caught.value.param == field
 
 
-def answer(*ids: int, complete: bool = True) -> Answer:
-    return Answer(list(ids), [-0.5] * len(ids), 0.25, {"de": 0.75, "en": 0.25}, complete)
+def generation(*ids: int, complete: bool = True) -> Generation:
+    return Generation(list(ids), [-0.5] * len(ids), 0.25, {"de": 0.75, "en": 0.25}, complete)
 
 
 def test_language_and_task_are_read_and_left_out() -> None:
-    said = [time(0), *ONE, time(1.5)]
-    given_ids = answer(TOKENS.languages["de"], TOKENS.transcribe, *said, TOKENS.eot)
-    made = read_answer(TOKENS, WINDOW, Options(temperature=0.4), 7, given_ids)
-    assert (made.language, made.tokens, made.text) == ("de", tuple(said), " one")
-    assert made.pieces == (Piece(0, 1500, tuple(said), " one"),)
+    spoken = [time(0), *ONE, time(1.5)]
+    given_ids = generation(TOKENS.languages["de"], TOKENS.transcribe, *spoken, TOKENS.eot)
+    made = read_generation(TOKENS, WINDOW, Options(temperature=0.4), 7, given_ids)
+    assert (made.language, made.tokens, made.text) == ("de", tuple(spoken), " one")
+    assert made.pieces == (Piece(0, 1500, tuple(spoken), " one"),)
     assert (made.no_speech_prob, made.temperature, made.input_tokens, made.complete) == (0.25, 0.4, 7, True)
     assert made.language_probabilities == {"de": 0.75, "en": 0.25}
     assert made.window is WINDOW
     assert len(made.logprobs) == len(made.tokens)
 
 
-def test_an_english_only_answer_begins_with_its_text() -> None:
-    made = read_answer(ENGLISH, WINDOW, Options(), 1, replace(answer(time(0), *ONE), language_probabilities={}))
+def test_an_english_only_output_begins_with_its_text() -> None:
+    made = read_generation(ENGLISH, WINDOW, Options(), 1, replace(generation(time(0), *ONE), language_probabilities={}))
     assert (made.language, made.language_probabilities, made.text) == ("en", {"en": 1.0}, " one")
 
 
 def test_the_mean_is_over_text_and_end_as_the_reference_has_it() -> None:
     ids = [TOKENS.languages["en"], TOKENS.transcribe, time(0), *ONE, TOKENS.eot]
     logprobs = [-9.0, -9.0, *[-0.1] * (len(ids) - 3), -0.4]
-    made = read_answer(TOKENS, WINDOW, Options(), 1, Answer(ids, logprobs, 0.0, {"en": 1.0}, True))
+    made = read_generation(TOKENS, WINDOW, Options(), 1, Generation(ids, logprobs, 0.0, {"en": 1.0}, True))
     assert made.avg_logprob == pytest.approx(sum(logprobs[2:]) / len(logprobs[2:]))
 
 
 def test_rounding_above_certainty_is_certainty() -> None:
-    made = read_answer(ENGLISH, WINDOW, Options(), 1, Answer([time(0)], [1e-3], 0.0, {}, True))
+    made = read_generation(ENGLISH, WINDOW, Options(), 1, Generation([time(0)], [1e-3], 0.0, {}, True))
     assert made.avg_logprob == 0.0
 
 
 @pytest.mark.parametrize("ids", [[], [TOKENS.languages["fr"]], [TOKENS.languages["fr"], TOKENS.transcribe]])
-def test_an_answer_may_end_early(ids: list[int]) -> None:
-    made = read_answer(TOKENS, WINDOW, Options(language="de"), 1, answer(*ids, complete=False))
+def test_an_output_may_end_early(ids: list[int]) -> None:
+    made = read_generation(TOKENS, WINDOW, Options(language="de"), 1, generation(*ids, complete=False))
     assert (made.tokens, made.pieces, made.avg_logprob, made.complete) == ((), (), 0.0, False)
     assert made.language == ("fr" if ids else "de")
 
@@ -151,10 +153,10 @@ def test_scores_stay_with_the_text_they_are_of() -> None:
     assert [score.logprob for piece in pieces for score in piece.scores] == [
         logprob for token, logprob in zip(ids, logprobs, strict=True) if not TOKENS.is_time(token)
     ]
-    made = read_answer(TOKENS, WINDOW, Options(logprobs=True), 1, answer(*ids))
+    made = read_generation(TOKENS, WINDOW, Options(logprobs=True), 1, generation(*ids))
     assert all(score.logprob <= 0 for piece in made.pieces for score in piece.scores)
     assert made.pieces[0].scores
-    assert not read_answer(TOKENS, WINDOW, Options(), 1, answer(*ids)).pieces[0].scores
+    assert not read_generation(TOKENS, WINDOW, Options(), 1, generation(*ids)).pieces[0].scores
 
 
 def test_text_after_the_last_timestamp_is_kept_open() -> None:

@@ -12,21 +12,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from endpoint.errors import ConfigError
 
 pytest.importorskip("tokenizers", reason="the base build has no engine")
 from endpoint.engine.tokens import TIMESTAMPS, WhisperTokens
 from endpoint.languages import NAMES
 
-TOKENS = WhisperTokens.load(DEMO_MODEL)
+TOKENS = WhisperTokens.load(TEST_MODEL)
 unhurried = settings(deadline=None)
 
 
 def copy(folder: Path, **changes: Callable[[Any], Any]) -> Path:
-    """The demo model's token files in `folder`, some of them changed: name of a JSON file -> what is done to it."""
+    """The test model's token files in `folder`, some of them changed: name of a JSON file -> what is done to it."""
     for name in ("tokenizer", "generation_config", "config"):
-        shutil.copy(DEMO_MODEL / f"{name}.json", folder)
+        shutil.copy(TEST_MODEL / f"{name}.json", folder)
         if name in changes:
             path = folder / f"{name}.json"
             path.write_text(json.dumps(changes[name](json.loads(path.read_text()))))
@@ -50,9 +50,9 @@ def test_every_id_is_what_its_name_says() -> None:
     assert list(TOKENS.languages) == list(NAMES)
 
 
-def test_what_is_never_said() -> None:
-    said = {TOKENS.sot, TOKENS.prev, TOKENS.slot, TOKENS.no_speech, TOKENS.transcribe, TOKENS.translate}
-    assert set(TOKENS.suppressed) >= said | set(TOKENS.languages.values())
+def test_what_is_never_generated() -> None:
+    special = {TOKENS.sot, TOKENS.prev, TOKENS.slot, TOKENS.no_speech, TOKENS.transcribe, TOKENS.translate}
+    assert set(TOKENS.suppressed) >= special | set(TOKENS.languages.values())
     assert TOKENS.eot not in TOKENS.suppressed
     assert not any(TOKENS.is_time(number) for number in TOKENS.suppressed)
     assert set(TOKENS.suppressed_first) == {TOKENS.encode(" ")[0], TOKENS.eot}
@@ -90,7 +90,7 @@ def test_an_english_only_model_has_no_languages(tmp_path: Path) -> None:
     assert TOKENS.multilingual
     assert not english.multilingual
     assert english.languages == {}
-    assert set(english.suppressed) >= set(TOKENS.languages.values())  # never said, either
+    assert set(english.suppressed) >= set(TOKENS.languages.values())  # never generated, either
 
 
 def test_a_minus_one_in_the_suppressed_list_is_no_token(tmp_path: Path) -> None:

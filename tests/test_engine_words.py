@@ -11,9 +11,9 @@ from endpoint.engine.words import (
     Sound,
     Timed,
     decibels,
-    hear_edges,
     join_punctuation,
     snap,
+    snap_to_sound,
     split_words,
     strayed,
     time_words,
@@ -128,7 +128,7 @@ def test_words_stand_in_their_pieces_and_move_their_edges() -> None:
 
 
 def test_quiet_is_what_is_near_the_windows_floor() -> None:
-    """In noise 20 dB under the speech there is still a pause to be heard."""
+    """In noise 20 dB under the speech a pause is still found."""
     samples = sound((500, 0.02), (300, 0.2), (700, 0.02), (400, 0.2), (300, 0.02))
     words = timed(("one", 200, 1400), ("two", 1400, 2200))
     snap(words, Sound(samples))
@@ -137,8 +137,8 @@ def test_quiet_is_what_is_near_the_windows_floor() -> None:
 
 def edges(samples: Samples, *pieces: tuple[int, list[Timed]]) -> list[tuple[int, int]]:
     """Of words given by piece, with the timestamp each piece begins at."""
-    heard = hypothesis_of(samples, *((start, start + 900, " x") for start, _ in pieces))
-    hear_edges([words for _, words in pieces], heard)
+    hypothesis = hypothesis_of(samples, *((start, start + 900, " x") for start, _ in pieces))
+    snap_to_sound([words for _, words in pieces], hypothesis)
     return [(word.start, word.end) for _, words in pieces for word in words]
 
 
@@ -160,14 +160,14 @@ def test_a_lull_after_the_timestamp_is_inside_the_word() -> None:
 
 
 def test_words_wholly_outside_of_their_piece_went_astray() -> None:
-    heard = hypothesis_of(sound((9000, 0.1)), (0, 2000, " a b"), (4000, 5000, " c d"), (7000, None, " e"))
+    hypothesis = hypothesis_of(sound((9000, 0.1)), (0, 2000, " a b"), (4000, 5000, " c d"), (7000, None, " e"))
     # tokens: ␣ a ␣ b | ␣ c ␣ d | ␣ e, and the end
     right = [0, 300, 900, 1200, 2000, 4300, 4400, 4700, 5000, 7200, 7600]
-    assert list(strayed(heard, right, Bytes.decode, EOT)) == []
+    assert list(strayed(hypothesis, right, Bytes.decode, EOT)) == []
     early = [0, 300, 900, 1200, 2000, 2010, 2020, 4300, 5000, 7200, 7600]
-    assert list(strayed(heard, early, Bytes.decode, EOT)) == [(slice(4, 8), 4000, 5000)]
+    assert list(strayed(hypothesis, early, Bytes.decode, EOT)) == [(slice(4, 8), 4000, 5000)]
     late = [0, 300, 2100, 2200, 3600, 4300, 5110, 5200, 6900, 7200, 7600]
-    assert list(strayed(heard, late, Bytes.decode, EOT)) == [(slice(0, 4), 0, 2000), (slice(4, 8), 4000, 5000)]
+    assert list(strayed(hypothesis, late, Bytes.decode, EOT)) == [(slice(0, 4), 0, 2000), (slice(4, 8), 4000, 5000)]
 
 
 def test_a_first_word_after_a_pause_is_not_overlong() -> None:

@@ -49,7 +49,7 @@ def test_no_token_is_lost_whatever_the_bytes(data: bytes):
         assert bytes(itertools.chain(*(tokens for _, tokens in found))) == data
 
 
-def heard(pieces: list[tuple[int, int | None, list[int]]], samples: np.ndarray) -> Hypothesis:
+def hypothesis_of(pieces: list[tuple[int, int | None, list[int]]], samples: np.ndarray) -> Hypothesis:
     made = tuple(Piece(start, end, (EOT + 1, *ids, EOT + 2), decode_words(ids)) for start, end, ids in pieces)
     tokens = tuple(token for piece in made for token in piece.tokens)
     return Hypothesis(Window(0, samples), tokens, made, "en", {"en": 1.0}, 0.0, -0.1, 0.0)
@@ -62,9 +62,13 @@ def noise(milliseconds: int) -> np.ndarray:
 def test_an_edge_far_from_its_segments_timestamp_is_brought_back():
     """More than half a second: the timestamp is believed, as far as a word of middling length allows."""
     ids = spell(" hello", " world", " now")
-    done = time_words(heard([(690, 3_000, ids)], noise(5_000)), [0, 700, 1_300, 1_900], [1.0] * 3, decode_words, EOT)
+    done = time_words(
+        hypothesis_of([(690, 3_000, ids)], noise(5_000)), [0, 700, 1_300, 1_900], [1.0] * 3, decode_words, EOT
+    )
     assert done.words[0].start_ms == 100
-    done = time_words(heard([(0, 1_200, ids)], noise(5_000)), [0, 500, 1_000, 2_000], [1.0] * 3, decode_words, EOT)
+    done = time_words(
+        hypothesis_of([(0, 1_200, ids)], noise(5_000)), [0, 500, 1_000, 2_000], [1.0] * 3, decode_words, EOT
+    )
     assert done.words[-1].end_ms == 1_500
 
 
@@ -72,7 +76,7 @@ def test_an_overlong_word_after_a_pause_is_cut_to_twice_the_median():
     ids = spell(" hello", " world", " now", " it")
     starts = [0, 300, 600, 5_600, 5_900]
     done = time_words(
-        heard([(0, 600, ids[:2]), (600, 6_000, ids[2:])], noise(6_000)), starts, [1.0] * 4, decode_words, EOT
+        hypothesis_of([(0, 600, ids[:2]), (600, 6_000, ids[2:])], noise(6_000)), starts, [1.0] * 4, decode_words, EOT
     )
     assert [(word.start_ms, word.end_ms) for word in done.words][2] == (5_000, 5_600)
 
@@ -118,7 +122,7 @@ def test_words_are_those_of_openai_whisper(data: st.DataObject):
         start = at + 250 * data.draw(st.integers(0, 6))
         at = start + 250 * data.draw(st.integers(1, 10))
         pieces.append((start, at, ids))
-    hypothesis = heard(pieces, np.zeros(16_000, np.int16))
+    hypothesis = hypothesis_of(pieces, np.zeros(16_000, np.int16))
     text = [token for _, _, ids in pieces for token in ids]
     steps = [250 * data.draw(st.sampled_from((0, 1, 1, 1, 2, 2, 4, 8, 20))) for _ in text]
     starts = list(itertools.accumulate(steps, initial=250 * data.draw(st.integers(0, 8))))
@@ -126,7 +130,7 @@ def test_words_are_those_of_openai_whisper(data: st.DataObject):
     lengths = np.diff(np.array(starts)[ends])
     assume(np.median(lengths[lengths > 0] if lengths.any() else [0]) <= 600)  # nor on their limit of 0.7 s
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "hear_edges", lambda groups, hypothesis: None)
+        patch.setattr(module, "snap_to_sound", lambda groups, hypothesis: None)
         done = time_words(hypothesis, starts, [1.0] * len(text), decode_words, EOT)
     splitter = SimpleNamespace(eot=EOT, language="en", decode_with_timestamps=decode_words)
     splitter.split_tokens_on_unicode = lambda ids: Tokenizer.split_tokens_on_unicode(splitter, ids)

@@ -1,4 +1,4 @@
-"""The error tree is the drawing at its top, and every error speaks for itself."""
+"""The error classes form the tree in the module's docstring, and every error has a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sampling and thresholds as the core is given them, and their limits."""
+"""Sampling and thresholds as the core receives them, and their limits."""
 
 from __future__ import annotations
 

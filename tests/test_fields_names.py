@@ -1,4 +1,4 @@
-"""Near misses are taken as meant, and what is unknown is named."""
+"""Other spellings of a name are accepted, and unknown names are reported."""
 
 from __future__ import annotations
 

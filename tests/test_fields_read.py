@@ -1,4 +1,4 @@
-"""Fields as clients write them, over the routes: names, repeats, warnings, STRICT_FIELDS."""
+"""Fields of requests to all routes: names, repeats, warnings, STRICT_FIELDS."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ FILES = {"file": ("a.wav", AUDIO)}
 async def options_of(**data: object):
     core = StandIn()
     async with client_of(core) as client:
-        reply = await client.post(PATH, files=FILES, data=data)
-    assert reply.status_code == 200, reply.text
-    assert "warnings" not in reply.json()
+        response = await client.post(PATH, files=FILES, data=data)
+    assert response.status_code == 200, response.text
+    assert "warnings" not in response.json()
     return core.calls[0][1]
 
 
@@ -40,8 +40,8 @@ async def test_the_same_twice_is_no_error_and_different_values_are() -> None:
     assert (await options_of(language=["en", "en"], prompt="x", initial_prompt="x")).prompt == "x"
     async with client_of(StandIn()) as client:
         for data, param in (({"language": ["en", "de"]}, "language"), ({"prompt": "x", "initial_prompt": "y"}, None)):
-            reply = await client.post(PATH, files=FILES, data=data)
-            assert_error(reply, 400, "invalid_value", param or "initial_prompt")
+            response = await client.post(PATH, files=FILES, data=data)
+            assert_error(response, 400, "invalid_value", param or "initial_prompt")
 
 
 async def test_auto_is_detected_whatever_the_default() -> None:
@@ -55,8 +55,8 @@ async def test_an_unknown_field_is_named_in_the_body(form: str) -> None:
     async with client_of(StandIn()) as client:
         for more in ({}, {"stream": "true"}):
             data = {"response_format": form, "langauge": "en", **more}
-            reply = await client.post(PATH, files=FILES, data=data)
-            text = reply.text.strip().rpartition("data: ")[2]
+            response = await client.post(PATH, files=FILES, data=data)
+            text = response.text.strip().rpartition("data: ")[2]
             (warning,) = json.loads(text)["warnings"]
             assert (warning["code"], warning["param"]) == ("unknown_field", "langauge")
             assert "`language`" in warning["message"]
@@ -65,19 +65,19 @@ async def test_an_unknown_field_is_named_in_the_body(form: str) -> None:
 async def test_an_unknown_field_is_named_in_a_header_and_in_lists_and_older_routes() -> None:
     async with client_of(StandIn()) as client:
         for form in ("text", "srt", "vtt"):
-            reply = await client.post(PATH, files=FILES, data={"response_format": form, "föö": "1"})
-            assert json.loads(reply.headers["x-warnings"])[0]["param"] == "föö"
+            response = await client.post(PATH, files=FILES, data={"response_format": form, "föö": "1"})
+            assert json.loads(response.headers["x-warnings"])[0]["param"] == "föö"
         listed = await client.post(PATH, files=[("files[0]", AUDIO), ("files[1]", AUDIO)], data={"foo": "1"})
         assert len(listed.json()["data"]) == 2
         older = await client.post("/transcribe", files=FILES, data={"foo": "1"})
-        for reply in (listed, older):
-            assert reply.json()["warnings"][0]["param"] == "foo"
+        for response in (listed, older):
+            assert response.json()["warnings"][0]["param"] == "foo"
 
 
 async def test_a_file_under_another_name_is_named() -> None:
     async with client_of(StandIn()) as client:
-        reply = await client.post(PATH, files={**FILES, "other": ("b", b"x")})
-        assert reply.json()["warnings"][0]["param"] == "other"
+        response = await client.post(PATH, files={**FILES, "other": ("b", b"x")})
+        assert response.json()["warnings"][0]["param"] == "other"
         assert_error(await client.post(PATH, files={**FILES, "prompt": ("b", b"x")}), 400, "invalid_value", "prompt")
 
 

@@ -1,4 +1,4 @@
-"""What becomes of every field, sent to a server; and the docs say the same."""
+"""How a server treats every field of other services, and that docs/fields.md says the same."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def test_the_docs_are_made_from_the_table() -> None:
 @pytest.mark.parametrize("row", [row for row in FOREIGN if row.harmless != ("*",)], ids=lambda row: row.name)
 async def test_what_would_change_the_result_is_refused_by_name(row: Row) -> None:
     core = StandIn()
-    reply = await send(core, response_format="verbose_json", **{row.name: row.example})
-    assert row.instead in assert_error(reply, 400, "unsupported", row.name)
+    response = await send(core, response_format="verbose_json", **{row.name: row.example})
+    assert row.instead in assert_error(response, 400, "unsupported", row.name)
     assert not core.calls
 
 
@@ -38,9 +38,9 @@ async def test_what_would_change_the_result_is_refused_by_name(row: Row) -> None
 async def test_what_changes_nothing_is_accepted(row: Row) -> None:
     for value in row.harmless:
         core = StandIn()
-        reply = await send(core, **{row.name: row.example if value in ("*", "untimed") else value})
-        assert reply.status_code == 200, reply.text
-        assert "warnings" not in reply.json()
+        response = await send(core, **{row.name: row.example if value in ("*", "untimed") else value})
+        assert response.status_code == 200, response.text
+        assert "warnings" not in response.json()
         assert core.calls == (await _plain()).calls
 
 
@@ -48,8 +48,8 @@ async def test_what_changes_nothing_is_accepted(row: Row) -> None:
 async def test_other_names_have_the_same_meaning(row: Row) -> None:
     named, other = StandIn(), StandIn()
     for core, name in ((named, row.taken_as), (other, row.name)):
-        reply = await send(core, **{name: row.example})
-        assert reply.status_code == 200, reply.text
+        response = await send(core, **{name: row.example})
+        assert response.status_code == 200, response.text
     assert named.calls == other.calls
     assert named.calls != (await _plain()).calls
 
@@ -78,7 +78,7 @@ async def test_fields_of_other_routes(path: str, field: str, value: str) -> None
 
 async def test_language_detection_takes_what_does_not_concern_it() -> None:
     for path in ("/v1/audio/detect-language", "/detect-language"):
-        reply = await send(StandIn(), path, temperature="0.2", beam_size="5", prompt="x")
-        assert reply.status_code == 200
-        assert "warnings" not in reply.json()
+        response = await send(StandIn(), path, temperature="0.2", beam_size="5", prompt="x")
+        assert response.status_code == 200
+        assert "warnings" not in response.json()
         assert (await send(StandIn(), path, foo="1")).json()["warnings"][0]["param"] == "foo"

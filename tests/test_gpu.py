@@ -76,7 +76,7 @@ def test_runs_become_our_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_default_run_is_the_default_of_the_settings() -> None:
     made = Settings()
     first = runs(FULL)[2]
-    assert (first.places, 1_500 * first.encoder) == (made.max_num_seqs, made.max_num_batched_tokens)
+    assert (first.slots, 1_500 * first.encoder) == (made.max_num_seqs, made.max_num_batched_tokens)
     assert first.admission == made.admission_milliseconds
 
 
@@ -88,7 +88,7 @@ def test_runs_are_picked_by_model_and_name() -> None:
 
 
 @pytest.mark.parametrize(("models", "patterns"), [(["large-v2"], []), ([], ["no such"])])
-def test_what_cannot_be_picked_is_said(models: list[str], patterns: list[str]) -> None:
+def test_what_cannot_be_picked_is_named(models: list[str], patterns: list[str]) -> None:
     with pytest.raises(ValueError, match="--"):
         picked(runs(FULL), models, patterns)
 
@@ -128,9 +128,9 @@ def test_words_could_be_timed(folder: Path) -> None:
 
 def test_what_is_put_in_place_of_text_is_not_decoded_again() -> None:
     pytest.importorskip("vllm", reason="the base build has no vLLM")
-    from benchmarks.gpu.steady import SAID
+    from benchmarks.gpu.steady import TEXT
 
-    assert compression_ratio(SAID) < 2.4  # that of the fallback
+    assert compression_ratio(TEXT) < 2.4  # that of the fallback
 
 
 def test_a_search_costs_more_bytes_and_sharing_saves_most_of_them() -> None:
@@ -175,7 +175,7 @@ def test_what_comes_is_written_at_once(tmp_path: Path) -> None:
     assert (written["card"], written["runs"][0]["rows"]) == ("NVIDIA H200", [row(1.0)])
     found.add(RUN, [row(1.0), row(2.0, "mp3")], "not done within 9 s", 9.0)
     (run,) = json.loads(path.read_text())["runs"]
-    assert (len(run["rows"]), run["failure"], run["places"]) == (2, "not done within 9 s", 128)
+    assert (len(run["rows"]), run["failure"], run["slots"]) == (2, "not done within 9 s", 128)
 
 
 def test_only_http_with_wav_is_held_against_what_was_wanted(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_only_http_with_wav_is_held_against_what_was_wanted(tmp_path: Path) -> N
     assert turbo.endswith("not measured")
 
 
-def test_another_card_and_no_card_are_told_apart(tmp_path: Path) -> None:
+def test_another_card_and_no_card_are_distinguished(tmp_path: Path) -> None:
     rows = filled(tmp_path / "report.json", ON_H200).rows()
     assert "no H200" in report.verdicts({**ON_H200, "card": "NVIDIA L4"}, rows)[-1]
     for about in ({**ON_H200, "card": None}, {**ON_H200, "small": True}):
@@ -215,7 +215,7 @@ def test_half_a_line_is_no_row_yet(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "status", "reason"),
+    ("printed", "status", "reason"),
     [
         (
             "x\nValueError: no fp8 KV cache\nRuntimeError: Engine core failed. See root cause above. {}\n",
@@ -227,9 +227,9 @@ def test_half_a_line_is_no_row_yet(tmp_path: Path) -> None:
         ("whatever\n", None, "not done within 12 s"),
     ],
 )
-def test_why_a_run_failed(said: str, status: int | None, reason: str, tmp_path: Path) -> None:
+def test_why_a_run_failed(printed: str, status: int | None, reason: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    log.write_text(said)
+    log.write_text(printed)
     assert reason in report.why(log, status, 12.0)
 
 

@@ -1,4 +1,4 @@
-"""The Hugging Face door: what the toolkit sends, and what comes back."""
+"""The entry point of Hugging Face's toolkit: its requests and the responses."""
 
 import base64
 import io
@@ -38,7 +38,7 @@ def environment() -> Iterator[pytest.MonkeyPatch]:
         patch.setenv("ENGINE", "fake")
         patch.setenv("DECODE_WORKERS", "1")
         patch.setenv("MAX_UPLOAD_MB", "1")
-        patch.setenv("VAD_FILTER", "false")  # a tone is no speech
+        patch.setenv("VAD_FILTER", "false")  # a tone is not speech
         yield patch
 
 
@@ -50,14 +50,14 @@ def handler() -> Iterator[EndpointHandler]:
 
 
 def test_bytes_give_text(handler: EndpointHandler) -> None:
-    answer = handler({"inputs": wav()})
-    assert set(answer) == {"text", "language"}
-    assert answer["text"]
+    response = handler({"inputs": wav()})
+    assert set(response) == {"text", "language"}
+    assert response["text"]
 
 
-def test_the_answer_is_json(handler: EndpointHandler) -> None:
-    answer = handler({"inputs": wav(), "parameters": {"return_timestamps": True}})
-    assert json.loads(json.dumps(answer)) == answer
+def test_the_response_is_json(handler: EndpointHandler) -> None:
+    response = handler({"inputs": wav(), "parameters": {"return_timestamps": True}})
+    assert json.loads(json.dumps(response)) == response
 
 
 @pytest.mark.parametrize("prefix", ["", "data:audio/wav;base64,"])
@@ -67,14 +67,14 @@ def test_base64_is_the_same_as_bytes(handler: EndpointHandler, prefix: str) -> N
 
 
 def test_timestamps_are_seconds(handler: EndpointHandler) -> None:
-    answer = handler({"inputs": wav(3), "parameters": {"return_timestamps": True}})
-    assert "".join(chunk["text"] for chunk in answer["chunks"]).strip() == answer["text"]
-    assert answer["chunks"][0]["timestamp"] == [0.0, 3.0]
+    response = handler({"inputs": wav(3), "parameters": {"return_timestamps": True}})
+    assert "".join(chunk["text"] for chunk in response["chunks"]).strip() == response["text"]
+    assert response["chunks"][0]["timestamp"] == [0.0, 3.0]
 
 
 def test_query_parameters_arrive_as_text(handler: EndpointHandler) -> None:
-    answer = handler({"inputs": wav(), "parameters": {"language": "French", "temperature": "0.2"}})
-    assert answer["language"] == "fr"
+    response = handler({"inputs": wav(), "parameters": {"language": "French", "temperature": "0.2"}})
+    assert response["language"] == "fr"
 
 
 @pytest.mark.parametrize("nested", ["generate_kwargs", "generation_parameters"])

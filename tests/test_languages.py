@@ -1,4 +1,4 @@
-"""The languages are Whisper's, and people's names for them are understood."""
+"""The languages are Whisper's, and their usual names are found."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_what_is_no_language(text: str) -> None:
 
 
 @given(st.text())
-def test_any_text_is_answered(text: str) -> None:
+def test_any_text_is_accepted(text: str) -> None:
     found = find_language(text)
     assert found is None or found in NAMES
 

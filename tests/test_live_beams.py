@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -24,7 +23,6 @@ from endpoint.engine.client import VllmEngine
 pytestmark = [
     pytest.mark.model,
     pytest.mark.timeout(600),
-    pytest.mark.filterwarnings("ignore:Unclosed context <zmq:ResourceWarning"),  # vLLM leaves its own to the collector
     pytest.mark.asyncio(loop_scope="module"),
 ]
 RECORDINGS = make(replace(WORKLOADS["short"], count=12), ["en", "de"])
@@ -36,7 +34,6 @@ async def engine() -> AsyncIterator[VllmEngine]:
     await made.start()
     yield made
     await made.close()
-    gc.collect()  # while the exception above holds
 
 
 def asked(size: int | None, **more: object) -> Options:
@@ -47,14 +44,14 @@ async def decode(engine: VllmEngine, recording: Recording, options: Options) -> 
     return await engine.decode(Window(0, recording.samples), options)
 
 
-def said(hypotheses: list[Hypothesis]) -> list[tuple[int, ...]]:
+def tokens_of(hypotheses: list[Hypothesis]) -> list[tuple[int, ...]]:
     return [hypothesis.tokens for hypothesis in hypotheses]
 
 
-async def test_many_windows_at_once_say_what_they_say_alone(engine: VllmEngine) -> None:
+async def test_many_windows_at_once_give_the_texts_they_give_alone(engine: VllmEngine) -> None:
     alone = [await decode(engine, recording, asked(3)) for recording in RECORDINGS]
     together = await asyncio.gather(*(decode(engine, recording, asked(3)) for recording in RECORDINGS))
-    assert said(together) == said(alone)
+    assert tokens_of(together) == tokens_of(alone)
     wrong = sum(errors(r.text or "", h.text)[0] for r, h in zip(RECORDINGS, together, strict=True))
     assert wrong <= 2
     for recording, hypothesis in zip(RECORDINGS, together, strict=True):
@@ -76,19 +73,19 @@ async def test_a_beam_is_never_less_likely_than_the_greedy_text(engine: VllmEngi
 
 async def test_words_are_timed_and_prompts_and_translation_work(engine: VllmEngine) -> None:
     options = replace(asked(4), words=True, prompt="Words before.", language=RECORDINGS[0].language)
-    heard = await decode(engine, RECORDINGS[0], options)
-    timed = await engine.align(heard, Task.TRANSCRIBE)
+    hypothesis = await decode(engine, RECORDINGS[0], options)
+    timed = await engine.align(hypothesis, Task.TRANSCRIBE)
     assert timed.words
     assert all(word.start_ms <= word.end_ms for word in timed.words)
     assert (await decode(engine, RECORDINGS[0], replace(options, task=Task.TRANSLATE))).complete
 
 
 async def test_candidates_above_temperature_0_are_sampled(engine: VllmEngine) -> None:
-    heard = await decode(engine, RECORDINGS[0], replace(asked(5), temperature=0.5))
-    assert heard.temperature == 0.5
+    hypothesis = await decode(engine, RECORDINGS[0], replace(asked(5), temperature=0.5))
+    assert hypothesis.temperature == 0.5
 
 
-async def test_more_beams_than_places_are_refused() -> None:
+async def test_more_beams_than_rows_are_refused() -> None:
     engine = VllmEngine(Settings(max_num_seqs=4))
     with pytest.raises(InvalidRequest, match="beam_size 5 is too large for this server: at most 4"):
         engine.check_options(asked(5))
@@ -97,7 +94,7 @@ async def test_more_beams_than_places_are_refused() -> None:
 async def test_a_mixed_crowd_leaves_nothing_behind(engine: VllmEngine) -> None:
     """Beams of every size, greedy requests, sampling, words, and some that are given up: then the engine is empty."""
     choose = random.Random(3)
-    expected = {size: said([await decode(engine, RECORDINGS[0], asked(size))])[0] for size in (1, 2, 5, 10)}
+    expected = {size: tokens_of([await decode(engine, RECORDINGS[0], asked(size))])[0] for size in (1, 2, 5, 10)}
 
     async def one(number: int) -> None:
         size = choose.choice([1, 2, 5, 10])

@@ -20,8 +20,9 @@ from endpoint.api.schemas import VerboseTranscription
 from tests.talk import make_talk
 
 AUDIO = Path(__file__).parent / "audio"
-SAID = json.loads((AUDIO / "transcripts.json").read_text())
+TRANSCRIPTS = json.loads((AUDIO / "transcripts.json").read_text())
 SAMPLES = Path(__file__).parents[1] / "endpoint" / "demo" / "samples"
+SPOKEN = json.loads((SAMPLES / "texts.json").read_text())  # file -> its text and language
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]  # the first test also waits for the model to load
 
@@ -32,14 +33,14 @@ def client(model_server: str) -> Iterator[OpenAI]:
         yield client
 
 
-@pytest.mark.parametrize("name", sorted(SAID))
+@pytest.mark.parametrize("name", sorted(TRANSCRIPTS))
 def test_every_container_says_the_same(client: OpenAI, name: str) -> None:
-    heard = client.audio.transcriptions.create(file=AUDIO / name, model="whisper-1")
-    assert heard.text.split() == SAID[name].split()
+    transcription = client.audio.transcriptions.create(file=AUDIO / name, model="whisper-1")
+    assert transcription.text.split() == TRANSCRIPTS[name].split()
 
 
 def test_the_five_formats(client: OpenAI) -> None:
-    words = SAID["seven.wav"]
+    words = TRANSCRIPTS["seven.wav"]
 
     def ask(form: str) -> object:
         return client.audio.transcriptions.create(file=AUDIO / "seven.wav", model="", response_format=form)
@@ -63,77 +64,81 @@ def test_the_five_formats(client: OpenAI) -> None:
     assert 0 <= segment.start < segment.end <= verbose.duration
 
 
-def test_a_search_streams_what_it_answers(client: OpenAI) -> None:
+def test_a_search_streams_its_result(client: OpenAI) -> None:
     asked = {"file": AUDIO / "seven.wav", "model": "", "extra_body": {"beam_size": 5}}
     whole = client.audio.transcriptions.create(**asked)
     events = list(client.audio.transcriptions.create(**asked, stream=True))
-    assert events[-1].text == whole.text == SAID["seven.wav"]
+    assert events[-1].text == whole.text == TRANSCRIPTS["seven.wav"]
     assert "".join(event.delta for event in events[:-1]) == whole.text
 
 
-@pytest.mark.parametrize("name", sorted(json.loads((SAMPLES / "said.json").read_text())))
+@pytest.mark.parametrize("name", sorted(SPOKEN))
 def test_bundled_recordings(client: OpenAI, name: str) -> None:
-    said = json.loads((SAMPLES / "said.json").read_text())[name]
-    heard = client.audio.transcriptions.create(file=SAMPLES / name, model="whisper-1", response_format="verbose_json")
-    assert heard.text.split() == said["text"].split()
-    assert heard.language == {"en": "english", "fr": "french", "de": "german", "es": "spanish"}[said["language"]]
+    truth = SPOKEN[name]
+    transcription = client.audio.transcriptions.create(
+        file=SAMPLES / name, model="whisper-1", response_format="verbose_json"
+    )
+    assert transcription.text.split() == truth["text"].split()
+    assert (
+        transcription.language == {"en": "english", "fr": "french", "de": "german", "es": "spanish"}[truth["language"]]
+    )
 
 
-@pytest.mark.parametrize("name", sorted(json.loads((SAMPLES / "said.json").read_text())))
+@pytest.mark.parametrize("name", sorted(SPOKEN))
 def test_words_of_the_bundled_recordings(client: OpenAI, name: str) -> None:
-    heard = client.audio.transcriptions.create(
+    transcription = client.audio.transcriptions.create(
         file=SAMPLES / name, model="whisper-1", response_format="verbose_json", timestamp_granularities=["word"]
     )
-    assert heard.segments is None
-    assert [word.word for word in heard.words] == json.loads((SAMPLES / "said.json").read_text())[name]["text"].split()
-    edges = [moment for word in heard.words for moment in (word.start, word.end)]
+    assert transcription.segments is None
+    assert [word.word for word in transcription.words] == SPOKEN[name]["text"].split()
+    edges = [moment for word in transcription.words for moment in (word.start, word.end)]
     assert edges == sorted(edges)
-    assert 0 <= edges[0] < edges[-1] <= heard.duration
-    assert all(0.06 <= word.end - word.start <= 1.2 for word in heard.words)
+    assert 0 <= edges[0] < edges[-1] <= transcription.duration
+    assert all(0.06 <= word.end - word.start <= 1.2 for word in transcription.words)
 
 
 def test_words_begin_and_end_with_their_phrases(client: OpenAI) -> None:
     """Four windows, phrases between pauses of known times."""
     talk = make_talk(100, seed=6)
-    heard = client.audio.transcriptions.create(
+    transcription = client.audio.transcriptions.create(
         file=("talk.wav", talk.wav),
         model="whisper-1",
         language="en",
         response_format="verbose_json",
         timestamp_granularities=["word", "segment"],
     )
-    assert [word.word for word in heard.words] == heard.text.split()
+    assert [word.word for word in transcription.words] == transcription.text.split()
     late = []
     for start, end in talk.spans:
-        near = [word for word in heard.words if start - 150 < 500 * (word.start + word.end) < end + 150]
+        near = [word for word in transcription.words if start - 150 < 500 * (word.start + word.end) < end + 150]
         late += [1000 * near[0].start - start, 1000 * near[-1].end - end] if near else [1_000.0]
     errors = sorted(map(abs, late))
     assert errors[len(errors) // 2] <= 60
     assert errors[int(0.95 * len(errors))] <= 200
-    for segment in heard.segments:  # their edges are those of words
-        assert min(abs(word.start - segment.start) for word in heard.words) < 0.01
-        assert min(abs(word.end - segment.end) for word in heard.words) < 0.01
+    for segment in transcription.segments:  # their edges are those of words
+        assert min(abs(word.start - segment.start) for word in transcription.words) < 0.01
+        assert min(abs(word.end - segment.end) for word in transcription.words) < 0.01
 
 
 def test_translation_is_english(client: OpenAI) -> None:
     with pytest.warns(DeprecationWarning, match="deprecated"):  # the client's own: OpenAI is giving the route up
-        heard = client.audio.translations.create(file=SAMPLES / "german.flac", model="whisper-1")
+        transcription = client.audio.translations.create(file=SAMPLES / "german.flac", model="whisper-1")
     english = "hello friend open window now write letter monday morning bring milk with sugar"
-    assert jiwer.wer(english, heard.text) <= 0.2
+    assert jiwer.wer(english, transcription.text) <= 0.2
 
 
 def test_silence_says_nothing(client: OpenAI) -> None:
     talk = make_talk(0.5)  # too short for any phrase: quiet noise only
     assert talk.words == []
-    heard = client.audio.transcriptions.create(file=("quiet.wav", talk.wav), model="whisper-1")
-    assert heard.text == ""
+    transcription = client.audio.transcriptions.create(file=("quiet.wav", talk.wav), model="whisper-1")
+    assert transcription.text == ""
 
 
 def test_prompt_and_temperature_are_taken(client: OpenAI) -> None:
-    heard = client.audio.transcriptions.create(
+    transcription = client.audio.transcriptions.create(
         file=AUDIO / "seven.wav", model="whisper-1", prompt="red green blue apple", temperature=0.2, language="en"
     )
-    assert jiwer.wer(SAID["seven.wav"], heard.text) <= 0.5
+    assert jiwer.wer(TRANSCRIPTS["seven.wav"], transcription.text) <= 0.5
 
 
 def test_errors_reach_the_client_as_openai_errors(client: OpenAI) -> None:
@@ -148,16 +153,16 @@ def test_errors_reach_the_client_as_openai_errors(client: OpenAI) -> None:
 
 def test_ten_minutes_lose_nothing(client: OpenAI) -> None:
     talk = make_talk(600, seed=4)
-    heard = client.audio.transcriptions.create(
+    transcription = client.audio.transcriptions.create(
         file=("talk.wav", talk.wav), model="whisper-1", response_format="verbose_json", language="en"
     )
-    found = jiwer.process_words(" ".join(talk.words), heard.text)
+    found = jiwer.process_words(" ".join(talk.words), transcription.text)
     assert found.hits / len(talk.words) >= 0.98, f"{found.hits} of {len(talk.words)} words, WER {found.wer:.3f}"
-    times = [moment for segment in heard.segments for moment in (segment.start, segment.end)]
+    times = [moment for segment in transcription.segments for moment in (segment.start, segment.end)]
     assert times == sorted(times)
     assert times[0] >= 0
-    assert times[-1] <= heard.duration == 600
-    assert [segment.id for segment in heard.segments] == list(range(len(heard.segments)))
+    assert times[-1] <= transcription.duration == 600
+    assert [segment.id for segment in transcription.segments] == list(range(len(transcription.segments)))
 
 
 def test_ten_minutes_are_streamed(client: OpenAI) -> None:
@@ -179,11 +184,11 @@ def test_ten_minutes_are_streamed(client: OpenAI) -> None:
 
 
 def test_log_probabilities_are_of_the_text(client: OpenAI) -> None:
-    heard = client.audio.transcriptions.create(file=AUDIO / "seven.wav", model="", include=["logprobs"])
-    said = b"".join(bytes(map(int, token.bytes)) for token in heard.logprobs)
-    assert said.decode().strip() == heard.text
-    assert all(-2 < token.logprob <= 0 for token in heard.logprobs)
-    assert all(bytes(map(int, token.bytes)).decode() == token.token for token in heard.logprobs)
+    transcription = client.audio.transcriptions.create(file=AUDIO / "seven.wav", model="", include=["logprobs"])
+    data = b"".join(bytes(map(int, token.bytes)) for token in transcription.logprobs)
+    assert data.decode().strip() == transcription.text
+    assert all(-2 < token.logprob <= 0 for token in transcription.logprobs)
+    assert all(bytes(map(int, token.bytes)).decode() == token.token for token in transcription.logprobs)
 
 
 async def test_sixty_four_at_once_all_succeed(model_server: str) -> None:
@@ -194,7 +199,7 @@ async def test_sixty_four_at_once_all_succeed(model_server: str) -> None:
             return (await client.audio.transcriptions.create(file=("a.wav", data), model="whisper-1")).text
 
         texts = await asyncio.gather(*(one() for _ in range(64)))
-    assert Counter(texts) == {SAID["seven.wav"]: 64}
+    assert Counter(texts) == {TRANSCRIPTS["seven.wav"]: 64}
 
 
 async def test_a_client_that_leaves_costs_no_engine_time(model_server: str) -> None:
@@ -207,12 +212,12 @@ async def test_a_client_that_leaves_costs_no_engine_time(model_server: str) -> N
     async with httpx.AsyncClient(base_url=model_server, timeout=600) as client:
 
         async def ask(sound: bytes) -> str:
-            reply = await client.post("/v1/audio/transcriptions", files={"file": sound})
-            return str(reply.json()["text"])
+            response = await client.post("/v1/audio/transcriptions", files={"file": sound})
+            return str(response.json()["text"])
 
         before = processor_seconds(engine)
         for _ in range(3):
-            assert await ask(seven) == SAID["seven.wav"]
+            assert await ask(seven) == TRANSCRIPTS["seven.wav"]
         short = (processor_seconds(engine) - before) / 3
         engine.suspend()
         try:
@@ -224,7 +229,7 @@ async def test_a_client_that_leaves_costs_no_engine_time(model_server: str) -> N
         finally:
             engine.resume()
         before = processor_seconds(engine)
-        assert await ask(seven) == SAID["seven.wav"]
+        assert await ask(seven) == TRANSCRIPTS["seven.wav"]
         # 4 times 600 s would be some 80 windows.
         assert processor_seconds(engine) - before < 20 * short
 

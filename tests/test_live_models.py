@@ -13,7 +13,7 @@ import httpx
 import pytest
 from openai import AsyncOpenAI, NotFoundError, OpenAI
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from tests.servers import running_server
 
 AUDIO = Path(__file__).parent / "audio"
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.model, pytest.mark.timeout(900)]  # the first test als
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("models")
     other = folder / "other"
-    shutil.copytree(DEMO_MODEL, other)
+    shutil.copytree(TEST_MODEL, other)
     settings = json.loads((other / "generation_config.json").read_text())
     vocabulary = json.loads((other / "vocab.json").read_text())
     settings["suppress_tokens"] = [*(settings.get("suppress_tokens") or ()), vocabulary[WORD]]
@@ -52,17 +52,21 @@ def test_both_are_listed_and_other_names_refused(server: str) -> None:
     ("name", "has_the_word"),
     [("first", True), ("", True), ("whisper-1", True), ("other", False), ("gpt-4o-transcribe", False)],
 )
-def test_a_name_is_answered_by_its_model(server: str, name: str, has_the_word: bool) -> None:
+def test_a_name_selects_its_model(server: str, name: str, has_the_word: bool) -> None:
     with (AUDIO / "seven.wav").open("rb") as file:
-        reply = httpx.post(f"{server}/v1/audio/transcriptions", files={"file": file}, data={"model": name}, timeout=60)
-    text = reply.json()["text"]
+        response = httpx.post(
+            f"{server}/v1/audio/transcriptions", files={"file": file}, data={"model": name}, timeout=60
+        )
+    text = response.json()["text"]
     assert text.split()[:2] == SEVEN.split()[:2]
     assert ("apple" in text) == has_the_word
 
 
-async def test_both_answer_rightly_under_load(server: str) -> None:
-    said = {name: truth["text"] for name, truth in json.loads((SAMPLES / "said.json").read_text()).items()}
-    recordings = [(said[name], (SAMPLES / name).read_bytes()) for name in ("english.wav", "german.flac", "spanish.ogg")]
+async def test_both_transcribe_correctly_under_load(server: str) -> None:
+    texts = {name: truth["text"] for name, truth in json.loads((SAMPLES / "texts.json").read_text()).items()}
+    recordings = [
+        (texts[name], (SAMPLES / name).read_bytes()) for name in ("english.wav", "german.flac", "spanish.ogg")
+    ]
     right: Counter[str] = Counter()
 
     async with AsyncOpenAI(base_url=f"{server}/v1", api_key="none", max_retries=0) as client:
@@ -70,8 +74,8 @@ async def test_both_answer_rightly_under_load(server: str) -> None:
         async def caller(model: str, number: int) -> None:
             for turn in range(REQUESTS):
                 text, data = recordings[(number + turn) % len(recordings)]
-                heard = await client.audio.transcriptions.create(file=("a", data), model=model)
-                assert heard.text == text
+                transcription = await client.audio.transcriptions.create(file=("a", data), model=model)
+                assert transcription.text == text
                 right[model] += 1
             seven = await client.audio.transcriptions.create(
                 file=("a", (AUDIO / "seven.wav").read_bytes()), model=model

@@ -18,7 +18,7 @@ FINE = Measured("short", 100, 0, 1.0)
 
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize("callers", [1, 12])
-def test_a_shape_lasts_as_long_as_was_said_and_never_asks_for_more(name: str, callers: int) -> None:
+def test_a_shape_has_its_length_and_never_exceeds_the_callers(name: str, callers: int) -> None:
     stages = SHAPES[name](60, callers)
     assert stages[-1].end == pytest.approx(60)
     assert [stage.end for stage in stages] == sorted(stage.end for stage in stages)
@@ -43,18 +43,18 @@ def test_a_good_run_breaks_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kinds", "growth", "said"),
+    ("kinds", "growth", "message"),
     [
-        ([], None, "no request was answered"),
+        ([], None, "no request got a response"),
         ([Measured("short", 100, 1, 1.0)], None, "1 of 100 requests failed"),
         ([Measured("short", 100, 0, 31.0)], None, "short: p95 31.00 s; at most 30 s"),
         ([Measured(HEALTH, 100, 0, 0.6)], None, "health: p95 0.60 s; at most 0.5 s"),
         ([FINE], 0.3, "memory grew by 30%"),
     ],
 )
-def test_what_is_not_kept_is_named(kinds: list[Measured], growth: float | None, said: str) -> None:
+def test_what_is_not_kept_is_named(kinds: list[Measured], growth: float | None, message: str) -> None:
     (line,) = broken(kinds, Thresholds(), growth)
-    assert said in line
+    assert message in line
 
 
 def test_some_failures_can_be_allowed() -> None:

@@ -1,4 +1,4 @@
-"""A server of our own: there for as long as the block lasts."""
+"""A server that runs for as long as a block lasts."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from endpoint.local import running_server
 def test_it_serves_until_the_block_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENGINE", "fake")
     monkeypatch.setenv("DECODE_WORKERS", "1")
-    told = list[float]()
-    with running_server(told.append) as server:
+    waited = list[float]()
+    with running_server(waited.append) as server:
         assert httpx2.get(f"{server.base}/health").status_code == 200
         port = urlsplit(server.base).port
         assert port is not None
-    assert told == sorted(told)
-    assert told[-1] <= server.seconds
+    assert waited == sorted(waited)
+    assert waited[-1] <= server.seconds
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def test_why_it_did_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_why_it_did_not_start_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT_IS", "no matter")
     monkeypatch.setenv("MAX_CHANNELS", "none")
     with pytest.raises(ConfigError, match=r"(?s)MAX_CHANNELS.*did not start"), running_server():
         pass
 
 
-def test_it_ends_with_a_process_that_is_told_to_end() -> None:
+def test_it_ends_with_a_process_that_is_terminated() -> None:
     code = (
         "import time\nfrom endpoint.local import running_server\n"
         "with running_server(ENGINE='fake', DECODE_WORKERS='1') as server:\n"

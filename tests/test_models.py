@@ -1,11 +1,11 @@
-"""What clients may call the models, and all models together."""
+"""The names of models, and starting, checking and closing all models."""
 
 from __future__ import annotations
 
 import pytest
 
 from endpoint.admission import Load
-from endpoint.config import DEMO_MODEL, Settings
+from endpoint.config import TEST_MODEL, Settings
 from endpoint.errors import ConfigError, EngineFailed, ModelNotFound, NotReady
 from endpoint.models import OPENAI_MODELS, Models, Names, Peers
 from tests.api_support import StandIn
@@ -36,11 +36,11 @@ def test_another_can_be_the_default() -> None:
 def test_one_model_is_known_by_its_name_and_by_what_was_loaded() -> None:
     made = Names.of(Settings(model_id="openai/whisper-tiny", served_model_name="mine"))
     assert {made.find(name) for name in ("", "mine", "openai/whisper-tiny", "whisper-1")} == {"mine"}
-    assert Names.of(Settings(model_id=str(DEMO_MODEL))).listed == ("whisper-demo",)
+    assert Names.of(Settings(model_id=str(TEST_MODEL))).listed == ("whisper-demo",)
 
 
 @pytest.mark.parametrize("name", ["other", "Small", "large ", "gpt-4o", "/"])
-def test_other_names_are_refused_and_the_served_ones_told(name: str) -> None:
+def test_other_names_are_refused_and_the_served_ones_listed(name: str) -> None:
     with pytest.raises(ModelNotFound, match="served: large, small") as refused:
         names().find(name)
     assert refused.value.param == "model"
@@ -69,7 +69,7 @@ def test_a_name_that_is_not_allowed_is_never_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"models": "a=demo,a=x/y"}, "MODELS: two models are called a"),
         ({"models": "demo,demo"}, "MODELS: two models are called whisper-demo"),
@@ -88,17 +88,17 @@ def test_a_name_that_is_not_allowed_is_never_shown() -> None:
         ({"allowed_models": "small"}, "ALLOWED_MODELS has no name of large"),
     ],
 )
-def test_names_that_do_not_fit_together_are_refused(settings: dict[str, object], said: str) -> None:
+def test_names_that_do_not_fit_together_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError) as refused:
         names(**settings)
-    assert refused.value.message.startswith(said)
+    assert refused.value.message.startswith(message)
 
 
 # ---- models ---------------------------------------------------------------------------------------
 
 
 class Core(StandIn):
-    """Notes when it is started and closed."""
+    """Records when it is started and closed."""
 
     def __init__(self, name: str, notes: list[str]) -> None:
         super().__init__()
@@ -144,7 +144,9 @@ async def test_they_start_one_after_the_other_and_all_are_closed(models: Models,
     assert sorted(notes[2:]) == ["close large", "close small"]
 
 
-async def test_one_that_does_not_start_is_told(models: Models, cores: dict[str, Core], notes: list[str]) -> None:
+async def test_a_model_that_does_not_start_is_reported(
+    models: Models, cores: dict[str, Core], notes: list[str]
+) -> None:
     cores["large"].start_failure = EngineFailed("no memory")
     with pytest.raises(EngineFailed, match="no memory"):
         await models.start()
@@ -159,7 +161,7 @@ async def test_a_failure_to_close_leaves_none_open(models: Models, cores: dict[s
     assert sorted(notes) == ["close large", "close small"]
 
 
-async def test_all_is_well_when_every_model_can_answer(models: Models, cores: dict[str, Core]) -> None:
+async def test_all_is_well_when_every_model_can_serve_requests(models: Models, cores: dict[str, Core]) -> None:
     await models.check()
     cores["small"].state = EngineFailed("it died")
     with pytest.raises(EngineFailed, match="small: it died"):
@@ -171,7 +173,9 @@ async def test_all_is_well_when_every_model_can_answer(models: Models, cores: di
     assert loading.value.retry_after == 7
 
 
-async def test_when_none_can_answer_the_defaults_reason_is_given(models: Models, cores: dict[str, Core]) -> None:
+async def test_when_no_model_can_serve_the_error_of_the_default_is_raised(
+    models: Models, cores: dict[str, Core]
+) -> None:
     cores["large"].state = NotReady("large loads")
     await models.check_any()
     cores["small"].state = EngineFailed("small died")
@@ -180,7 +184,7 @@ async def test_when_none_can_answer_the_defaults_reason_is_given(models: Models,
 
 
 async def test_nobody_is_well_before_all_processes_are_ready(cores: dict[str, Core]) -> None:
-    """A health check is answered by any of them, and the next request by another."""
+    """A health check may reach one process, and the next request another."""
     ready, load = [0, 0], Load([0, 0], [0, 0])
     first, second = (Models(names(), cores, Peers(ready, load, number)) for number in range(2))
     await first.start()

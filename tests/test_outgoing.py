@@ -1,4 +1,4 @@
-"""Fetching from addresses strangers name: a table of hostile ones never reaches a listener on this machine."""
+"""Fetching from addresses that callers send: hostile ones never reach a listener on this machine."""
 
 from __future__ import annotations
 
@@ -124,13 +124,13 @@ def _serve(address: str) -> Iterator[http.server.ThreadingHTTPServer]:
 
 @pytest.fixture
 def canary() -> Iterator[http.server.ThreadingHTTPServer]:
-    """A service of this machine that nobody may reach."""
+    """A service of this machine that no request may reach."""
     yield from _serve("127.0.0.1")
 
 
 @pytest.fixture
 def site() -> Iterator[http.server.ThreadingHTTPServer]:
-    """A server that stands for one of the internet: its address is allowed by name."""
+    """A server in place of one on the internet: its network is allowed."""
     yield from _serve("127.0.0.2")
 
 
@@ -176,12 +176,12 @@ async def test_a_name_is_resolved_once(
     canary: http.server.ThreadingHTTPServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    answers = iter(["127.0.0.2", "127.0.0.1"])  # allowed when it is checked, this machine ever after
+    addresses = iter(["127.0.0.2", "127.0.0.1"])  # the first is allowed, the second is this machine
     asked = []
 
     async def resolve(_: Any, host: str, port: int, **__: Any) -> list[tuple[Any, ...]]:
         asked.append(host)
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(addresses), port))]
 
     monkeypatch.setattr(type(asyncio.get_running_loop()), "getaddrinfo", resolve)
     body = await fetch(f"http://rebind.test:{site.server_address[1]}/", policy(canary), 10_000)
@@ -202,13 +202,13 @@ async def test_one_private_address_of_several_is_enough_to_refuse(
         await fetch(f"http://mixed.test:{port}/", OutgoingPolicy(ports=frozenset({port})), 1000)
 
 
-async def test_limits_and_answers(site: http.server.ThreadingHTTPServer) -> None:
+async def test_limits_and_responses(site: http.server.ThreadingHTTPServer) -> None:
     there = policy()
     with pytest.raises(TooLarge):
         await fetch(address(site), there, len(BODY) - 1)
     with pytest.raises(TooLarge):
         await fetch(address(site, "/endless"), there, 50_000)
-    with pytest.raises(InvalidRequest, match="answered 404"):
+    with pytest.raises(InvalidRequest, match="responded with status 404"):
         await fetch(address(site, "/missing"), there, 1000)
     with pytest.raises(InvalidRequest, match="compressed"):
         await fetch(address(site, "/packed"), there, 1000)

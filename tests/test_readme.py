@@ -86,11 +86,11 @@ def test_the_curl_example_works(model_server: str) -> None:
     fields = [command[k + 1].partition("=")[::2] for k, word in enumerate(command) if word == "-F"]
     form = {name: value for name, value in fields if not value.startswith("@")}
     assert ("file", "@audio.mp3") in fields
-    reply = httpx.post(
+    response = httpx.post(
         command[1].replace(EXAMPLE_SERVER, model_server),
         data=form,
         files={"file": (ROOT / "tests" / "audio" / "seven.mp3").read_bytes()},
         timeout=60,
     )
-    assert reply.status_code == 200
-    assert reply.json()["text"] == "seven green apple three"
+    assert response.status_code == 200
+    assert response.json()["text"] == "seven green apple three"

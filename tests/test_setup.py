@@ -129,7 +129,7 @@ def test_docker_installs_as_make_does() -> None:
         assert not re.search(r"pip3? install(?!.*\bpip>=)", text)
 
 
-def test_the_image_runs_as_an_ordinary_user_and_answers_health_checks() -> None:
+def test_the_image_runs_as_an_ordinary_user_and_has_a_health_check() -> None:
     assert instructions("USER") == ["endpoint"]
     assert instructions("CMD") == ['["python", "handler.py"]']
     assert instructions("EXPOSE") == ["8000"]

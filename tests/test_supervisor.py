@@ -1,4 +1,4 @@
-"""Several processes as one server, on the fake engine: who answers, and how all of them end."""
+"""Several processes as one server, on the fake engine: which of them serve, and how all of them end."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def refuse(*_: object) -> int:
 
 
 def lines(server: Several, event: str) -> list[dict[str, object]]:
-    said = [json.loads(line) for line in server.output.read_text().splitlines() if line.startswith("{")]
-    return [line for line in said if line.get("event") == event]
+    logged = [json.loads(line) for line in server.output.read_text().splitlines() if line.startswith("{")]
+    return [line for line in logged if line.get("event") == event]
 
 
 def ask(server: Several) -> httpx.Response:
@@ -79,13 +79,13 @@ def test_gpus_that_are_not_there_are_refused() -> None:
         engines_of(Settings(gpus="all"))
 
 
-def test_both_processes_answer_and_end_after_what_they_answer(tmp_path: Path) -> None:
+def test_both_processes_serve_and_finish_their_requests_at_the_end(tmp_path: Path) -> None:
     with supervised(tmp_path / "log", **FAKE) as server:
         server.wait()
         for _ in range(32):  # a connection each, which the kernel gives to one or the other
             assert ask(server).status_code == 200
-        answered = Counter(line["process"] for line in lines(server, "request"))
-        assert set(answered) == {"api-0", "api-1"}
+        served = Counter(line["process"] for line in lines(server, "request"))
+        assert set(served) == {"api-0", "api-1"}
         assert len(server.front) == 2
         everybody = server.processes()
         assert len([process for process in everybody if "endpoint.audio.worker" in process.cmdline()]) == 2
@@ -138,7 +138,7 @@ def test_a_failed_start_is_one_error_and_status_1(tmp_path: Path) -> None:
         assert server.process.wait(60) == 1
         (line,) = lines(server, "a process ended, so the server ends")
         assert line["why"] == "cannot be served"
-        assert "Traceback" not in server.said()
+        assert "Traceback" not in server.output.read_text()
 
 
 def test_a_port_that_is_taken_is_not_shared(tmp_path: Path) -> None:
@@ -146,11 +146,11 @@ def test_a_port_that_is_taken_is_not_shared(tmp_path: Path) -> None:
         first.wait()
         with supervised(tmp_path / "two", **FAKE | {"PORT": first.base.rpartition(":")[2]}) as second:
             assert second.process.wait(60) != 0
-            assert "Address already in use" in second.said()
+            assert "Address already in use" in second.output.read_text()
 
 
-def test_places_are_counted_together(tmp_path: Path) -> None:
-    """Four requests that are being received take all four places, in whatever process they are."""
+def test_requests_are_counted_together(tmp_path: Path) -> None:
+    """Four requests that are being received reach a limit of four, whichever processes receive them."""
     with supervised(tmp_path / "log", **FAKE | {"MAX_CONCURRENT_REQUESTS": "4"}) as server:
         server.wait()
         host, port = server.base.removeprefix("http://").split(":")

@@ -1,4 +1,4 @@
-"""Times of the file: rising, inside their windows, whatever the model said."""
+"""Times of the file: rising, inside their windows, whatever times the model gives."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def window(start_seconds: float, seconds: float) -> Window:
     return Window(int(start_seconds * SAMPLE_RATE), np.zeros(int(seconds * SAMPLE_RATE), np.int16))
 
 
-def heard(at: Window, *pieces: tuple[int, int | None, str], **changes: object) -> Hypothesis:
+def recognized(at: Window, *pieces: tuple[int, int | None, str], **changes: object) -> Hypothesis:
     made = tuple(Piece(start, end, (50_365, 7, 50_400), text) for start, end, text in pieces)
     tokens = tuple(token for piece in made for token in piece.tokens)
     return replace(Hypothesis(at, tokens, made, "en", {"en": 1.0}, 0.1, -0.2, 0.0, input_tokens=3), **changes)
@@ -31,8 +31,8 @@ def times(*hypotheses: Hypothesis) -> list[tuple[int, int]]:
 
 
 def test_segments_stand_where_their_windows_do() -> None:
-    first = heard(window(0, 30), (0, 2000, " one"), (2500, 4000, " two"))
-    second = heard(window(28.5, 20), (100, 1100, " three"), temperature=0.4, language="de")
+    first = recognized(window(0, 30), (0, 2000, " one"), (2500, 4000, " two"))
+    second = recognized(window(28.5, 20), (100, 1100, " three"), temperature=0.4, language="de")
     made = assemble([first, second], Options(), 48_500)
     assert [(s.start_ms, s.end_ms) for s in made.segments] == [(0, 2000), (2500, 4000), (28_600, 29_600)]
     assert [s.id for s in made.segments] == [0, 1, 2]
@@ -44,27 +44,29 @@ def test_segments_stand_where_their_windows_do() -> None:
 
 
 def test_an_open_end_is_the_windows_and_nothing_passes_it() -> None:
-    assert times(heard(window(5, 10), (1000, None, " a"))) == [(6000, 15_000)]
-    assert times(heard(window(5, 10), (1000, 29_980, " a"))) == [(6000, 15_000)]
+    assert times(recognized(window(5, 10), (1000, None, " a"))) == [(6000, 15_000)]
+    assert times(recognized(window(5, 10), (1000, 29_980, " a"))) == [(6000, 15_000)]
 
 
 def test_a_piece_past_the_end_takes_one_step() -> None:
-    assert times(heard(window(0, 5), (6000, 7000, " a"))) == [(4980, 5000)]
+    assert times(recognized(window(0, 5), (6000, 7000, " a"))) == [(4980, 5000)]
 
 
 def test_a_piece_without_length_does_not_swallow_what_follows() -> None:
-    assert times(heard(window(0, 30), (5000, 5000, " a"), (6000, 7000, " b"))) == [(5000, 5020), (6000, 7000)]
+    assert times(recognized(window(0, 30), (5000, 5000, " a"), (6000, 7000, " b"))) == [(5000, 5020), (6000, 7000)]
 
 
 edges = st.integers(0, 1500).map(lambda step: step * 20)
-said = st.lists(st.tuples(edges, st.none() | edges, st.sampled_from([" a", " b c"])), max_size=5)
+piece_lists = st.lists(st.tuples(edges, st.none() | edges, st.sampled_from([" a", " b c"])), max_size=5)
 
 
-@given(st.lists(st.tuples(st.integers(1, 480_000), said), max_size=5))
-def test_times_rise_and_stay_inside_whatever_the_model_said(parts: list[tuple[int, list[tuple[int, int | None, str]]]]):
+@given(st.lists(st.tuples(st.integers(1, 480_000), piece_lists), max_size=5))
+def test_times_rise_and_stay_inside_whatever_the_model_gives(
+    parts: list[tuple[int, list[tuple[int, int | None, str]]]],
+):
     hypotheses, at = [], 0
     for count, pieces in parts:
-        hypotheses.append(heard(Window(at, np.broadcast_to(np.int16(0), count)), *pieces))
+        hypotheses.append(recognized(Window(at, np.broadcast_to(np.int16(0), count)), *pieces))
         at += count
     made = assemble(hypotheses, Options(), at * 1000 // SAMPLE_RATE)
     flat = [moment for segment in made.segments for moment in (segment.start_ms, segment.end_ms)]
@@ -73,8 +75,8 @@ def test_times_rise_and_stay_inside_whatever_the_model_said(parts: list[tuple[in
     assert [s.text for s in made.segments] == [text for _, pieces in parts for _, _, text in pieces]
 
 
-def test_silent_windows_say_nothing_but_are_counted() -> None:
-    made = assemble([heard(window(0, 2), (0, 1000, " Thank you."), **SILENT)], Options(), 2000)
+def test_silent_windows_give_no_text_but_are_counted() -> None:
+    made = assemble([recognized(window(0, 2), (0, 1000, " Thank you."), **SILENT)], Options(), 2000)
     assert made.segments == ()
     assert (made.usage.audio_tokens, made.usage.text_tokens, made.usage.output_tokens) == (100, 3, 3)
 
@@ -86,13 +88,13 @@ def test_no_windows_give_an_empty_transcript_that_names_a_language() -> None:
 
 
 def test_a_language_that_was_given_is_the_files() -> None:
-    assert decide_language([heard(window(0, 1))], Options(language="de")) == ("de", 1.0)
+    assert decide_language([recognized(window(0, 1))], Options(language="de")) == ("de", 1.0)
 
 
 def test_the_files_language_is_weighed_by_speech() -> None:
-    long = heard(window(0, 30), language_probabilities={"de": 0.8, "nl": 0.2})
-    short = heard(window(30, 3), language_probabilities={"en": 1.0})
-    quiet = heard(window(33, 30), language_probabilities={"en": 1.0}, no_speech_prob=1.0)
+    long = recognized(window(0, 30), language_probabilities={"de": 0.8, "nl": 0.2})
+    short = recognized(window(30, 3), language_probabilities={"en": 1.0})
+    quiet = recognized(window(33, 30), language_probabilities={"en": 1.0}, no_speech_prob=1.0)
     language, probability = decide_language([long, short, quiet], Options())
     assert language == "de"
     assert probability == pytest.approx(0.8 * 30 / 33, abs=1e-3)
@@ -101,7 +103,7 @@ def test_the_files_language_is_weighed_by_speech() -> None:
 @given(st.lists(st.tuples(st.integers(0, 480_000), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=6))
 def test_shares_are_probabilities(parts: list[tuple[int, float, float]]) -> None:
     hypotheses = [
-        heard(
+        recognized(
             Window(0, np.broadcast_to(np.int16(0), n)),
             no_speech_prob=quiet,
             language_probabilities={"en": p, "de": 1 - p},

@@ -1,4 +1,4 @@
-"""What of the speech heard the text covers, and where a window's text ends too early."""
+"""What of the detected speech the text covers, and where a window's text ends too early."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def test_all_of_it() -> None:
 
 
 def test_a_phrase_left_out() -> None:
-    speech, said = times_of((0, 4), (5, 8), (9, 13)), segments((0, 4), (9, 13))
-    missing = uncovered(speech, said)
+    speech, text = times_of((0, 4), (5, 8), (9, 13)), segments((0, 4), (9, 13))
+    missing = uncovered(speech, text)
     assert missing == [(5_000, 8_000)]
     assert coverage(speech, missing) == pytest.approx(8 / 11)
 
@@ -77,8 +77,8 @@ def test_the_tail_of_a_word_is_not_missing() -> None:
     assert uncovered(speech, segments((0, 4 - SLACK_MS / 1000 - 1.0))) == [(3_000, 4_000)]
 
 
-def heard(start: float, end: float, text: str, no_speech: float) -> Hypothesis:
-    """What the model said of the sound from `start` to `end`, in seconds."""
+def recognized(start: float, end: float, text: str, no_speech: float) -> Hypothesis:
+    """A hypothesis of the sound from `start` to `end`, in seconds."""
     window = Window(int(start * SECOND), np.zeros(int((end - start) * SECOND), np.int16))
     pieces = (Piece(0, None, (), text),) if text else ()
     return Hypothesis(window, (), pieces, "en", {}, no_speech, -0.1, 0.0)
@@ -87,35 +87,39 @@ def heard(start: float, end: float, text: str, no_speech: float) -> Hypothesis:
 def test_speech_that_the_model_denies_is_not_missing() -> None:
     speech = spans((0, 2), (3, 5), (8, 9.5), (9.5, 12))
     assert agreed(speech, speech, []) == times_of((0, 2), (3, 5), (8, 9.5), (9.5, 12))
-    tones = heard(7.5, 9.7, "", 0.98)
-    assert agreed(speech, [], [heard(0, 5, " yes", 0.01), tones]) == times_of((0, 2), (3, 5), (9.7, 12))
+    tones = recognized(7.5, 9.7, "", 0.98)
+    assert agreed(speech, [], [recognized(0, 5, " yes", 0.01), tones]) == times_of((0, 2), (3, 5), (9.7, 12))
 
 
-def test_where_voice_activity_is_sure_the_model_is_not_believed() -> None:
-    speech, yes, no = spans((0, 2), (3, 5), (5.5, 7), (8, 10)), heard(0, 2, " yes", 0.01), heard(3, 7, "", 0.99)
+def test_where_voice_activity_is_sure_the_model_is_overruled() -> None:
+    speech, yes, no = (
+        spans((0, 2), (3, 5), (5.5, 7), (8, 10)),
+        recognized(0, 2, " yes", 0.01),
+        recognized(3, 7, "", 0.99),
+    )
     everything = times_of((0, 2), (3, 5), (5.5, 7), (8, 10))
     assert agreed(speech, spans((0.2, 2), (3.5, 5), (8.5, 9.5)), [yes, no]) == everything
     assert agreed(speech, spans((0.2, 2), (3.5, 4.4), (8.5, 9.5)), [yes, no]) == times_of((0, 2), (8, 10))
-    rest = heard(4, 7, "", 0.99)  # begins within what is sure
+    rest = recognized(4, 7, "", 0.99)  # begins within what is sure
     assert agreed(speech, spans((3.5, 5)), [yes, rest]) == everything
     assert agreed(speech, spans((3.5, 4.9)), [yes, rest]) == times_of((0, 2), (3, 4), (8, 10))
 
 
 def test_speech_that_the_model_only_failed_at_is_missing() -> None:
     speech = spans((0, 2), (3, 5))
-    unsure, silenced = heard(0, 2, "", 0.59), heard(3, 5, " you", 0.98)
+    unsure, silenced = recognized(0, 2, "", 0.59), recognized(3, 5, " you", 0.98)
     assert agreed(speech, [], [unsure, silenced]) == times_of((0, 2), (3, 5))
 
 
 def test_the_account_of_a_transcript() -> None:
     bare = Transcript(Task.TRANSCRIBE, "en", 1.0, 13_000, segments((0, 4)))
     assert (bare.coverage, bare.uncovered) == (None, ())
-    speech, sure, said = spans((0, 4), (6, 10)), spans((0, 4), (7, 9)), heard(0, 4, " x", 0.01)
-    failed = account(bare, speech, sure, [said, heard(6, 10, "", 0.3)])
+    speech, sure, first = spans((0, 4), (6, 10)), spans((0, 4), (7, 9)), recognized(0, 4, " x", 0.01)
+    failed = account(bare, speech, sure, [first, recognized(6, 10, "", 0.3)])
     assert (failed.coverage, failed.uncovered) == (0.5, ((6_000, 10_000),))
-    doubted = account(bare, speech, sure, [said, heard(6, 10, "", 0.97)])
+    doubted = account(bare, speech, sure, [first, recognized(6, 10, "", 0.97)])
     assert (doubted.coverage, doubted.uncovered) == (0.5, ((6_000, 10_000),))
-    denied = account(bare, speech, sure[:1], [said, heard(6, 10, "", 0.97)])
+    denied = account(bare, speech, sure[:1], [first, recognized(6, 10, "", 0.97)])
     assert (denied.coverage, denied.uncovered) == (1.0, ())
     silent = account(bare, [], [], [])
     assert (silent.coverage, silent.uncovered) == (1.0, ())

@@ -54,13 +54,13 @@ def test_verbose_events_have_times_and_end_with_everything():
     assert "segments" not in words_only
 
 
-def test_translations_say_no_languages():
+def test_translations_have_no_languages():
     for form in ("json", "verbose_json"):
         _, done = written(replace(TRANSCRIPT, task=Task.TRANSLATE), form)
         assert not {"languages", "task", "words"} & set(done)
 
 
-def test_logprobs_are_told_where_their_text_is():
+def test_logprobs_are_in_the_event_of_their_text():
     scores = (TokenScore(b" Hel", -0.1), TokenScore("lo wö".encode()[:-1], -0.2))
     one = replace(TRANSCRIPT.segments[0], scores=scores)
     deltas, done = written(replace(TRANSCRIPT, segments=(one, TRANSCRIPT.segments[1])), logprobs=True)
@@ -73,8 +73,8 @@ texts = st.lists(st.text(" \n\tab-ü", max_size=5), max_size=8)
 
 
 @given(texts, st.integers(1, 3))
-def test_deltas_joined_are_the_text_whatever_the_spaces(said, at_once):
-    segments = [segment(k, k * 1000, k * 1000 + 500, text) for k, text in enumerate(said)]
+def test_deltas_joined_are_the_text_whatever_the_spaces(listed, at_once):
+    segments = [segment(k, k * 1000, k * 1000 + 500, text) for k, text in enumerate(listed)]
     writer = EventWriter(Rendering("json"))
     events = b"".join(writer.deltas(segments[k : k + at_once]) for k in range(0, len(segments), at_once))
     transcript = replace(TRANSCRIPT, segments=tuple(segments))

@@ -27,7 +27,7 @@ BASE = Hypothesis(
 )
 
 
-def heard(text: str = " fine", **changes: object) -> Hypothesis:
+def recognized(text: str = " fine", **changes: object) -> Hypothesis:
     return replace(BASE, pieces=(Piece(0, 1000, (1,), text),), **changes)
 
 
@@ -84,20 +84,20 @@ def test_repetition_compresses_and_no_text_is_fine() -> None:
     [(0.61, -1.01, True), (0.6, -1.01, False), (0.61, -1.0, False), (0.99, -0.1, False), (0.1, -5.0, False)],
 )
 def test_silence_needs_both_signs(no_speech: float, logprob: float, silent: bool) -> None:
-    assert is_silence(heard(no_speech_prob=no_speech, avg_logprob=logprob)) is silent
+    assert is_silence(recognized(no_speech_prob=no_speech, avg_logprob=logprob)) is silent
 
 
 def test_each_threshold_can_be_changed_or_switched_off() -> None:
-    unsure = heard(avg_logprob=-1.5, no_speech_prob=0.7)
+    unsure = recognized(avg_logprob=-1.5, no_speech_prob=0.7)
     assert is_silence(unsure)
     assert not is_silence(unsure, Thresholds(no_speech=0.8))
     assert not is_silence(unsure, Thresholds(no_speech=None))
-    assert is_silence(heard(no_speech_prob=0.7), Thresholds(logprob=None))  # as in the reference
-    assert is_unsure(heard(avg_logprob=-1.01))
-    assert not is_unsure(heard(avg_logprob=-1.0))
+    assert is_silence(recognized(no_speech_prob=0.7), Thresholds(logprob=None))  # as in the reference
+    assert is_unsure(recognized(avg_logprob=-1.01))
+    assert not is_unsure(recognized(avg_logprob=-1.0))
     assert not is_unsure(unsure, Thresholds(logprob=-2.0))
     assert not is_unsure(unsure, Thresholds(logprob=None))
-    loop = heard(" again" * 60)
+    loop = recognized(" again" * 60)
     assert repeats_itself(loop)
     assert not repeats_itself(loop, Thresholds(compression_ratio=100.0))
     assert not repeats_itself(loop, Thresholds(compression_ratio=None))
@@ -108,7 +108,7 @@ def words(*lengths: int) -> list[Word]:
     return [Word(" again", start, start + length) for start, length in zip(starts, lengths, strict=True)]
 
 
-def test_repetition_that_takes_its_time_was_spoken() -> None:
+def test_repetition_as_slow_as_speech_was_spoken() -> None:
     window = Window(0, np.zeros(160_000, np.int16))
     assert not is_loop(words(*[300] * 20), window)
     assert is_loop(words(*[300] * 10, *[20] * 10), window)
@@ -116,7 +116,7 @@ def test_repetition_that_takes_its_time_was_spoken() -> None:
     assert not is_loop([], window)
 
 
-def test_repetition_where_nobody_speaks_is_a_loop() -> None:
+def test_repetition_without_speech_is_a_loop() -> None:
     window = Window(16_000, np.zeros(160_000, np.int16), (Span(16_000, 48_000),))  # speech in the first two seconds
     assert is_loop(words(*[300] * 20), window)
     assert not is_loop(words(*[300] * 6), window)
@@ -128,7 +128,7 @@ def test_the_longest_run_that_two_texts_have_in_common() -> None:
     assert longest_common_run("one two three", "three two one") == 1
 
 
-def said(*pieces: tuple[int, int | None, str], seconds: float = 10.0) -> Hypothesis:
+def spoken(*pieces: tuple[int, int | None, str], seconds: float = 10.0) -> Hypothesis:
     window = Window(5_000, np.zeros(int(seconds * 16_000), np.int16))
     return replace(BASE, window=window, pieces=tuple(Piece(start, end, (1,), text) for start, end, text in pieces))
 
@@ -137,30 +137,30 @@ def texts(hypothesis: Hypothesis) -> list[str]:
     return [piece.text for piece in believable(hypothesis).pieces]
 
 
-def test_a_stutter_faster_than_speech_is_said_once() -> None:
-    stutter = said(
+def test_of_a_stutter_faster_than_speech_one_stays() -> None:
+    stutter = spoken(
         (0, 900, " Bild, Licht"), (900, 960, " bild licht"), (960, 1_040, " bild licht"), (1_200, None, " x")
     )
     assert texts(stutter) == [" Bild, Licht", " x"]
-    assert texts(said((9_000, 9_900, " bild licht"), (9_900, None, " bild licht"))) == [" bild licht"]
+    assert texts(spoken((9_000, 9_900, " bild licht"), (9_900, None, " bild licht"))) == [" bild licht"]
 
 
-def test_what_is_said_again_at_a_speakers_pace_stays() -> None:
-    again = said(*((k * 200, k * 200 + 180, " no") for k in range(5)))
+def test_repetition_at_the_pace_of_speech_stays() -> None:
+    again = spoken(*((k * 200, k * 200 + 180, " no") for k in range(5)))
     assert believable(again) is again
-    quick = said((0, 500, " no no no"), (500, 620, " no no no"))  # 6 letters in 120 ms
+    quick = spoken((0, 500, " no no no"), (500, 620, " no no no"))  # 6 letters in 120 ms
     assert believable(quick) is quick
-    other = said((0, 500, " bild licht"), (500, 540, " und so weiter"))  # timestamps may be bad where the text is not
+    other = spoken((0, 500, " bild licht"), (500, 540, " und so weiter"))  # timestamps may be bad where the text is not
     assert believable(other) is other
-    marks = said((0, 500, " ..."), (500, 520, " ..."))
+    marks = spoken((0, 500, " ..."), (500, 520, " ..."))
     assert believable(marks) is marks
 
 
-def test_nothing_is_said_behind_the_sound() -> None:
-    assert texts(said((0, 9_500, " all of it"), (11_000, 12_000, " thank you"), (12_000, None, " bye"))) == [
+def test_text_after_the_end_of_the_sound_is_removed() -> None:
+    assert texts(spoken((0, 9_500, " all of it"), (11_000, 12_000, " thank you"), (12_000, None, " bye"))) == [
         " all of it"
     ]
-    late = said((0, 9_500, " all"), (10_900, None, " of it"))  # a second may be the timestamps' error
+    late = spoken((0, 9_500, " all"), (10_900, None, " of it"))  # a second may be the timestamps' error
     assert believable(late) is late
-    alone = said((1_000, 1_500, " yes"), seconds=0.0)  # as the text of a window that would have none
+    alone = spoken((1_000, 1_500, " yes"), seconds=0.0)  # else the window would have no text
     assert believable(alone) is alone

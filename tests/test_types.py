@@ -98,8 +98,8 @@ def test_nobody_writes_into_options() -> None:
         options.language = "de"  # type: ignore[misc]
 
 
-def test_a_language_is_filled_in_where_nothing_is_said_of_languages() -> None:
+def test_a_default_language_is_used_where_no_language_is_chosen() -> None:
     assert Options(words=True).spoken_in("de") == Options(language="de", words=True)
-    for said in (Options(language="fr"), Options(languages=("fr", "en")), Options(multilingual=True)):
-        assert said.spoken_in("de") is said
+    for chosen in (Options(language="fr"), Options(languages=("fr", "en")), Options(multilingual=True)):
+        assert chosen.spoken_in("de") is chosen
     assert Options().spoken_in(None) == Options()

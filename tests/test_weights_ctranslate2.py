@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("safetensors", reason="the base build has no engine")
 from safetensors.numpy import load_file
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from endpoint.engine.checkpoint import alignment_heads
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.errors import ConfigError
@@ -39,17 +39,17 @@ def test_every_weight_type_gives_the_weights_back(kind: str, tmp_path: Path) -> 
     for name, value in wanted.items():
         off = np.abs(found[name].astype(np.float32) - value).max()
         assert off <= FAR[kind] * np.abs(value).max(), name
-    before, after = WhisperTokens.load(DEMO_MODEL), WhisperTokens.load(target)
+    before, after = WhisperTokens.load(TEST_MODEL), WhisperTokens.load(target)
     assert (after.languages, after.suppressed, after.suppressed_first) == (
         before.languages,
         before.suppressed,
         before.suppressed_first,
     )
-    assert alignment_heads(target) == alignment_heads(DEMO_MODEL)
+    assert alignment_heads(target) == alignment_heads(TEST_MODEL)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda data: data[: len(data) // 2], "cut off"),
         (lambda data: data[:10], "not a whole"),
@@ -57,11 +57,11 @@ def test_every_weight_type_gives_the_weights_back(kind: str, tmp_path: Path) -> 
         (lambda data: data.replace(b"WhisperSpec", b"OtherrrSpec", 1), "OtherrrSpec"),
     ],
 )
-def test_what_is_no_whole_model_is_refused(spoil, said: str, tmp_path: Path) -> None:
+def test_what_is_no_whole_model_is_refused(spoil, message: str, tmp_path: Path) -> None:
     source, target = foreign.ctranslate2(tmp_path / "in", "float16"), tmp_path / "out"
     target.mkdir()
     (source / "model.bin").write_bytes(spoil((source / "model.bin").read_bytes()))
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         convert(source, target, no_tokenizer)
 
 
@@ -77,7 +77,7 @@ def test_a_folder_of_nothing_but_the_model_is_enough_where_a_tokenizer_is_found(
         return tmp_path / "tokenizer.json"
 
     convert(source, target, tokenizer_of)
-    found, known = WhisperTokens.load(target), WhisperTokens.load(DEMO_MODEL)
+    found, known = WhisperTokens.load(target), WhisperTokens.load(TEST_MODEL)
     assert asked == [known.vocabulary]
     assert (found.suppressed, found.suppressed_first) == (known.suppressed, known.suppressed_first)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from endpoint.errors import ConfigError
 from endpoint.weights import find, hub, packages
 from endpoint.weights.find import check_folder, find_checkpoint
@@ -30,11 +30,11 @@ def folder(path: Path, config: str | None = WHISPER, *files: str) -> Path:
 def test_a_folder_is_used_where_it_is(tmp_path: Path) -> None:
     good = folder(tmp_path, WHISPER, "model.safetensors")
     assert find_checkpoint(str(good), tmp_path / "cache") == good
-    assert find_checkpoint(str(DEMO_MODEL), tmp_path / "cache") == DEMO_MODEL
+    assert find_checkpoint(str(TEST_MODEL), tmp_path / "cache") == TEST_MODEL
 
 
 @pytest.mark.parametrize(
-    ("config", "files", "said"),
+    ("config", "files", "message"),
     [
         (None, [], "no config.json"),
         ('{"architectures": ["LlamaForCausalLM"]}', ["model.safetensors"], "not a Whisper model.*LlamaForCausalLM"),
@@ -48,8 +48,8 @@ def test_a_folder_is_used_where_it_is(tmp_path: Path) -> None:
         ("version https://git-lfs.github.com/spec/v1", ["model.safetensors"], "config.json"),
     ],
 )
-def test_what_is_no_whisper_is_refused(config: str | None, files: list[str], said: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=said) as caught:
+def test_what_is_no_whisper_is_refused(config: str | None, files: list[str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
         check_folder(folder(tmp_path, config, *files))
     assert str(tmp_path) in caught.value.message
 
@@ -60,7 +60,7 @@ def test_a_path_is_never_looked_up_on_the_hub(name: str, tmp_path: Path) -> None
         find_checkpoint(name, tmp_path)
 
 
-def test_a_hub_that_does_not_answer_is_a_wrong_setting(tmp_path: Path) -> None:
+def test_a_hub_that_does_not_respond_is_a_wrong_setting(tmp_path: Path) -> None:
     """In a process of its own: the hub's client reads where the hub is when it is imported."""
     pytest.importorskip("huggingface_hub", reason="comes with the engine")
     program = (
@@ -92,7 +92,7 @@ def test_foreign_formats_are_converted_once_into_the_cache(tmp_path: Path) -> No
     assert find_checkpoint(str(theirs), cache) != first  # another content, another folder
 
 
-def test_where_no_hub_answers_base_comes_from_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_hub_responds_base_comes_from_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("safetensors", reason="the base build has no engine")
 
     def no_hub(name: str, token: str | None = None) -> Path:
@@ -105,7 +105,7 @@ def test_where_no_hub_answers_base_comes_from_packages(tmp_path: Path, monkeypat
         find_checkpoint("openai/whisper-small", tmp_path / "cache")
 
 
-def test_both_reasons_are_given_where_neither_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_reasons_are_given_where_neither_responds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(reason: str):
         def call(*_: object) -> Path:
             raise ConfigError(reason)
@@ -120,7 +120,7 @@ def test_both_reasons_are_given_where_neither_answers(tmp_path: Path, monkeypatc
 
 @pytest.fixture
 def tokenizer(tmp_path: Path) -> Path:
-    return Path(shutil.copy(DEMO_MODEL / "tokenizer.json", tmp_path))
+    return Path(shutil.copy(TEST_MODEL / "tokenizer.json", tmp_path))
 
 
 def no_network(name: str, token: str | None = None) -> Path:
@@ -132,7 +132,7 @@ def test_the_tokenizer_of_a_model_without_one_is_that_of_its_size(
 ) -> None:
     """In the test model's size of vocabulary, which stands for each of OpenAI's in turn."""
     pytest.importorskip("torch", reason="the base build has no engine")
-    size = json.loads((DEMO_MODEL / "config.json").read_text())["vocab_size"]
+    size = json.loads((TEST_MODEL / "config.json").read_text())["vocab_size"]
     asked = list[str]()
 
     def download(name: str, token: str | None) -> Path:
@@ -178,8 +178,8 @@ def test_without_a_tokenizer_it_says_where_to_put_which_one(tmp_path: Path, monk
         find.WITH_CANTONESE: r"no hub; and no packages.*openai/whisper-large-v3 beside it",
         99: r"no Whisper of OpenAI's has 99 tokens.*of the model it was made from beside it",
     }
-    for size, said in wanted.items():
-        with pytest.raises(ConfigError, match=rf"^mine\.pt comes without a tokenizer.*{said}$"):
+    for size, message in wanted.items():
+        with pytest.raises(ConfigError, match=rf"^mine\.pt comes without a tokenizer.*{message}$"):
             tokenizer_of(size)
 
 

@@ -12,13 +12,13 @@ import pytest
 pytest.importorskip("safetensors", reason="the base build has no engine")
 from safetensors.numpy import load_file
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from endpoint.errors import ConfigError
 from endpoint.weights.folder import Extra, Tensor, write_folder, write_tensors
 from endpoint.weights.known import suppressed
 from tests import foreign
 
-TOKENIZER = json.loads((DEMO_MODEL / "tokenizer.json").read_text(encoding="utf-8"))
+TOKENIZER = json.loads((TEST_MODEL / "tokenizer.json").read_text(encoding="utf-8"))
 
 
 def tensors() -> dict[str, Tensor]:
@@ -27,14 +27,14 @@ def tensors() -> dict[str, Tensor]:
 
 def test_sizes_are_read_off_the_weights(tmp_path: Path) -> None:
     write_folder(tmp_path, tensors(), Extra(TOKENIZER))
-    wanted = json.loads((DEMO_MODEL / "config.json").read_text())
+    wanted = json.loads((TEST_MODEL / "config.json").read_text())
     found = json.loads((tmp_path / "config.json").read_text())
     for name in ("vocab_size", "d_model", "encoder_layers", "decoder_layers", "num_mel_bins", "encoder_ffn_dim",
                  "decoder_ffn_dim", "encoder_attention_heads", "decoder_attention_heads", "max_target_positions",
                  "eos_token_id", "decoder_start_token_id"):  # fmt: skip
         assert found[name] == wanted[name], name
     generation = json.loads((tmp_path / "generation_config.json").read_text())
-    known = json.loads((DEMO_MODEL / "generation_config.json").read_text())
+    known = json.loads((TEST_MODEL / "generation_config.json").read_text())
     assert generation["lang_to_id"] == known["lang_to_id"]
     assert generation["is_multilingual"] is True
 
@@ -75,7 +75,7 @@ def test_one_tensor_at_a_time_is_made(tmp_path: Path) -> None:
     assert most <= 2  # the one before is let go when the next one is made
 
 
-def test_an_array_of_another_shape_than_was_said_is_refused(tmp_path: Path) -> None:
+def test_an_array_of_another_shape_than_declared_is_refused(tmp_path: Path) -> None:
     wrong = Tensor((3,), np.dtype(np.float32), lambda: np.zeros(4, np.float32))
     with pytest.raises(ValueError, match="shape"):
         write_tensors(tmp_path / "x.safetensors", {"x": wrong})

@@ -21,11 +21,11 @@ from endpoint.weights import hub  # noqa: E402
 
 
 @pytest.fixture
-def answering(monkeypatch: pytest.MonkeyPatch) -> None:
+def reachable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: None)
 
 
-def test_pickles_are_never_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answering: None) -> None:
+def test_pickles_are_never_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reachable: None) -> None:
     asked = list[dict[str, Any]]()
 
     def snapshot(name: str, **given: Any) -> str:
@@ -44,7 +44,7 @@ def test_pickles_are_never_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_weights_that_are_there_twice_are_fetched_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answering: None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reachable: None
 ) -> None:
     """As openai/whisper-large-v3 has them. The hub's client chooses here."""
     from huggingface_hub.utils import filter_repo_objects
@@ -64,7 +64,7 @@ def test_weights_that_are_there_twice_are_fetched_once(
     assert chosen == ["config.json", "model.safetensors"]
 
 
-def test_any_failure_of_the_client_is_a_wrong_setting(monkeypatch: pytest.MonkeyPatch, answering: None) -> None:
+def test_any_failure_of_the_client_is_a_wrong_setting(monkeypatch: pytest.MonkeyPatch, reachable: None) -> None:
     def fails(*_: object, **__: object) -> str:
         raise OSError("no route")
 
@@ -74,7 +74,7 @@ def test_any_failure_of_the_client_is_a_wrong_setting(monkeypatch: pytest.Monkey
         with pytest.raises(ConfigError, match=r"cannot get x from the hub \(OSError\)"):
             call("x")
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", fails)
-    assert not hub.answers()
+    assert not hub.reachable()
 
 
 class Refusing(BaseHTTPRequestHandler):
@@ -105,7 +105,7 @@ def refusing() -> Iterator[int]:
 
 @contextmanager
 def silent() -> Iterator[int]:
-    """Takes connections and says nothing."""
+    """Accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as server:
         yield server.getsockname()[1]
 
@@ -114,7 +114,7 @@ PROGRAM = """
 from endpoint.errors import ConfigError
 from endpoint.weights import hub
 hub.SILENCE_SECONDS = 1.0
-print(hub.answers())
+print(hub.reachable())
 for call in (hub.download, hub.download_tokenizer):
     try: print(call("some/whisper"))
     except ConfigError as error: print(error.message)
@@ -130,15 +130,15 @@ def asked(port: int, home: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_a_silent_hub_is_told_from_one_that_refuses(tmp_path: Path) -> None:
+def test_a_silent_hub_is_not_taken_for_one_that_refuses(tmp_path: Path) -> None:
     with silent() as port:
-        answers, *others = asked(port, tmp_path)
-    assert answers == "False"
+        reached, *others = asked(port, tmp_path)
+    assert reached == "False"
     assert len(others) == 2
-    assert all("it does not answer" in line for line in others)
+    assert all("it does not respond" in line for line in others)
     with refusing() as port:
-        answers, *others = asked(port, tmp_path)
-    assert answers == "True"
+        reached, *others = asked(port, tmp_path)
+    assert reached == "True"
     assert len(others) == 2
     assert all("RepositoryNotFoundError" in line for line in others)
 

@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("tokenizers", reason="the base build has no engine")
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from endpoint.weights.known import ENGLISH, MULTILINGUAL, WITH_CANTONESE, alignment_heads, fitted, suppressed
 
 PEERS = Path(__file__).parents[1] / "build" / "peers"  # `make quality` installs openai-whisper there
@@ -54,7 +54,7 @@ def test_the_heads_are_those_of_the_model(name: str, reference: bool) -> None:
         assert found == [(int(layer), int(head)) for layer, head in np.argwhere(mask)]
 
 
-def test_large_v1_is_told_by_its_name_and_sizes_of_no_model_have_no_heads() -> None:
+def test_large_v1_is_known_by_its_name_and_sizes_of_no_model_have_no_heads() -> None:
     large = 32, 1280, MULTILINGUAL
     assert alignment_heads(*large, "faster-whisper-large-v1") != alignment_heads(*large)
     assert alignment_heads(32, 1280, WITH_CANTONESE, "large-v1") == alignment_heads(32, 1280, WITH_CANTONESE)
@@ -97,8 +97,8 @@ def test_a_token_that_begins_other_signs_than_notes_is_kept() -> None:
 
 def test_the_demo_models_list_is_made_from_its_tokenizer() -> None:
     """Special tokens are in its list besides; the engine suppresses those of every model."""
-    given = json.loads((DEMO_MODEL / "generation_config.json").read_text())
-    always, first = suppressed(tokenizer := json.loads((DEMO_MODEL / "tokenizer.json").read_text()))
+    given = json.loads((TEST_MODEL / "generation_config.json").read_text())
+    always, first = suppressed(tokenizer := json.loads((TEST_MODEL / "tokenizer.json").read_text()))
     special = {token["id"] for token in tokenizer["added_tokens"]}
     assert set(always) == set(given["suppress_tokens"]) - special
     assert first == given["begin_suppress_tokens"]

@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="the base build has no engine")
 import torch
 from safetensors.numpy import load_file
 
-from endpoint.config import DEMO_MODEL
+from endpoint.config import TEST_MODEL
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.errors import ConfigError
 from endpoint.weights.openai import convert, is_openai
@@ -32,7 +32,7 @@ def test_the_weights_come_back_under_our_names(tmp_path: Path) -> None:
     wanted, found = foreign.weights(), load_file(target / "model.safetensors")
     assert wanted.keys() == found.keys()
     assert all(np.array_equal(found[name], value) for name, value in wanted.items())
-    assert WhisperTokens.load(target).suppressed == WhisperTokens.load(DEMO_MODEL).suppressed
+    assert WhisperTokens.load(target).suppressed == WhisperTokens.load(TEST_MODEL).suppressed
 
 
 class Harmful:
@@ -66,7 +66,7 @@ def test_heads_and_suppressed_tokens_are_made_where_no_settings_lie_beside(tmp_p
     (source.parent / "tokenizer.json").rename(tmp_path / "tokenizer.json")
     target.mkdir()
     convert(source, target, lambda vocabulary: tmp_path / "tokenizer.json")
-    found, known = WhisperTokens.load(target), WhisperTokens.load(DEMO_MODEL)
+    found, known = WhisperTokens.load(target), WhisperTokens.load(TEST_MODEL)
     assert (found.suppressed, found.suppressed_first) == (known.suppressed, known.suppressed_first)
 
 

@@ -17,7 +17,7 @@ PARTS = (b"first half, ", b"second half")
 
 
 class Registry:
-    """Answers `pip download` with wheels of its own."""
+    """Replaces `pip download` with one that has wheels of its own."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.asked, self.failing = folder, list[str](), ""

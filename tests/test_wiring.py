@@ -51,7 +51,7 @@ async def test_the_pipeline_it_builds_transcribes() -> None:
     assert len(made.text.split()) == 2
 
 
-async def test_the_app_it_builds_answers() -> None:
+async def test_the_app_it_builds_responds() -> None:
     app = build_app(FAKE)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         assert (await client.get("/v1/models")).json()["data"][0]["id"] == "a/b"

@@ -106,11 +106,11 @@ class Contender:
         processes = Processes(self._process.pid)
         before, began = processes.cpu_seconds(), time.perf_counter()
         with ThreadPoolExecutor(at_once) as pool:
-            answers = list(pool.map(lambda clip: self._ask(clip, language, beam), clips))
+            results = list(pool.map(lambda clip: self._ask(clip, language, beam), clips))
         seconds = time.perf_counter() - began
-        texts = {clip.name: text or "" for clip, (text, _) in zip(clips, answers, strict=True)}
-        failures = sum(text is None for text, _ in answers)
-        return Row(seconds, processes.cpu_seconds() - before, texts, [took for _, took in answers], failures)
+        texts = {clip.name: text or "" for clip, (text, _) in zip(clips, results, strict=True)}
+        failures = sum(text is None for text, _ in results)
+        return Row(seconds, processes.cpu_seconds() - before, texts, [took for _, took in results], failures)
 
     def _ask(self, clip: Clip, language: bool, beam: int) -> tuple[str | None, float]:
         """Text, None for an error; and how long it took."""
@@ -125,11 +125,11 @@ class Contender:
             data["language"] = clip.language
         began = time.perf_counter()
         with clip.path.open("rb") as file:
-            reply = httpx2.post(
+            response = httpx2.post(
                 f"{self.base}/v1/audio/transcriptions", data=data, files={"file": file}, timeout=LONGEST_SECONDS
             )
         took = time.perf_counter() - began
-        return (str(reply.json()["text"]) if reply.status_code == 200 else None), took
+        return (str(response.json()["text"]) if response.status_code == 200 else None), took
 
 
 def _still(process: psutil.Process) -> bool:

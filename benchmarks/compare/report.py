@@ -82,7 +82,7 @@ def checks(cases: Sequence[Case], results: Results, clips: Mapping[str, Sequence
             each, wanted = ratios(found, other), (WANTED if case.beam == 1 else SEARCHING).get(other)
             measured = f"{statistics.median(each):.2f} ({min(each):.2f} to {max(each):.2f})"
             met = wanted is None or statistics.median(each) >= wanted
-            lines.append((f"times as fast as {other}, {case.name}", measured, f"{wanted or 'said'}", met))
+            lines.append((f"times as fast as {other}, {case.name}", measured, f"{wanted or 'shown'}", met))
         mine = word_errors(found[OURS], clips[case.name])
         best = min((word_errors(rows, clips[case.name]) for who, rows in found.items() if who != OURS), default=mine)
         wanted_errors = f"at most {best + SLACK:.2f} %"
@@ -103,7 +103,7 @@ def dear(cases: Sequence[Case], results: Results) -> list[Check]:
         cost = statistics.median(wide.seconds / plain.seconds for wide, plain in pairs)
         wanted = DEAREST if case.beam == BEAM else None
         met = wanted is None or cost <= wanted
-        lines.append((f"times as long as greedy, {case.name}", f"{cost:.2f}", f"{wanted or 'said'}", met))
+        lines.append((f"times as long as greedy, {case.name}", f"{cost:.2f}", f"{wanted or 'shown'}", met))
     return lines
 
 

@@ -59,7 +59,7 @@ def encoding(model: str) -> float:
 
 
 def windows_per_second(model: str, card: Card, beams: int, shared: bool) -> float:
-    rows = FULL.places
+    rows = FULL.slots
     decoding = TOKENS * step(model, rows, beams, shared).total / card.bytes / (rows / beams)
     return 1 / (decoding + encoding(model) / card.flops)
 
@@ -68,11 +68,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--card", choices=sorted(CARDS), default="H100")
     card = CARDS[(name := parser.parse_args().card)]
-    print(f"{name}, {FULL.places} rows, {TOKENS} tokens a window; steps a window: {TOKENS}")
+    print(f"{name}, {FULL.slots} rows, {TOKENS} tokens a window; steps a window: {TOKENS}")
     print("model           beams cross-attention read  GB/step (weights, cross, own, copied)   ms/step  windows/s")
     for model in (LARGE, TURBO):
         for beams, shared in ((1, False), (BEAMS, False), (BEAMS, True)):
-            one = step(model, FULL.places, beams, shared)
+            one = step(model, FULL.slots, beams, shared)
             parts = ", ".join(f"{part / 1e9:.2f}" for part in (one.weights, one.cross, one.own, one.copied))
             read, rate = "once a window" if shared else "by each row", windows_per_second(model, card, beams, shared)
             bytes_moved, milliseconds = f"{one.total / 1e9:8.2f} ({parts})", 1e3 * one.total / card.bytes

@@ -45,7 +45,7 @@ async def human(run: Run, size: Size, put: Callable[..., None]) -> None:
             recognized = [await transcribe(pipeline, each, options) for each in data]
             again = await asyncio.gather(*(transcribe(pipeline, each, options) for each in data))
             put(beams=beams, at_once=1, **judged(clips, recognized, again))
-            callers = run.places // beams
+            callers = run.slots // beams
             plain = Options(sampling=options.sampling)
             await rate(pipeline, data, plain, callers, callers)  # warms up
             count = callers * size.turns
@@ -60,7 +60,7 @@ def judged(clips: Sequence[Clip], recognized: Sequence[Transcript], again: Seque
     words = [word for transcript in recognized for word in transcript.words or ()]
     return {
         "clips": len(clips),
-        "word_errors": 100 * sum(wrong for wrong, _ in counts) / sum(said for _, said in counts),
+        "word_errors": 100 * sum(wrong for wrong, _ in counts) / sum(words for _, words in counts),
         "languages_right": sum(t.language == clip.language for clip, t in zip(clips, recognized, strict=True)),
         "timed_words": len(words),
         "same_at_once": sum(one.text == other.text for one, other in zip(recognized, again, strict=True)),

@@ -21,7 +21,7 @@ TOKENS = 114  # of output a window: the mean of real speech in 30 s
 class Size:
     """How much is done. turns: windows a place; levels: windows asked for at once, a place."""
 
-    places: int
+    slots: int
     encoder: int
     turns: int
     levels: tuple[float, ...]
@@ -31,27 +31,27 @@ class Size:
     clips: int = 16  # of human speech
 
 
-FULL = Size(places=128, encoder=16, turns=8, levels=(2.0, 0.5), tokens=TOKENS)
-SMALL = Size(places=BEAMS, encoder=2, turns=2, levels=(2.0,), tokens=6, layers=1, limit=240.0, clips=2)
+FULL = Size(slots=128, encoder=16, turns=8, levels=(2.0, 0.5), tokens=TOKENS)
+SMALL = Size(slots=BEAMS, encoder=2, turns=2, levels=(2.0,), tokens=6, layers=1, limit=240.0, clips=2)
 
 
 @dataclass(frozen=True)
 class Run:
-    """who: one of the five above. kv: fp8 or bf16. places: windows decoded at once (max_num_seqs). encoder: windows
+    """who: one of the five above. kv: fp8 or bf16. slots: windows decoded at once (max_num_seqs). encoder: windows
     encoded at once (max_num_batched_tokens / FRAMES). admission: ADMISSION_MILLISECONDS, of our own engine only.
     """
 
     who: str
     model: str
     kv: str
-    places: int
+    slots: int
     encoder: int
     admission: int = 8
 
     @property
     def name(self) -> str:
         admission = "" if self.admission == Run.admission else f"-{self.admission}-ms"
-        return f"{self.model}-{self.who}-{self.kv}-{self.places}-{self.encoder}{admission}".replace(" ", "-")
+        return f"{self.model}-{self.who}-{self.kv}-{self.slots}-{self.encoder}{admission}".replace(" ", "-")
 
     @property
     def containers(self) -> tuple[str, ...]:
@@ -63,11 +63,11 @@ class Run:
         return {
             "MODEL_ID": folder,
             "SERVED_MODEL_NAME": self.model,
-            "MAX_NUM_SEQS": str(self.places),
+            "MAX_NUM_SEQS": str(self.slots),
             "MAX_NUM_BATCHED_TOKENS": str(self.encoder * FRAMES),
             "ADMISSION_MILLISECONDS": str(self.admission),
             "ENGINE_ARGS": json.dumps({**weights, "kv_cache_dtype": self.cache}),
-            "MAX_CONCURRENT_REQUESTS": str(8 * self.places),
+            "MAX_CONCURRENT_REQUESTS": str(8 * self.slots),
             "LOG_LEVEL": "warning",
             "CPU_KV_CACHE_GIB": "1",
         }
@@ -82,24 +82,24 @@ def runs(size: Size) -> list[Run]:
     """All, the most important first: what was promised, then the parts of it, then what else could be faster."""
     made = list[Run]()
 
-    def add(who: str, kv: str, *, places: float = 1, encoder: float = 1, admission: int = 8) -> None:
+    def add(who: str, kv: str, *, slots: float = 1, encoder: float = 1, admission: int = 8) -> None:
         for model in (LARGE, TURBO):
             most = max(1, round(size.encoder * encoder))
-            made.append(Run(who, model, kv, max(1, round(size.places * places)), most, admission))
+            made.append(Run(who, model, kv, max(1, round(size.slots * slots)), most, admission))
 
-    made.append(Run(HUMAN, BASE, "fp8", size.places, size.encoder))
+    made.append(Run(HUMAN, BASE, "fp8", size.slots, size.encoder))
     add(ENGINE, "fp8")
     add(HTTP, "fp8")
-    made.append(Run(HUMAN, BASE, "bf16", size.places, size.encoder))
+    made.append(Run(HUMAN, BASE, "bf16", size.slots, size.encoder))
     add(HTTP, "bf16")
     add(BARE, "bf16")
     add(ENGINE, "bf16")
     add(STOCK, "bf16")
     add(ENGINE, "fp8", admission=0)
-    add(ENGINE, "fp8", places=2)
+    add(ENGINE, "fp8", slots=2)
     add(ENGINE, "fp8", encoder=2)
     add(ENGINE, "fp8", encoder=0.5)
-    add(ENGINE, "fp8", places=0.5)
+    add(ENGINE, "fp8", slots=0.5)
     return made
 
 

@@ -30,14 +30,14 @@ from endpoint.net import free_port
 from endpoint.options import Options, Sampling
 from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, Samples, Window
 
-Decode = Callable[[Samples, int], Awaitable[int]]  # a window and how many beams, to the number of tokens said
+Decode = Callable[[Samples, int], Awaitable[int]]  # a window and how many beams, to the number of tokens generated
 Put = Callable[..., None]  # a row
 
 
 def at_once(run: Run, size: Size) -> list[int]:
     """How many windows are asked for at any time; servers only at the first level."""
     levels = size.levels if run.who in (ENGINE, BARE) else size.levels[:1]
-    return [max(1, round(level * run.places)) for level in levels]
+    return [max(1, round(level * run.slots)) for level in levels]
 
 
 # ---- engines ----------------------------------------------------------------------------------------
@@ -51,8 +51,8 @@ async def ours(run: Run, size: Size) -> tuple[Decode, Callable[[], Awaitable[Non
 
     async def decode(samples: Samples, beams: int) -> int:
         options = Options(language="en", sampling=Sampling(beam_size=beams))
-        heard = await engine.decode(Window(0, samples), options)
-        return len(heard.tokens) + 2  # language and task
+        decoded = await engine.decode(Window(0, samples), options)
+        return len(decoded.tokens) + 2  # language and task
 
     return decode, engine.close
 
@@ -85,8 +85,8 @@ async def bare(run: Run, size: Size) -> tuple[Decode, Callable[[], Awaitable[Non
             "decoder_prompt": {"prompt_token_ids": prompt},
         }
         async for output in engine.generate(request, params, str(next(numbers))):
-            heard = output.outputs[0]
-        return len(heard.token_ids)
+            decoded = output.outputs[0]
+        return len(decoded.token_ids)
 
     async def close() -> None:
         await asyncio.to_thread(engine.shutdown)
@@ -104,7 +104,7 @@ def stock(run: Run) -> dict[str, Any]:
         "load_format": "dummy",
         "kv_cache_dtype": run.cache,
         "max_model_len": 448,
-        "max_num_seqs": run.places,
+        "max_num_seqs": run.slots,
         "max_num_batched_tokens": run.encoder * FRAMES,
         "enforce_eager": not gpu,
         "gpu_memory_utilization": 0.9 if gpu else 0.2,  # on a CPU it has to be free when vLLM starts
@@ -173,7 +173,7 @@ def command(run: Run, port: int) -> list[str]:
 
 
 def wait(server: subprocess.Popen[bytes], base: str) -> None:
-    """Until it answers; as long as the run may take. Raises RuntimeError when it ends instead."""
+    """Until it responds; as long as the run may take. Raises RuntimeError when it ends instead."""
     while server.poll() is None:
         with suppress(httpx2.TransportError):
             if httpx2.get(f"{base}/health", timeout=5).status_code == 200:

@@ -46,15 +46,15 @@ def parts(device: str, rows: int) -> dict[str, tuple[float, float]]:
     for row in range(rows):
         grammar.add(row, RowRules(tokens.transcribe, tokens.languages["en"]))
         beams.add(row, Beam(str(row // BEAMS), row % BEAMS, BEAMS, BEAMS))
-    logits, said = torch.randn(rows, tokens.vocabulary, device=device), torch.full((rows,), 50, device=device)
+    logits, generated = torch.randn(rows, tokens.vocabulary, device=device), torch.full((rows,), 50, device=device)
     for _ in range(3):  # language, task and the first token
-        grammar.advance(slice(rows), said)
+        grammar.advance(slice(rows), generated)
     groups, _ = beams.groups()
     moves = beams.rank(logits.clone(), groups)
     work: dict[str, Callable[[], object]] = {
         "a copy of the logits": logits.clone,
         "the rules": lambda: grammar.apply(logits.clone(), opening=False),
-        "taking note of tokens": lambda: grammar.advance(slice(rows), said),
+        "taking note of tokens": lambda: grammar.advance(slice(rows), generated),
         "ranking": lambda: beams.rank(logits.clone(), groups),
         "the rules' state of beams": lambda: grammar.take(moves.rows, moves.parents),
     }

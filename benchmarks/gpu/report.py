@@ -51,7 +51,7 @@ class Report:
     def show(self, console: Console) -> None:
         table = Table(title=", ".join(f"{name} {value}" for name, value in self._about.items() if value is not None))
         right = (
-            "places",
+            "slots",
             "encoder",
             "beams",
             "wait ms",
@@ -76,7 +76,7 @@ def cells(row: Row) -> list[str]:
         return format(value, form) if isinstance(value := row.get(name), int | float) else ""
 
     who = f"{row['who']} {row.get('container') or ''}".strip()
-    what = [str(row[name]) for name in ("kv", "places", "encoder")]
+    what = [str(row[name]) for name in ("kv", "slots", "encoder")]
     what.append(str(row.get("beams") or 1))
     what.append(str(row["admission"]) if row["who"] in (ENGINE, HTTP) else "")
     last = str(row.get("failure", "")) if "windows_per_second" not in row else ""
@@ -119,9 +119,11 @@ def why(log: Path, status: int | None, limit: float) -> str:
     """Why a run gave no more: the last error in its log."""
     if status is None:
         return f"not done within {limit:.0f} s"
-    said = [match[0].strip() for line in log.read_text(errors="replace").splitlines() if (match := REASON.search(line))]
-    told = [line for line in said if not CONSEQUENCE.search(line)]
-    return (told or said or [f"status {status}"])[-1][:200]
+    reasons = [
+        match[0].strip() for line in log.read_text(errors="replace").splitlines() if (match := REASON.search(line))
+    ]
+    causes = [line for line in reasons if not CONSEQUENCE.search(line)]
+    return (causes or reasons or [f"status {status}"])[-1][:200]
 
 
 def about(*, small: bool) -> dict[str, Any]:
@@ -143,10 +145,10 @@ def about(*, small: bool) -> dict[str, Any]:
 def _card() -> tuple[str | None, str | None]:
     command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+        listed = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return None, None
-    name, _, driver = said.splitlines()[0].rpartition(",")
+    name, _, driver = listed.splitlines()[0].rpartition(",")
     return name.strip(), driver.strip()
 
 

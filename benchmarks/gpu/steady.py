@@ -2,7 +2,7 @@
 
 Random weights say nothing, and would say it for as long as chance has it. So here every window takes the same number of
 decoder steps: <|endoftext|> stops nothing, max_tokens does. All else is ours and runs as ever: log-mel, encoder, the
-decoding rules at each step, scores, and reading the answer. What was read is then replaced: by a sentence that is not
+decoding rules at each step, scores, and reading the result. What was read is then replaced: by a sentence that is not
 decoded again (endpoint/core/continuation.py would, at five temperatures, for all that random weights say).
 
 Set in the environment: GPU_TOKENS, output tokens a window; GPU_COUNT, a file that gets the number of windows decoded.
@@ -19,7 +19,7 @@ from endpoint.engine import client as vllm
 from endpoint.options import Options
 from endpoint.types import Hypothesis, Piece, Window
 
-SAID = (
+TEXT = (
     " The quick brown fox jumps over the lazy dog while seven grey owls watch from an old oak beside the river, and by"
     " noon every child of that village knows what happened there, except for Mr. Vex, who sold his bicycle on Monday."
 )
@@ -40,11 +40,11 @@ class SteadyEngine(vllm.VllmEngine):
         engine.generate = steady
 
     async def decode(self, window: Window, options: Options) -> Hypothesis:
-        heard = await super().decode(window, options)
+        decoded = await super().decode(window, options)
         self._count()
         return replace(
-            heard,
-            pieces=(Piece(0, None, heard.tokens, SAID),),
+            decoded,
+            pieces=(Piece(0, None, decoded.tokens, TEXT),),
             complete=True,
             avg_logprob=-0.1,
             no_speech_prob=0.0,

@@ -34,8 +34,8 @@ def _errors(clip: Clip, text: str) -> tuple[int, int, int, int]:
     rows = []
     for language in clip.language.split("+"):
         out = jiwer.process_words(words(clip.text, language), words(text, language))
-        said = out.hits + out.substitutions + out.deletions
-        rows.append((said, out.substitutions, out.deletions, out.insertions))
+        spoken = out.hits + out.substitutions + out.deletions
+        rows.append((spoken, out.substitutions, out.deletions, out.insertions))
     return min(rows, key=lambda row: sum(row[1:]))
 
 

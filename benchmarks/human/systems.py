@@ -62,9 +62,9 @@ def ours(base: str, clips: Sequence[Clip], named: bool, beams: int) -> Iterator[
         if ask.words:
             data["timestamp_granularities[]"] = ["word", "segment"]
         with clip.path.open("rb") as file:
-            reply = httpx2.post(f"{base}/v1/audio/transcriptions", data=data, files={"file": file}, timeout=1800)
-        reply.raise_for_status()
-        body = reply.json()
+            response = httpx2.post(f"{base}/v1/audio/transcriptions", data=data, files={"file": file}, timeout=1800)
+        response.raise_for_status()
+        body = response.json()
         heat = max((segment["temperature"] for segment in body["segments"]), default=0.0)
         kept = {"text": body["text"], "language": body["language"], "temperature": heat}
         return {**kept, **({"words": body["words"]} if ask.words else {})}

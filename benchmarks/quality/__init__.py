@@ -1,1 +1,1 @@
-"""`make quality`: what is heard rightly, beside what others hear, on recordings whose every word is known."""
+"""`make quality`: what is recognized rightly, beside what others recognize, on recordings whose every word is known."""

@@ -55,23 +55,23 @@ def ask(base: str, path: Path, **fields: Any) -> dict[str, Any]:
     """verbose_json of one recording; raises for an error."""
     given = {"response_format": "verbose_json", **{name: value for name, value in fields.items() if value is not None}}
     with path.open("rb") as file:
-        reply = httpx2.post(
+        response = httpx2.post(
             f"{base}/v1/audio/transcriptions", data=given, files={"file": (path.name, file)}, timeout=600
         )
-    if reply.status_code != 200:
-        raise RuntimeError(f"{path.name}: {reply.status_code} {reply.text[:500]}")
-    answer: dict[str, Any] = reply.json()
-    return answer
+    if response.status_code != 200:
+        raise RuntimeError(f"{path.name}: {response.status_code} {response.text[:500]}")
+    result: dict[str, Any] = response.json()
+    return result
 
 
 def transcribe_all(base: str, folder: Path, recordings: Sequence[Recording]) -> dict[str, dict[str, Any]]:
-    answers = {}
+    results = {}
     for item in recordings:
         language = "multi" if item.set == "two languages" else item.label
         began = time.perf_counter()
-        answer = ask(base, folder / item.name, language=language, **{"timestamp_granularities[]": ["word", "segment"]})
-        answers[item.name] = {**answer, "seconds": time.perf_counter() - began}
-    return answers
+        result = ask(base, folder / item.name, language=language, **{"timestamp_granularities[]": ["word", "segment"]})
+        results[item.name] = {**result, "seconds": time.perf_counter() - began}
+    return results
 
 
 def unlabelled(recordings: Sequence[Recording]) -> list[Recording]:
@@ -117,10 +117,10 @@ def in_process(name: str, *arguments: str) -> dict[str, Any]:
 
 def rules_differ(test: str) -> float:
     """0 when the decoding rules pass `test` beside the package openai-whisper. Raises RuntimeError."""
-    if "1 skipped" in (said := _run("pytest", "-q", "-k", "package", test).splitlines()[-1]):
+    if "1 skipped" in (outcome := _run("pytest", "-q", "-k", "package", test).splitlines()[-1]):
         raise RuntimeError("openai-whisper is not installed in build/peers")
-    if "1 passed" not in said:
-        raise RuntimeError(said)
+    if "1 passed" not in outcome:
+        raise RuntimeError(outcome)
     return 0.0
 
 

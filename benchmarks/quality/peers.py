@@ -70,7 +70,7 @@ class Multilingual:
     """CTranslate2's model, multilingual although its vocabulary is small.
 
     CTranslate2 takes a Whisper for multilingual by the size of its vocabulary (51,865 or more), and the library then
-    hears English only. Detection is done here as it does: the language tokens' probabilities behind
+    understands English only. Detection is done here as it does: the language tokens' probabilities behind
     <|startoftranscript|>, float32 on the same weights and the library's own encoder output.
     """
 
@@ -160,10 +160,10 @@ def stock_vllm(model: Path) -> Transcribe:
             **({"language": label} if label else {}),
         }
         with path.open("rb") as file:
-            reply = httpx2.post(f"{base}/v1/audio/transcriptions", data=data, files={"file": file}, timeout=600)
-        if reply.status_code != 200:
-            raise RuntimeError(f"{path.name}: {reply.status_code} {reply.text[:300]}")
-        return {"text": reply.json()["text"], "language": label or "?"}
+            response = httpx2.post(f"{base}/v1/audio/transcriptions", data=data, files={"file": file}, timeout=600)
+        if response.status_code != 200:
+            raise RuntimeError(f"{path.name}: {response.status_code} {response.text[:300]}")
+        return {"text": response.json()["text"], "language": label or "?"}
 
     transcribe.close = lambda: (server.terminate(), server.wait(60))  # type: ignore[attr-defined]
     return transcribe
@@ -184,15 +184,15 @@ SETS = {"faster-whisper words": ("short", "talk", "no pause")}  # it is slow, an
 def main() -> None:
     name, folder, model, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
     transcribe = PEERS[name](model)
-    answers = {}
+    results = {}
     try:
         for item in json.loads((folder / "recordings.json").read_text()):
             if item["set"] not in SETS.get(name, (item["set"],)):
                 continue
             began = time.perf_counter()
-            answer = transcribe(folder / item["name"], item["label"])
-            answers[item["name"]] = {**answer, "seconds": time.perf_counter() - began}
-            out.write_text(json.dumps(answers))  # what there is counts, should time run out
+            result = transcribe(folder / item["name"], item["label"])
+            results[item["name"]] = {**result, "seconds": time.perf_counter() - began}
+            out.write_text(json.dumps(results))  # what there is counts, should time run out
     finally:
         getattr(transcribe, "close", lambda: None)()
 

@@ -17,7 +17,7 @@ MADE_UP = "nothing"  # the set without a word
 LONG = ("talk", "gaps")  # the ten-minute sets
 MOST_DELETED = 0.005
 
-Results = dict[str, dict[str, Any]]  # by who answered: the answers by recording, or {"failed": why}
+Results = dict[str, dict[str, Any]]  # by system: its results by recording, or {"failed": why}
 Figures = dict[str, dict[str, Any]]  # by set, then by who
 Check = tuple[str, str, str, bool]  # what, measured, wanted, met
 
@@ -30,36 +30,36 @@ LIMITS = (
     ("segment_median", "segment starts and ends, median error, s", 0.100, False),
     ("within_a_frame", "words within 20 ms of openai/whisper's timing.py", 0.99, True),
     ("words_cost", "wall time with word timestamps over without", 1.35, False),
-    ("repair_cost", "wall time with fallback and coverage repair over without", 1.10, False),
+    ("fallback_cost", "wall time with fallback and continuation over without", 1.10, False),
     ("rules_differ", "decoding steps that differ from openai/whisper's filters", 0, False),
 )
 
 
-def figures_of(recordings: Sequence[Recording], answers: Results) -> Figures:
+def figures_of(recordings: Sequence[Recording], results: Results) -> Figures:
     figures: Figures = {}
     for kind, group in groupby(recordings, key=lambda item: item.set):
         items = list(group)
-        found = {who: given for who, given in answers.items() if all(item.name in given for item in items)}
+        found = {who: given for who, given in results.items() if all(item.name in given for item in items)}
         figures[kind] = {who: scores.of_set(items, given) for who, given in found.items()}
     return figures
 
 
-def print_errors(console: Console, figures: Figures, answers: Results) -> None:
-    console.print(_by_set("word error rate (deleted); words made up where nobody spoke", figures, answers, _errors))
-    console.print(_by_set("wall seconds for the set, one file after the other", figures, answers, _seconds))
-    for who, given in answers.items():
+def print_errors(console: Console, figures: Figures, results: Results) -> None:
+    console.print(_by_set("word error rate (deleted); words made up where nobody spoke", figures, results, _errors))
+    console.print(_by_set("wall seconds for the set, one file after the other", figures, results, _seconds))
+    for who, given in results.items():
         if "failed" in given:
             console.print(f"{who} failed: {given['failed']}", style="red")
 
 
-def _by_set(title: str, figures: Figures, answers: Results, cell: Any) -> Table:
+def _by_set(title: str, figures: Figures, results: Results, cell: Any) -> Table:
     table = Table(title=title)
-    for column in ("set", *answers):
+    for column in ("set", *results):
         table.add_column(column)
     for kind, found in figures.items():
         cells = [
             cell(found[who]) if who in found else "failed" if "failed" in given else "not asked"
-            for who, given in answers.items()
+            for who, given in results.items()
         ]
         table.add_row(kind, *cells)
     return table
@@ -73,12 +73,12 @@ def _seconds(found: Mapping[str, float]) -> str:
     return f"{found['seconds']:.1f}"
 
 
-def print_times(console: Console, recordings: Sequence[Recording], answers: Results) -> None:
+def print_times(console: Console, recordings: Sequence[Recording], results: Results) -> None:
     """Word and segment times against the synthesis, of all who give them."""
     table = Table(title="starts and ends against the synthesis, seconds")
     for column in ("", "words: median", "95 %", "within 0.2", "segments: median", "95 %", "edges"):
         table.add_column(column)
-    for who, given in answers.items():
+    for who, given in results.items():
         asked = [item for item in recordings if item.name in given]
         found = scores.time_errors(asked, given)
         if not found:

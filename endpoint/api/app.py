@@ -1,4 +1,4 @@
-"""The application: every route, the middleware and the error handlers, around models that are handed in."""
+"""The application: all routes, the middleware and the error handlers, for given models."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 _ABOUT = """Speech to text with Whisper, behind OpenAI's audio API.
 
-Every path under `/api/v1` answers under `/v1` too. Every error has OpenAI's body, and every reply an `x-request-id`.
-In forms an empty field counts as absent; lists are a field repeated, with or without `[]` at the end of its name.
-A field that nobody knows is ignored and named in the reply: in `warnings`, with text formats in the header
-`x-warnings`. What cannot be done is refused with code `unsupported`.
+Every path under `/api/v1` also exists under `/v1`. Every error has OpenAI's body, and every response an `x-request-id`.
+In forms an empty field counts as absent. For a list, repeat the field, with or without `[]` at the end of its name.
+An unknown field is ignored and listed in `warnings` of the response, with text formats in the header `x-warnings`.
+What this server does not support is refused with code `unsupported`.
 """
 
 
@@ -59,9 +59,9 @@ def create_app(settings: Settings, models: Models, jobs: Jobs | None = None) -> 
         version=__version__,
         description=_ABOUT,
         lifespan=lifespan,
-        docs_url=None,  # FastAPI's page loads its scripts from the internet; ours is in system.py
+        docs_url=None,  # FastAPI's page loads scripts from the internet; system.py has a page without them
         redoc_url=None,
-        redirect_slashes=False,  # a redirected upload would be sent twice
+        redirect_slashes=False,  # a client would send a redirected upload twice
     )
     app.state.server = server
     routes, key = openai_routes(server), key_documented(settings)
@@ -81,5 +81,5 @@ def create_app(settings: Settings, models: Models, jobs: Jobs | None = None) -> 
     app.add_middleware(PlainPath)
     app.add_middleware(RequestLog)
     if settings.cors_origins:
-        add_cors(app, settings.cors_origins)  # the last added is the first called
+        add_cors(app, settings.cors_origins)  # added last, so that it is called first
     return app

@@ -1,4 +1,4 @@
-"""Azure's addresses of OpenAI's audio API: the deployment in the path is the model, `api-version` changes nothing."""
+"""Azure's paths of OpenAI's audio API: the deployment in the path names the model, `api-version` is ignored."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def azure_routes(server: ServerState) -> APIRouter:
         ),
     )
     async def transcribe(request: Request, model: _Deployment) -> Response:
-        """As `/v1/audio/transcriptions`, with the model in the path, as Azure's clients ask."""
+        """As `/v1/audio/transcriptions`, with the model in the path, for Azure's clients."""
         return await text_of(server, request, TranscriptionForm, model)
 
     @router.post(
@@ -43,7 +43,7 @@ def azure_routes(server: ServerState) -> APIRouter:
         ),
     )
     async def translate(request: Request, model: _Deployment) -> Response:
-        """As `/v1/audio/translations`, with the model in the path, as Azure's clients ask."""
+        """As `/v1/audio/translations`, with the model in the path, for Azure's clients."""
         return await text_of(server, request, TranslationForm, model)
 
     return router

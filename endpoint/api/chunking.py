@@ -1,4 +1,4 @@
-"""`chunking_strategy`, in the three forms that clients send, and `vad_filter`: how speech is told from the rest."""
+"""Fields of voice activity detection: `vad_filter`, and `chunking_strategy` in the three forms that clients send."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from endpoint.options import VadOptions
 
 STRATEGY = "chunking_strategy"
 _DEFAULT = VadOptions()
-_LONGEST_MS = 30_000  # of a padding or a pause: a whole window
+_LONGEST_MS = 30_000  # of a padding or a pause: the length of a window
 
 
 class ServerVad(BaseModel):
@@ -32,21 +32,21 @@ class ServerVad(BaseModel):
     )
 
 
-# Written out, as OpenAPI's request bodies here hold no references.
+# Without references, as the request bodies in the OpenAPI document have none.
 _SCHEMA = {"anyOf": [{"type": "string", "enum": ["auto", "none", "off"]}, ServerVad.model_json_schema()]}
 
 
 class Chunking(BaseModel):
-    """The fields of every form that say how a recording is cut."""
+    """Fields of every form that set how a recording is cut into windows."""
 
     chunking_strategy: Annotated[Literal["auto", "none", "off"] | ServerVad, WithJsonSchema(_SCHEMA)] = Field(
         "auto",
-        description="`auto`: windows are cut in pauses and leave long silences out. `server_vad`, as JSON or as fields "
-        "`chunking_strategy[type]` and so on: the same with your numbers. `none` or `off`: the model is given "
-        "everything (an extension).",
+        description="`auto`: windows are cut in pauses, and long silences are left out. `server_vad`, as JSON or as "
+        "fields `chunking_strategy[type]` and so on: the same with your numbers. `none` or `off`: no silence is left "
+        "out (an extension).",
     )
     vad_filter: bool | Literal[""] = Field(
-        "", description="Whether to tell speech from the rest; empty: as the server is set. An extension."
+        "", description="Whether to detect speech and leave silence out; empty: as the server is set. An extension."
     )
 
     @field_validator(STRATEGY, mode="before")
@@ -66,7 +66,7 @@ class Chunking(BaseModel):
         return value
 
     def vad(self, default: VadOptions | None) -> VadOptions | None:
-        """What to tell speech by, None for not at all. `default` is the server's."""
+        """The options of voice activity detection, None without it. default: the server's options."""
         match self.chunking_strategy:
             case ServerVad(threshold=threshold, prefix_padding_ms=prefix, silence_duration_ms=silence):
                 return VadOptions(threshold, prefix, silence)

@@ -1,6 +1,6 @@
-"""The doors that older services had, on the same core: /transcribe, /detect-language, and audio posted to `/`.
+"""The routes of older services: /transcribe, /detect-language, and `POST /`, which takes audio.
 
-A client of a Whisper web service, or of Hugging Face's inference API, changes the host and nothing else.
+A client of a Whisper web service, or of Hugging Face's inference API, only has to change the host.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from endpoint.api import examples
-from endpoint.api.compat_schemas import CompatForm, CompatLanguage, CompatTranscript, HuggingFaceReply
+from endpoint.api.compat_schemas import CompatForm, CompatLanguage, CompatTranscript, HuggingFaceResponse
 from endpoint.api.connection import while_connected
 from endpoint.api.openapi import audio_docs
 from endpoint.api.receive import received, received_body
@@ -24,7 +24,7 @@ from endpoint.api.state import ServerState
 from endpoint.api.whisper_asr import AsrDetectionForm, with_header
 from endpoint.core.transcriber import transcribe
 from endpoint.errors import InvalidRequest
-from endpoint.huggingface import Parameters, read_inputs, reply
+from endpoint.huggingface import Parameters, read_inputs, response_body
 from endpoint.languages import NAMES
 from endpoint.memfile import MemoryFile
 from endpoint.text.format import dumps, warnings
@@ -58,7 +58,7 @@ def compat_routes(server: ServerState) -> APIRouter:
 
     @router.post("/transcribe", **documents)
     async def transcribe_default(request: Request) -> Response:
-        """Text and segments of a recording, as older Whisper services answered."""
+        """Text and segments of a recording, in the format of older Whisper services."""
         return await transcribe(request)
 
     @router.post("/transcribe/{model:path}", **documents)
@@ -77,7 +77,7 @@ def compat_routes(server: ServerState) -> APIRouter:
         **audio_docs(AsrDetectionForm, CompatLanguage, examples.DETECTIONS),
     )
     async def detect_language(request: Request) -> CompatLanguage:
-        """The language spoken in a recording; `/v1/audio/detect-language` says more."""
+        """The language spoken in a recording; `/v1/audio/detect-language` has more details."""
         async with received(server, request, AsrDetectionForm, query=True) as given:
             file = given.file if given.fields.encode else await asyncio.to_thread(with_header, given.file)
             options = given.fields.options(server.settings.vad)
@@ -99,7 +99,7 @@ def _hugging_face(router: APIRouter, server: ServerState, responses: Any) -> Non
 
     @router.post(
         "/",
-        response_model=HuggingFaceReply,
+        response_model=HuggingFaceResponse,
         response_model_exclude_none=True,
         responses=responses,
         openapi_extra={"requestBody": body},
@@ -111,7 +111,7 @@ def _hugging_face(router: APIRouter, server: ServerState, responses: Any) -> Non
             options = replace(parameters.options(), vad=server.settings.vad)
             work = transcribe(server.models.find(""), file, options, call)
             transcript = await while_connected(request.receive, work)
-        return reply(transcript, parameters)
+        return response_body(transcript, parameters)
 
 
 def _inputs(content_type: str, data: MemoryFile, strict: bool) -> tuple[bytes | MemoryFile, Parameters]:

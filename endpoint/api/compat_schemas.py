@@ -1,4 +1,4 @@
-"""The wire models of the older doors, as endpoint/api/forms.py and schemas.py have OpenAI's."""
+"""The wire models of the routes in endpoint/api/compat.py; forms.py and schemas.py have those of OpenAI's routes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Literal
 from pydantic import Field
 
 from endpoint.api.forms import DEFAULT_VAD, TextForm
-from endpoint.api.schemas import Reply, TranscriptionWord, Warned
+from endpoint.api.schemas import ResponseModel, TranscriptionWord, Warned
 from endpoint.options import Options, Task, VadOptions
 
 
 class CompatForm(TextForm):
-    """Fields that older Whisper services took."""
+    """Fields of older Whisper services."""
 
     task: Literal["transcribe", "translate"] = Field("transcribe", description="`translate`: into English.")
     word_timestamps: bool = Field(False, description="Time every word.")
@@ -22,7 +22,7 @@ class CompatForm(TextForm):
         return replace(super().options(vad), task=Task(self.task), words=self.word_timestamps)
 
 
-class CompatSegment(Reply):
+class CompatSegment(ResponseModel):
     id: int = Field(ge=0, description="Counted from 0 through the whole file.")
     start: float = Field(ge=0, description="Seconds from the start of the file.")
     end: float = Field(ge=0, description="Seconds from the start of the file.")
@@ -43,12 +43,12 @@ class CompatLanguage(Warned):
     confidence: float = Field(ge=0, le=1, description="Its probability, 0 to 1.")
 
 
-class HuggingFaceChunk(Reply):
+class HuggingFaceChunk(ResponseModel):
     text: str = Field(description="Of a segment or a word.")
     timestamp: tuple[float, float] = Field(description="Start and end in seconds of the file.")
 
 
-class HuggingFaceReply(Warned):
+class HuggingFaceResponse(Warned):
     text: str = Field(description="The whole text.")
     language: str = Field(description="ISO 639-1 code.")
-    chunks: list[HuggingFaceChunk] | None = Field(None, description="Present when timestamps were asked for.")
+    chunks: list[HuggingFaceChunk] | None = Field(None, description="Present when timestamps were requested.")

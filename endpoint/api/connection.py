@@ -1,4 +1,4 @@
-"""Work for one client, which ends when the client leaves."""
+"""Cancels the work for a request when its client closes the connection."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ T = TypeVar("T")
 
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, which is cancelled and awaited if the client leaves or the caller is cancelled.
+    """The result of `work`. It is cancelled and awaited if the client disconnects or this task is cancelled.
 
-    receive: ASGI's, after the whole body was read. Raises ClientGone.
+    receive: of ASGI, once the whole body has been read. Raises ClientGone.
     """
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_disconnect(receive))

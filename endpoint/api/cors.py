@@ -1,4 +1,4 @@
-"""Which web pages may call: cross-origin resource sharing, https://fetch.spec.whatwg.org/#http-cors-protocol."""
+"""Cross-origin resource sharing: which web pages may call. https://fetch.spec.whatwg.org/#http-cors-protocol"""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ EXPOSED = ("x-request-id", "retry-after", "x-warnings")
 
 
 def add_cors(app: FastAPI, origins: str) -> None:
-    """Let pages of these origins call every route and read every reply.
+    """Let pages of these origins call every route and read every response.
 
-    It must be the outermost middleware: a preflight brings no key, and errors of all others have to be readable.
+    This must be the outermost middleware: a preflight has no key, and pages must be able to read every error.
     """
     app.add_middleware(
         CORSMiddleware,

@@ -1,4 +1,4 @@
-"""Errors as HTTP: the one table of statuses, the one error body, and the handlers that lead every failure to it."""
+"""Errors over HTTP: the table of statuses, the error body, and the handlers that turn exceptions into responses."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ STATUS: dict[type[EndpointError], int] = {
 
 
 class ClientGone(Exception):
-    """The client closed the connection: there is nobody to answer."""
+    """The client closed the connection, so nobody receives a response."""
 
 
 def status_of(error: EndpointError) -> int:
-    """The HTTP status of an error, that of its nearest ancestor in the table."""
+    """The HTTP status of an error: that of its nearest base class in the table."""
     return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
 
 
@@ -82,21 +82,21 @@ def error_response(error: EndpointError) -> JSONResponse:
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Answer every exception a route or the router raises with the error body; the rest is `log.RequestLog`'s."""
+    """Respond with the error body to exceptions of routes and of the router; `log.RequestLog` handles all others."""
     app.add_exception_handler(EndpointError, _endpoint_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(ClientGone, _client_gone)
 
 
-def _answer(request: Request, error: EndpointError) -> Response:
+def _respond(request: Request, error: EndpointError) -> Response:
     request.state.error_code = error.code  # for the log
     return error_response(error)
 
 
 async def _endpoint_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, EndpointError)
-    return _answer(request, error)
+    return _respond(request, error)
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:
@@ -109,7 +109,7 @@ async def _http_exception(request: Request, error: Exception) -> Response:
         translated = MethodNotAllowed(f"{path} does not take {request.method}.")
     else:
         translated = InvalidRequest(str(error.detail))
-    response = _answer(request, translated)
+    response = _respond(request, translated)
     response.headers.update(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         response.headers["allow"] = ", ".join(sorted(_methods(request)))
@@ -117,7 +117,7 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> set[str]:
-    """What all routes at this path take; the router names those of the first only. Below a mount are files."""
+    """The methods of all routes at this path, as the router names those of the first only. A mount has files: GET."""
     here = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
     return {method for route in here for method in getattr(route, "methods", ())} or {"GET", "HEAD"}
 
@@ -126,8 +126,8 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     field = str(first["loc"][-1])
-    return _answer(request, InvalidRequest(f"{field}: {first['msg']}", param=field))
+    return _respond(request, InvalidRequest(f"{field}: {first['msg']}", param=field))
 
 
 async def _client_gone(_: Request, error: Exception) -> Response:
-    return Response(status_code=499)  # never sent; nginx's number, for the log
+    return Response(status_code=499)  # never sent; the log shows it. nginx uses the same number

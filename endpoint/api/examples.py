@@ -1,6 +1,6 @@
-"""Examples in the OpenAPI document, of requests and of what they are answered with.
+"""Examples of requests and their responses in the OpenAPI document.
 
-Tests post every request, with a recording in the place of FILE, and hold the replies against those shown here.
+Tests send every request, with a recording instead of FILE, and compare the responses with these.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ JOBS = {
     "several": {"summary": "Several files", "value": {"files[]": [FILE, FILE], "language": "en"}},
 }
 
-# Name of a request's example -> media type and body of its reply.
+# Name of a request's example -> media type and body of its response.
 TRANSCRIBED: Mapping[str, tuple[str, Any]] = {
     "text": ("application/json", {"text": _TEXT, "languages": [{"code": "en"}], "usage": _USAGE}),
     "words": (

@@ -1,4 +1,4 @@
-"""The fields of requests, once: as they are checked and as they are documented. Names and types are OpenAI's."""
+"""The fields of requests. The same models check and document them. Names and types are OpenAI's."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _FILE = {
     "type": "string",
     "format": "binary",
     "description": "The recording: flac, mp3, mp4, mpeg, mpga, m4a, ogg, wav, webm and most other formats. It is "
-    "recognised by content; name and media type do not matter.",
+    "detected from its content; name and media type do not matter.",
 }
 
 
 def _add_file(schema: dict[str, Any]) -> None:
-    # The file is no field of the model: pydantic would copy its bytes.
+    # The file is not a field of the model, as pydantic would copy its bytes.
     schema["properties"] = {"file": _FILE, **schema["properties"]}
 
 
 class AudioForm(Chunking):
-    """Fields of every form that brings a recording."""
+    """Fields of every form with a recording."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", json_schema_extra=_add_file)
 
@@ -56,18 +56,18 @@ class AudioForm(Chunking):
         None,
         ge=0,
         lt=1000,
-        description="Which sound track of the file, counted from 0; absent: the one that players take. An extension.",
+        description="Which sound track of the file, counted from 0; absent: the one that players choose. An extension.",
     )
     _notices: tuple[Notice, ...] = PrivateAttr(())
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What was ignored of the request."""
+        """The fields of the request that were ignored."""
         return self._notices
 
 
 class TextForm(Decoding, AudioForm):
-    """Fields of every form that is answered with text."""
+    """Fields of every form whose response is text."""
 
     prompt: str = Field(
         "",
@@ -77,7 +77,7 @@ class TextForm(Decoding, AudioForm):
     language: str = Field(
         "",
         description="The speech's ISO 639 code, English name or locale; `auto`: detected; empty: as the server is "
-        "set, else detected. `multi`: every window of the recording keeps the language heard in it (an extension).",
+        "set, else detected. `multi`: the language of each window is detected (an extension).",
     )
     temperature: float = Field(
         0.0,
@@ -99,7 +99,7 @@ class TextForm(Decoding, AudioForm):
         return plainly if plainly in (MULTI, AUTO) else known_language(value)
 
     def options(self, vad: VadOptions | None = DEFAULT_VAD) -> Options:
-        """`vad` is what the server does unless the fields say otherwise."""
+        """vad: the server's options, used unless the fields set others."""
         return Options(
             language=self.language if self.language not in ("", MULTI, AUTO) else None,
             detect_language=self.language == AUTO,
@@ -118,11 +118,11 @@ class TextForm(Decoding, AudioForm):
 class TranslationForm(TextForm):
     """Fields of a translation into English."""
 
-    response_format: ResponseFormat = Field("json", description="What to answer with.")
+    response_format: ResponseFormat = Field("json", description="Format of the response.")
     stream: bool = Field(
         False,
-        description="Answer in server-sent events while decoding: text as it is settled, in order, and all of it at "
-        "the end. Not with srt and vtt. Without `language`, it is decided by what was heard so far.",
+        description="Respond with server-sent events while decoding: text in order, once it is final, and the whole "
+        "text at the end. Not with srt and vtt. Without `language`, it is detected in the audio decoded so far.",
     )
 
     @field_validator("stream")
@@ -136,7 +136,7 @@ class TranslationForm(TextForm):
         return replace(super().options(vad), task=Task.TRANSLATE, incremental=self.stream)
 
     def rendering(self) -> Rendering:
-        """How the transcript is to be written."""
+        """How to write the transcript."""
         return Rendering(self.response_format)
 
 
@@ -148,7 +148,7 @@ class TranscriptionForm(TranslationForm):
     timestamp_granularities: tuple[Literal["segment", "word"], ...] = Field(
         ("segment",),
         alias=GRANULARITIES,
-        description="What verbose_json times, in seconds; only with verbose_json.",
+        description="Which parts have times in verbose_json, in seconds; only with verbose_json.",
     )
     include: tuple[Literal["logprobs"], ...] = Field(
         (),
@@ -222,11 +222,11 @@ def known_language(value: str) -> str:
 def parse_fields(
     form: type[F], fields: Iterable[tuple[str, str]], strict: bool = False, files: Sequence[str] = ()
 ) -> F:
-    """Check form fields, all text, against a model; empty values count as absent.
+    """Check form fields, which are all text, against a model. Empty values count as absent.
 
-    strict: unknown names are refused; else they are among the form's `notices`. files: names of parts with files that
-    no route takes.
-    Raises InvalidRequest that names the first wrong field.
+    strict: unknown names are refused; else the form's `notices` list them. files: names of the parts that are files
+    but not recordings.
+    Raises InvalidRequest, which names the first wrong field.
     """
     found = read(form, fields, strict=strict, lenient=issubclass(form, DetectionForm))
     for name in files:

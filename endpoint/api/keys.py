@@ -1,4 +1,4 @@
-"""The key that requests must bring, asked for before anything else is done for them."""
+"""Checks the API key of a request, before anything else is done with it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from endpoint.api.errors import error_response
 from endpoint.config import Settings
 from endpoint.errors import InvalidKey
 
-# What platforms and browsers ask for without a key. `POST /` is no page: it takes recordings.
+# Platforms and browsers read these without a key. `POST /` needs one, as it takes recordings.
 _OPEN = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json"})
 _ASSETS = "/docs/"
-_OTHER_HEADERS = ("api-key", "x-api-key")  # Azure's; and for where a proxy takes the bearer header for itself
+_OTHER_HEADERS = ("api-key", "x-api-key")  # of Azure's clients; and for proxies that use the bearer header themselves
 
 
 class SharedKey:
-    """ASGI middleware: one key for everybody, in `Authorization: Bearer`, `api-key` or `X-API-Key`.
+    """ASGI middleware: one key for all callers, in `Authorization: Bearer`, `api-key` or `X-API-Key`.
 
-    Answers 401 without reading the body.
+    Responds with 401 without reading the body.
     """
 
     def __init__(self, app: ASGIApp, key: str) -> None:
@@ -38,7 +38,7 @@ class SharedKey:
         if sent is not None and hmac.compare_digest(sent, self._key):
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})  # before it is accepted: 403
+            await send({"type": "websocket.close", "code": 1008})  # before accepting it, so the status is 403
         else:
             wrong = "This API key is not the server's." if sent else "There is no API key in the request."
             error = InvalidKey(f"{wrong} Send the header `Authorization: Bearer KEY`.")
@@ -47,7 +47,7 @@ class SharedKey:
 
 
 def key_documented(settings: Settings) -> list[Any]:
-    """Dependencies of the routes that need the key: by them OpenAPI says so, and /docs asks for it."""
+    """Dependencies for the routes that need the key. They only document it: in OpenAPI, and as a field in /docs."""
     return [Security(HTTPBearer(auto_error=False))] if settings.api_key else []
 
 
@@ -57,7 +57,7 @@ def _is_open(scope: Scope) -> bool:
 
 
 def _sent(scope: Scope) -> bytes | None:
-    """The key in the header; None if there is none. Azure's clients have a header of their own."""
+    """The key in one of the headers, None without any."""
     headers = Headers(scope=scope)
     kind, _, key = headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer":

@@ -1,4 +1,4 @@
-"""One line for each request, and the outermost wrapper: request id, safe headers, and an answer to every failure."""
+"""The middleware that logs one line for each request, sets its id and safe headers, and responds to every failure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from endpoint.errors import EndpointError
 log = structlog.get_logger(__name__)
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_POLLED = frozenset({"/health", "/ready"})  # once a second on some platforms: logged at debug level
+_POLLED = frozenset({"/health", "/ready"})  # requested once a second on some platforms, so logged at debug level
 _SAFE_HEADERS = {
     "x-content-type-options": "nosniff",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -56,8 +56,8 @@ class RequestLog:
         except Exception:
             log.exception("request failed", request_id=request_id)
             if status:
-                raise  # half an answer is out: the server must close the connection
-            failure = EndpointError(f"The server failed; its log tells more under {request_id}.")
+                raise  # part of the response has been sent: the server must close the connection
+            failure = EndpointError(f"The server failed; its log has the details under {request_id}.")
             await error_response(failure)(scope, receive, send_marked)
         finally:
             route = getattr(scope.get("route"), "path", None)
@@ -77,13 +77,13 @@ class RequestLog:
 
 
 def _measured(call: Call | None) -> dict[str, Any]:
-    """Of a request that was admitted: seconds of audio, and milliseconds by stage."""
+    """For a request that was admitted: seconds of audio, and milliseconds by stage."""
     if call is None:
         return {}
     return {"audio_seconds": call.record.audio_seconds or None, "stages": call.record.milliseconds()}
 
 
 def _request_id(scope: Scope) -> str:
-    """The client's, if it is short and plain enough to log; else a new one."""
+    """The client's id, if it is short and has safe characters only; else a new one."""
     sent = Headers(scope=scope).get("x-request-id", "")
     return sent if _SANE_ID.fullmatch(sent) else f"req_{uuid.uuid4().hex}"

@@ -1,4 +1,4 @@
-"""What OpenAPI is told of routes that read their body themselves and answer in several media types."""
+"""The OpenAPI description of routes that read the body themselves and respond in several media types."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _MORE_HEADERS = {
     503: {"retry-after": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer"}}},
 }
 _TEXTS = {
-    "text/plain": "`text`: the text and a newline. `srt`: SubRip, empty where nothing was said.",
+    "text/plain": "`text`: the text and a newline. `srt`: SubRip, empty for a recording without speech.",
     "text/vtt": "`vtt`: WebVTT.",
 }
 _LIST = {
     "type": "array",
     "items": {"type": "string", "format": "binary"},
-    "description": "Several recordings, decoded side by side: the answer is a list in their order. Not with `stream`. "
-    "An extension.",
+    "description": "Several recordings, decoded side by side: the response is a list in their order. Not with "
+    "`stream`. An extension.",
 }
 _ERRORS = {
     400: "A field is missing or wrong, or the file holds no audio that can be decoded.",
@@ -32,10 +32,10 @@ _ERRORS = {
     404: "No such model.",
     413: "The file is too large, or the recording too long.",
     500: "The model failed.",
-    503: "The model is still loading, or every place is taken; try again after `Retry-After` seconds.",
+    503: "The model is still loading, or the server is at its limit; try again after `Retry-After` seconds.",
     504: "The request took too long, or the upload was too slow.",
 }
-# The codes each status comes with.
+# The error codes of each status.
 CODES = {
     400: (
         "invalid_value", "unsupported", "missing_file", "empty_file", "invalid_form", "invalid_audio", "no_audio",
@@ -92,22 +92,20 @@ def _error_responses(
 
 def audio_docs(
     form: type[AudioForm],
-    reply: Any,
+    response: Any,
     requests: Mapping[str, Example],
-    replies: Mapping[str, tuple[str, Any]] | None = None,
+    responses: Mapping[str, tuple[str, Any]] | None = None,
     texts: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """What OpenAPI says of a route that takes a form.
+    """The OpenAPI description of a route that takes a form.
 
-    texts: other media types that its responses have, and what they hold.
-
-    requests: examples by name. replies: examples of what they are answered with, as media type and body, where the
-    route has other replies than JSON.
+    response: the model of its JSON response. requests: examples by name. responses: their responses, as media type
+    and body, where the route has other media types than JSON. texts: description by media type of further responses.
     """
-    sources = ("file", "url") if replies is None else ("file", "url", "files[]")
+    sources = ("file", "url") if responses is None else ("file", "url", "files[]")
     return {
-        "response_model": reply,
-        "responses": {200: _with_texts(_answers(replies), reply, texts), **error_responses(*_ERRORS)},
+        "response_model": response,
+        "responses": {200: _with_texts(_success(responses), response, texts), **error_responses(*_ERRORS)},
         "openapi_extra": {"requestBody": form_body(form, requests, sources)},
         "tags": ["audio"],
     }
@@ -126,7 +124,7 @@ def form_body(form: type[AudioForm], requests: Mapping[str, Example], sources: S
 def job_docs(
     shown: Any, errors: Sequence[int], parameters: Sequence[dict[str, Any]] = (), status: int = 200, **ok: Any
 ) -> dict[str, Any]:
-    """What OpenAPI is given about a route of jobs. ok: more about its response of `status`."""
+    """The OpenAPI description of a route of jobs. ok: more about its response of `status`."""
     return {
         "response_model": shown,
         "status_code": status,
@@ -142,44 +140,44 @@ def in_formats(form: str) -> dict[str, Any]:
     return {"description": form, "content": {"application/json": {}, **texts}}
 
 
-def _with_texts(answers: dict[str, Any], reply: Any, texts: Mapping[str, str] | None) -> dict[str, Any]:
+def _with_texts(success: dict[str, Any], response: Any, texts: Mapping[str, str] | None) -> dict[str, Any]:
     if texts is None:
-        return answers
+        return success
     kinds = {kind: {"schema": {"type": "string", "description": what}} for kind, what in texts.items()}
-    return {**answers, "content": kinds if reply is None else {"application/json": {}, **kinds}}
+    return {**success, "content": kinds if response is None else {"application/json": {}, **kinds}}
 
 
-def _answers(replies: Mapping[str, tuple[str, Any]] | None) -> dict[str, Any]:
-    """Of status 200; the schema of JSON is that of the route's model."""
-    if replies is None:
-        return {"description": "What was asked for.", "headers": _HEADERS}
+def _success(responses: Mapping[str, tuple[str, Any]] | None) -> dict[str, Any]:
+    """The description of status 200. FastAPI adds the schema of JSON, from the route's model."""
+    if responses is None:
+        return {"description": "The result.", "headers": _HEADERS}
     content: dict[str, Any] = {"application/json": {}, "text/event-stream": {"schema": _events()}}
     for kind, description in _TEXTS.items():
         content[kind] = {"schema": {"type": "string", "description": description}}
-    for name, (kind, value) in replies.items():
+    for name, (kind, value) in responses.items():
         content[kind].setdefault("examples", {})[name] = {"value": value}
-    return {"description": "The text, in the format asked for.", "content": content, "headers": _HEADERS}
+    return {"description": "The text, in the requested format.", "content": content, "headers": _HEADERS}
 
 
 def _events() -> dict[str, Any]:
-    """One event of a stream, by its fields, as OpenAPI 3.2 describes them."""
+    """The schema of one event of a stream, as OpenAPI 3.2 describes events."""
     payload = _inlined(TypeAdapter(TextDelta | TextDone | ErrorBody).json_schema())
     data = {
         "type": "string",
-        "description": "Deltas in order, and one done at the end; or an error where the decoding fails on the way.",
+        "description": "Deltas in order and one `done` at the end, or an error if decoding fails.",
         "contentMediaType": "application/json",
         "contentSchema": payload,
     }
     return {
         "type": "object",
-        "description": "One server-sent event; comments come between them while nothing else is sent.",
+        "description": "One server-sent event. Comments are sent in between while there is no event.",
         "properties": {"data": data},
         "required": ["data"],
     }
 
 
 def _inlined(schema: Any, definitions: Any = None) -> Any:
-    """A JSON schema whose references are written out: there is no component of OpenAPI to refer to."""
+    """A JSON schema with its references replaced, as the OpenAPI document has no component for them."""
     if isinstance(schema, list):
         return [_inlined(item, definitions) for item in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""Paths as people write them: a slash at the end, or two where one is meant, lead to the same route."""
+"""Removes superfluous slashes from paths, so that they lead to the same route."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SLASHES = re.compile("/{2,}")
 
 
 class PlainPath:
-    """ASGI middleware. It changes the path instead of redirecting, since a redirected upload would be sent twice."""
+    """ASGI middleware. It changes the path instead of redirecting, as a client would send a redirected upload twice."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""A request's files and fields, whatever its route: under a permit, a deadline and the limits of size."""
+"""Reads the files and fields of a request of any route, with a permit, a deadline and limits of size."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Received(Generic[F]):
-    """files: one or more. several: whether the response is to be a list. transcriber: of the model asked for."""
+    """files: one or more. several: whether the response is a list. transcriber: of the requested model."""
 
     fields: F
     files: tuple[File, ...]
@@ -37,7 +37,7 @@ class Received(Generic[F]):
 
     @property
     def file(self) -> MemoryFile:
-        """The one file. Raises InvalidRequest if there are several."""
+        """The only file. Raises InvalidRequest if there are several."""
         if self.several:
             raise InvalidRequest("file: this route takes one file", param="file")
         return self.files[0].data
@@ -45,7 +45,7 @@ class Received(Generic[F]):
 
 @asynccontextmanager
 async def admitted(server: ServerState, request: Request) -> AsyncIterator[Call]:
-    """The call of a request, which holds a permit and has a deadline. Raises Overloaded, NotReady, EngineFailed."""
+    """The call of a request, with a permit and a deadline. Raises Overloaded, NotReady, EngineFailed."""
     await server.check_any()
     with server.admission.permit() as permit:
         call = Call(request.state.request_id, seconds=server.settings.request_timeout_seconds, permit=permit)
@@ -58,9 +58,9 @@ async def admitted(server: ServerState, request: Request) -> AsyncIterator[Call]
 async def received(
     server: ServerState, request: Request, form: type[F], model: str = "", *, query: bool = False
 ) -> AsyncIterator[Received[F]]:
-    """The files and the checked fields of a request that is admitted.
+    """The files and the checked fields of an admitted request.
 
-    model: named in the path; it comes before the one in the form. query: whether fields stand in the address too.
+    model: from the path; it takes precedence over the form. query: whether to read fields from the query string too.
     """
     most = server.settings.max_upload_mb * MIB
     async with admitted(server, request) as call:
@@ -90,7 +90,7 @@ async def _files_or_url(server: ServerState, request: Request, upload: Form, url
 
 @asynccontextmanager
 async def received_body(server: ServerState, request: Request) -> AsyncIterator[tuple[MemoryFile, Call]]:
-    """The whole body of a request that is admitted."""
+    """The whole body of an admitted request."""
     async with admitted(server, request) as call:
         with call.record.waiting(Stage.RECEIVE):
             body = await read_body(request.receive, request.headers, server.settings.max_upload_mb * MIB)

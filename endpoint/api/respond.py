@@ -1,4 +1,4 @@
-"""Files and fields to the response asked for: one transcript, several side by side, or a stream of events."""
+"""Makes the response to files and fields: one transcript, a list of transcripts, or a stream of events."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from endpoint.types import Notice, Transcript
 
 log = structlog.get_logger(__name__)
 
-MOST_WARNINGS = 10  # in a header: servers between have limits of a few KiB
+MOST_WARNINGS = 10  # in a header: proxies limit headers to a few KiB
 
 
 async def respond(
     request: Request, given: Received[TranslationForm], options: Options, held: AsyncExitStack
 ) -> Response:
-    """held: what the request holds; a stream takes it over."""
+    """The response. held: permit, deadline and other resources of the request; a stream releases them at its end."""
     rendering = given.fields.rendering()
     if given.fields.stream:
         if given.several:
@@ -51,18 +51,18 @@ async def respond(
 
 
 async def transcribed(request: Request, given: Received[Any], file: MemoryFile, options: Options) -> Transcript:
-    """The transcript of one file of the request, with what was ignored of the request. Raises ClientGone, too."""
+    """The transcript of one file, with notices of the ignored fields. Also raises ClientGone."""
     work = transcribe(given.transcriber, file, options, given.call)
     return noticed(await while_connected(request.receive, work), given.fields.notices)
 
 
 def noticed(transcript: Transcript, notices: Sequence[Notice]) -> Transcript:
-    """The transcript with more notices, before its own."""
+    """The transcript with more notices, which come before its own."""
     return replace(transcript, notices=(*notices, *transcript.notices))
 
 
 def warning_header(media_type: str, notices: Sequence[Notice]) -> dict[str, str]:
-    """`x-warnings` for responses that have no place for them in their body: the JSON that others have, in ASCII."""
+    """`x-warnings` for responses that are not JSON: the value of `warnings` in other responses, as JSON in ASCII."""
     rows = warnings(notices[:MOST_WARNINGS]).get("warnings")
     return {"x-warnings": json.dumps(rows)} if rows and media_type != "application/json" else {}
 
@@ -80,7 +80,7 @@ async def _events(
 
 
 async def _several(given: Received[TranslationForm], options: Options, rendering: Rendering) -> Response:
-    """A list in the order of the files; what fails does not keep the others from their text."""
+    """A list in the order of the files. A file that fails does not affect the others."""
 
     async def one(index: int, file: File) -> dict[str, Any]:
         row: dict[str, Any] = {"index": index, "filename": file.name}
@@ -91,7 +91,7 @@ async def _several(given: Received[TranslationForm], options: Options, rendering
             return {**row, "status": status_of(error), **error_body(error)}
         except Exception:
             log.exception("one of several files failed")
-            return {**row, "status": 500, **error_body(EndpointError("The server failed; its log says more."))}
+            return {**row, "status": 500, **error_body(EndpointError("The server failed; its log has the details."))}
         if media_type == "application/json":
             return {**row, "status": 200, "result": json.loads(body)}
         return {**row, "status": 200, "result": body.decode(), **warnings(transcript.notices)}

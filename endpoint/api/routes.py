@@ -1,4 +1,4 @@
-"""OpenAI's routes: transcription, translation, models. One path for both tasks; no logic of the core."""
+"""OpenAI's routes: transcription, translation, models; and language detection. The core does the work."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from endpoint.api.state import ServerState
 from endpoint.languages import NAMES
 from endpoint.types import Notice
 
-PREFIXES = ("/api/v1", "/v1")  # the first is this endpoint's own, and what Hugging Face's guides use
+PREFIXES = ("/api/v1", "/v1")  # Hugging Face's guides use the first, OpenAI's clients the second
 
 
 def openai_routes(server: ServerState) -> APIRouter:
@@ -48,7 +48,7 @@ def openai_routes(server: ServerState) -> APIRouter:
         ),
     )
     async def transcribe(request: Request) -> Response:
-        """Text of a recording, in the language spoken. `response_format` decides the reply, never `Accept`."""
+        """Text of a recording, in the language spoken. `response_format` sets the format; `Accept` is ignored."""
         return await text_of(server, request, TranscriptionForm)
 
     @router.post(
@@ -61,7 +61,7 @@ def openai_routes(server: ServerState) -> APIRouter:
         ),
     )
     async def translate(request: Request) -> Response:
-        """English text of a recording in any language. `response_format` decides the reply, never `Accept`."""
+        """English text of a recording in any language. `response_format` sets the format; `Accept` is ignored."""
         return await text_of(server, request, TranslationForm)
 
     @router.post(
@@ -77,19 +77,19 @@ def openai_routes(server: ServerState) -> APIRouter:
 
     @router.get("/models", responses=error_responses(401), tags=["models"])
     async def list_models() -> ModelList:
-        """The models served, by the names that clients may send."""
+        """The served models, by the names that clients may send."""
         return ModelList(data=[_card(server, name) for name in server.models.names.listed])
 
     @router.get("/models/{model:path}", responses=error_responses(401, 404), tags=["models"])
     async def retrieve_model(model: Annotated[str, Path(description="Name of a model.")]) -> Model:
-        """A model served, by its name, an alias of it or a name of OpenAI's."""
+        """A served model, found by its name, by an alias or by a name of OpenAI's."""
         return _card(server, model or "/")
 
     return router
 
 
 async def text_of(server: ServerState, request: Request, form: type[TranslationForm], model: str = "") -> Response:
-    """The response to a form of OpenAI's. model: named in the path."""
+    """The response to a form of OpenAI's. model: from the path; empty if it is not there."""
     async with AsyncExitStack() as held:
         given = await held.enter_async_context(received(server, request, form, model))
         return await respond(request, given, given.fields.options(server.settings.vad), held)
@@ -98,8 +98,8 @@ async def text_of(server: ServerState, request: Request, form: type[TranslationF
 def _detected(probabilities: Mapping[str, float], duration_ms: int, notices: Sequence[Notice]) -> DetectedLanguage:
     top = sorted(probabilities.items(), key=lambda item: -item[1])[:5]
     rows = [LanguageProbability(language=code, name=NAMES[code], probability=share) for code, share in top]
-    said = warned(notices)
-    return DetectedLanguage(**rows[0].model_dump(), duration=duration_ms / 1000, languages=rows, warnings=said)
+    listed = warned(notices)
+    return DetectedLanguage(**rows[0].model_dump(), duration=duration_ms / 1000, languages=rows, warnings=listed)
 
 
 def _card(server: ServerState, name: str) -> Model:

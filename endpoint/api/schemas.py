@@ -1,6 +1,6 @@
-"""The wire models of replies, as they are documented; endpoint.text.format and events write them.
+"""The models that document responses. endpoint.text.format and endpoint.text.events write the responses.
 
-Tests hold what is written against these models. Names and types are OpenAI's.
+Tests check responses against these models. Names and types are OpenAI's.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from endpoint.types import Notice
 
 
-class Reply(BaseModel):
+class ResponseModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Warning(Reply):
+class Warning(ResponseModel):
     code: str = Field(description="Stable, for programs.")
     message: str = Field(description="For people.")
-    param: str | None = Field(description="The field it is about, if it is one.")
+    param: str | None = Field(description="The field it concerns, if any.")
 
 
-class Warned(Reply):
+class Warned(ResponseModel):
     """An extension."""
 
     warnings: list[Warning] | None = Field(
-        None, description="What was ignored, or is missing; absent where there is nothing to say."
+        None, description="What was ignored, or is missing; absent if there is nothing."
     )
 
 
@@ -36,17 +36,17 @@ def warned(notices: Iterable[Notice]) -> list[Warning] | None:
     return rows or None
 
 
-class DurationUsage(Reply):
+class DurationUsage(ResponseModel):
     type: Literal["duration"] = Field(description="What is counted: seconds.")
     seconds: float = Field(ge=0, description="Length of the recording in seconds, rounded up.")
 
 
-class InputTokens(Reply):
+class InputTokens(ResponseModel):
     audio_tokens: int = Field(ge=0, description="Encoder frames: 50 for each second given to the model.")
     text_tokens: int = Field(ge=0, description="Tokens of the prompt.")
 
 
-class TokenUsage(Reply):
+class TokenUsage(ResponseModel):
     type: Literal["tokens"] = Field(description="What is counted: tokens.")
     input_tokens: int = Field(ge=0, description="Of audio and text together.")
     output_tokens: int = Field(ge=0, description="Tokens of the text, with its timestamps.")
@@ -54,102 +54,104 @@ class TokenUsage(Reply):
     input_token_details: InputTokens = Field(description="What the input was.")
 
 
-class TranscriptionSegment(Reply):
+class TranscriptionSegment(ResponseModel):
     id: int = Field(ge=0, description="Counted from 0 through the whole file.")
     seek: int = Field(ge=0, description="Start of the segment's window, in frames of 10 ms.")
     start: float = Field(ge=0, description="Seconds from the start of the file.")
     end: float = Field(ge=0, description="Seconds from the start of the file.")
     text: str = Field(description="With Whisper's leading space.")
     tokens: list[int] = Field(description="Token ids of the text, with its timestamps.")
-    temperature: float = Field(ge=0, le=1, description="It was decoded at, 0 to 1, without unit.")
+    temperature: float = Field(ge=0, le=1, description="Temperature it was decoded at, 0 to 1, without unit.")
     avg_logprob: float = Field(le=0, description="Mean natural-log probability of the window's tokens.")
     compression_ratio: float = Field(ge=0, description="Bytes of the text over its bytes compressed.")
     no_speech_prob: float = Field(ge=0, le=1, description="Probability that the window holds no speech.")
     language: str | None = Field(None, description="ISO 639-1 code; present where a recording has several languages.")
 
 
-class TranscriptionWord(Reply):
-    word: str = Field(description="The word and the punctuation at it.")
+class TranscriptionWord(ResponseModel):
+    word: str = Field(description="The word with its punctuation.")
     start: float = Field(ge=0, description="Seconds from the start of the file.")
     end: float = Field(ge=0, description="Seconds from the start of the file.")
 
 
-class Uncovered(Reply):
+class Uncovered(ResponseModel):
     start: float = Field(ge=0, description="Seconds from the start of the file.")
     end: float = Field(ge=0, description="Seconds from the start of the file.")
 
 
 class _Covered(Warned):
-    """Extensions, absent where speech was not told from the rest."""
+    """Extensions, absent where speech was not detected."""
 
-    coverage: float | None = Field(None, ge=0, le=1, description="Share of the speech heard that has text.")
+    coverage: float | None = Field(None, ge=0, le=1, description="Share of the detected speech that has text.")
     uncovered: list[Uncovered] = Field([], description="Stretches of speech of a second and more without text.")
 
 
-class TokenLogprob(Reply):
+class TokenLogprob(ResponseModel):
     token: str = Field(description="Text of the token; a part of a character is shown as U+FFFD.")
     logprob: float = Field(le=0, description="Natural-log probability.")
     bytes: list[int] = Field(description="The token's bytes of UTF-8.")
 
 
-class HeardLanguage(Reply):
+class SpokenLanguage(ResponseModel):
     code: str = Field(description="ISO 639-1 code.")
 
 
 class Transcription(Warned):
-    """Reply in json."""
+    """ResponseModel in json."""
 
     text: str = Field(description="The whole text.")
-    languages: list[HeardLanguage] = Field(description="Spoken in the recording, the first heard first.")
-    logprobs: list[TokenLogprob] = Field([], description="Of the text's tokens; present when asked for.")
-    usage: TokenUsage = Field(description="What was read and written, in tokens.")
+    languages: list[SpokenLanguage] = Field(
+        description="Languages spoken in the recording, in the order of their first speech."
+    )
+    logprobs: list[TokenLogprob] = Field([], description="Of the text's tokens; present when requested.")
+    usage: TokenUsage = Field(description="Input and output, in tokens.")
 
 
 class VerboseTranscription(_Covered):
-    """Reply in verbose_json."""
+    """ResponseModel in verbose_json."""
 
     task: Literal["transcribe"] = Field(description="What was done.")
     language: str = Field(description="English name of the language, in lower case.")
     duration: float = Field(ge=0, description="Length of the recording in seconds.")
     text: str = Field(description="The whole text.")
-    segments: list[TranscriptionSegment] = Field([], description="Absent when only words were asked for.")
-    words: list[TranscriptionWord] = Field([], description="Present when words were asked for.")
+    segments: list[TranscriptionSegment] = Field([], description="Absent when only words were requested.")
+    words: list[TranscriptionWord] = Field([], description="Present when words were requested.")
     usage: DurationUsage = Field(description="How long the recording is.")
 
 
 class Translation(Warned):
-    """Reply in json."""
+    """ResponseModel in json."""
 
     text: str = Field(description="The whole text, in English.")
 
 
-class TextDelta(Reply):
+class TextDelta(ResponseModel):
     """An event of a stream: the text that follows what was sent before."""
 
     type: Literal["transcript.text.delta"] = Field(description="Which event this is.")
-    delta: str = Field(description="All of them joined are the final text.")
-    logprobs: list[TokenLogprob] = Field([], description="Of its tokens; present when asked for.")
+    delta: str = Field(description="A part of the text; the deltas joined are the final text.")
+    logprobs: list[TokenLogprob] = Field([], description="Of its tokens; present when requested.")
     start: float | None = Field(None, ge=0, description="Seconds from the start of the file; with verbose_json.")
     end: float | None = Field(None, ge=0, description="Seconds from the start of the file; with verbose_json.")
 
 
 class TextDone(_Covered):
-    """The last event of a stream. With verbose_json it has what that format has."""
+    """The last event of a stream. With verbose_json it also has the fields of that format."""
 
     type: Literal["transcript.text.done"] = Field(description="Which event this is.")
     text: str = Field(description="The whole text.")
-    languages: list[HeardLanguage] = Field([], description="Spoken in the recording; not of a translation.")
-    logprobs: list[TokenLogprob] = Field([], description="Of all tokens; present when asked for.")
-    usage: TokenUsage = Field(description="What was read and written, in tokens.")
+    languages: list[SpokenLanguage] = Field([], description="Spoken in the recording; not of a translation.")
+    logprobs: list[TokenLogprob] = Field([], description="Of all tokens; present when requested.")
+    usage: TokenUsage = Field(description="Input and output, in tokens.")
     task: Literal["transcribe"] | None = Field(None, description="With verbose_json; not of a translation.")
     language: str | None = Field(None, description="English name of the language, in lower case; with verbose_json.")
     duration: float | None = Field(None, ge=0, description="Length of the recording in seconds; with verbose_json.")
-    segments: list[TranscriptionSegment] = Field([], description="With verbose_json, unless only words were asked for.")
-    words: list[TranscriptionWord] = Field([], description="With verbose_json, when words were asked for.")
+    segments: list[TranscriptionSegment] = Field([], description="With verbose_json, unless only words were requested.")
+    words: list[TranscriptionWord] = Field([], description="With verbose_json, when words were requested.")
 
 
 class VerboseTranslation(_Covered):
-    """Reply in verbose_json."""
+    """ResponseModel in verbose_json."""
 
     language: Literal["english"] = Field(description="Of the text.")
     duration: float = Field(ge=0, description="Length of the recording in seconds.")
@@ -157,7 +159,7 @@ class VerboseTranslation(_Covered):
     segments: list[TranscriptionSegment] = Field(description="In order.")
 
 
-class LanguageProbability(Reply):
+class LanguageProbability(ResponseModel):
     language: str = Field(description="ISO 639-1 code.")
     name: str = Field(description="English name, lower case.")
     probability: float = Field(ge=0, le=1, description="0 to 1.")
@@ -168,32 +170,32 @@ class DetectedLanguage(LanguageProbability, Warned):
     languages: list[LanguageProbability] = Field(description="The likeliest five, the best first.")
 
 
-class Model(Reply):
+class Model(ResponseModel):
     id: str = Field(description="Its name, as `model` in requests.")
     object: Literal["model"] = Field("model", description="Always this word.")
     created: int = Field(ge=0, description="Unix time in seconds; 0 if unknown.")
     owned_by: str = Field(description="This server.")
 
 
-class ModelList(Reply):
+class ModelList(ResponseModel):
     object: Literal["list"] = Field("list", description="Always this word.")
     data: list[Model] = Field(description="At least one.")
 
 
-class Status(Reply):
+class Status(ResponseModel):
     status: Literal["ok"] = Field("ok", description="Always this word; else the status is 503.")
 
 
-class Index(Reply):
+class Index(ResponseModel):
     name: Literal["whisper-endpoint"] = Field("whisper-endpoint", description="Of this server.")
     version: str = Field(description="Of this server.")
     docs: Literal["/docs"] = Field("/docs", description="Path of the interactive documentation.")
     openapi: Literal["/openapi.json"] = Field("/openapi.json", description="Path of this document.")
 
 
-class Version(Reply):
+class Version(ResponseModel):
     version: str = Field(description="Of this server.")
-    model: str = Field(description="What requests that name no model get.")
+    model: str = Field(description="The model of requests that name none.")
     models: list[str] = Field(description="The names of /v1/models.")
     engine: str = Field(description="`vllm`, or `fake`, which has no model.")
     engine_version: str = Field(description="Of the engine.")
@@ -201,31 +203,33 @@ class Version(Reply):
     dtype: str = Field(description="Compute type of the model.")
 
 
-class ErrorDetail(Reply):
+class ErrorDetail(ResponseModel):
     message: str = Field(description="For people.")
-    type: Literal["invalid_request_error", "server_error"] = Field(description="Whose fault it is.")
-    param: str | None = Field(description="The field that is wrong, if it is one.")
+    type: Literal["invalid_request_error", "server_error"] = Field(
+        description="Whether the request or the server is at fault."
+    )
+    param: str | None = Field(description="The wrong field, if any.")
     code: str | None = Field(description="Stable, for programs.")
 
 
-class ErrorBody(Reply):
+class ErrorBody(ResponseModel):
     error: ErrorDetail = Field(description="What is wrong.")
 
 
 class FileResult(Warned):
-    """What came of one file of several: `result` or `error`."""
+    """The result of one file of several: `result` or `error`."""
 
-    index: int = Field(ge=0, description="Place among the files, in the order sent.")
+    index: int = Field(ge=0, description="Index of the file, in the order sent, from 0.")
     filename: str = Field(description="As it was sent; empty if it had no name.")
-    status: int = Field(description="As the HTTP status of a request with this file alone.")
+    status: int = Field(description="The HTTP status of a request with this file alone.")
     result: Transcription | VerboseTranscription | Translation | VerboseTranslation | str | None = Field(
-        None, description="The reply, as for this file alone: an object, or the text of the formats text, srt and vtt."
+        None, description="The response to this file alone: an object, or the text of the formats text, srt and vtt."
     )
     error: ErrorDetail | None = Field(None, description="What is wrong with this file.")
 
 
 class FileResults(Warned):
-    """Reply to several files."""
+    """ResponseModel to several files."""
 
     object: Literal["list"] = Field("list", description="Always this word.")
     data: list[FileResult] = Field(description="One for each file, in the order sent.")

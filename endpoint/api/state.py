@@ -1,4 +1,4 @@
-"""What the routes share: settings, the models and whether they are loaded, and admission."""
+"""The state that all routes share: settings, models, whether they are loaded, and admission."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ log = structlog.get_logger(__name__)
 
 
 class ServerState:
-    """One per application. The models start in the background, so that /health answers while they load."""
+    """One per application. The models start in the background, so that /health responds while they load."""
 
     def __init__(self, settings: Settings, models: Models, jobs: Jobs | None = None) -> None:
         """jobs: None where there are none, and no routes of theirs."""
         self.settings = settings
-        self.failed = asyncio.Event()  # set when a model could not be loaded: the server must end
+        self.failed = asyncio.Event()  # set if a model cannot be loaded: then the server must end
         self.models = models
         self.jobs = jobs
         most = settings.max_concurrent_requests, settings.max_concurrent_audio_seconds
         self.admission = Admission(*most, models.peers.load, models.peers.number)
         self.outgoing = OutgoingPolicy.parse(settings.url_hosts, settings.url_networks)
-        self.draining = False  # set it when the server is told to stop: /ready fails at once, requests go on
+        self.draining = False  # set when the server gets a signal to stop: /ready fails, requests are finished
         self._loading: asyncio.Task[None] | None = None
 
     def open(self) -> None:
@@ -54,12 +54,15 @@ class ServerState:
         await self.models.close()
 
     async def check(self) -> None:
-        """Raises NotReady while a model loads, EngineFailed when one can answer no more."""
+        """Raises NotReady while a model is loading, EngineFailed when one is dead."""
         self._check_loaded()
         await self.models.check()
 
     async def check_any(self) -> None:
-        """Raises as `check` when no model can answer: before a body is read, nobody knows which model it is for."""
+        """Raises as `check`, if no model can serve a request.
+
+        It is called before the body is read, so before the model of the request is known.
+        """
         self._check_loaded()
         await self.models.check_any()
 

@@ -1,7 +1,7 @@
-"""Server-sent events as a response: headers once the file is known to be audio, pings, and nothing after the client.
+"""A response of server-sent events, with pings. It begins once the file is known to be audio.
 
-Not sse-starlette: it ends every stream as soon as the server is told to stop, and ours drains; and a failure after
-the headers must still reach the client, as an event.
+sse-starlette is not used: it ends every stream as soon as the server gets a signal to stop, while this server finishes
+them. And an error after the headers must still reach the client, as an event.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from endpoint.text.events import PING, frame
 log = structlog.get_logger(__name__)
 
 PING_SECONDS = 15.0
-_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}  # nginx would hold events back
+_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}  # so that nginx does not buffer events
 
 
 class EventStream(Response):
-    """Sends what `events` gives, as it comes; b"" only says that the response has begun.
+    """Sends each event of `events` at once. An empty event only begins the response.
 
-    held: what the request holds, such as its permit and its deadline; released at the end.
-    A failure before the first event is raised, for a response with its own status; after it, it is the last event.
+    held: resources of the request, such as its permit and its deadline; released at the end.
+    An error before the first event is raised, and gives a response with its own status. A later error is sent as the
+    last event.
     """
 
     media_type = "text/event-stream"
@@ -58,7 +59,7 @@ class EventStream(Response):
             if not self._begun:
                 raise
             log.exception("stream failed")
-            last = frame(error_body(EndpointError("The server failed; its log says more.")))
+            last = frame(error_body(EndpointError("The server failed; its log has the details.")))
         await send({"type": "http.response.body", "body": last})
 
     async def _send_all(self, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""Routes about the server itself: health, version, and its documentation, which needs no internet."""
+"""Routes about the server: health, version, and documentation, which needs no internet."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PAGE_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsa
 
 
 def docs_assets() -> StaticFiles:
-    """Our start script, and the Swagger UI files of the package fastapi-offline."""
+    """The script that starts Swagger UI, and its files from the package fastapi-offline."""
     return StaticFiles(directory=_STATIC, packages=[("fastapi_offline", "static")])
 
 
@@ -36,7 +36,7 @@ def system_routes(server: ServerState) -> APIRouter:
 
     @router.get("/", response_model=Index, responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}})
     async def index(request: Request) -> Index | Response:
-        """Where to go from here: a small page for a browser, JSON for programs."""
+        """Links to the documentation: a small page for browsers, JSON for programs."""
         if "text/html" in request.headers.get("accept", ""):
             names = "</code>, <code>".join(map(escape, server.models.names.listed))
             return HTMLResponse(_PAGE.replace("{models}", names), headers=_PAGE_HEADERS)
@@ -44,7 +44,7 @@ def system_routes(server: ServerState) -> APIRouter:
 
     @router.get("/health", responses=error_responses(503))
     async def health() -> Status:
-        """Whether every model can answer: 503 while one loads, and when one is dead."""
+        """Whether every model can serve requests: 503 while one is loading, and when one is dead."""
         try:
             await server.check()
         except EngineFailed as error:
@@ -53,14 +53,14 @@ def system_routes(server: ServerState) -> APIRouter:
 
     @router.get("/ready", responses=error_responses(503))
     async def ready() -> Status:
-        """Whether to send requests here: as /health, and 503 once the server is stopping."""
+        """Whether to send requests to this server: as /health, and 503 while the server is stopping."""
         if server.draining:
             raise NotReady("The server is stopping.", code="stopping")
         return await health()
 
     @router.get("/version", responses=error_responses(401), dependencies=key_documented(server.settings))
     async def version() -> Version:
-        """What is running."""
+        """The versions of the server and its engine, and the models."""
         names, info = server.models.names, server.models.find("").info
         return Version(
             version=__version__,

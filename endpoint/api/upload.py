@@ -1,7 +1,7 @@
-"""A body read in a stream into memory files, within limits; nothing touches a disk.
+"""Reads a request body into memory files, within limits, without writing to a disk.
 
-Starlette's own form parser spools files to a temporary folder and reads bodies of any length, so python-multipart
-is driven here directly. Format: RFC 7578.
+Starlette's form parser writes files to a temporary folder and reads bodies of any length, so this module uses
+python-multipart directly. Format: RFC 7578.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from endpoint.errors import DeadlineExceeded, InvalidRequest, TooLarge
 from endpoint.memfile import MemoryFile
 
 _FILES = re.compile(r"(?:file|audio_file|files)(?:\[\d*\])?")
-_ONE = ("file", "audio_file")  # the others mean a list
+_ONE = ("file", "audio_file")  # all other names mean a list
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _EXTENDED = re.compile(rb";\s*filename\*\s*=\s*([\w.:-]+)'[^']*'([^\s;\"]*)", re.IGNORECASE)  # RFC 5987
 MAX_PARTS = 64
 MAX_HEADERS = 8  # of one part
-MAX_HEADER_BYTES = 4096  # of one header; leaves room for long file names
+MAX_HEADER_BYTES = 4096  # of one header; enough for long file names
 MAX_FIELD_BYTES = 64 * 1024
 MAX_FORM_BYTES = 256 * 1024  # everything but the file: fields, headers, boundaries
 
-AT_ONCE = 1 << 20  # bytes of a file that are written at once, in a thread
-FEW = 64 * 1024  # bytes that are written where they are
+AT_ONCE = 1 << 20  # bytes that are collected before a thread writes them
+FEW = 64 * 1024  # up to so many bytes are written without a thread
 
-# A client that stops, or trickles, would hold a place for nothing.
+# A client that stops, or sends slowly, would hold a permit for a long time.
 STALL_SECONDS = 20.0  # longest silence within a body
 MIN_BYTES_PER_SECOND = 4096  # slowest average, once STALL_SECONDS have passed
 
 
 @dataclass(frozen=True)
 class File:
-    """A file and the name it was sent under, as the client gave it."""
+    """A file, and its file name as the client sent it."""
 
     name: str
     data: MemoryFile
@@ -51,7 +51,8 @@ class File:
 class Form:
     """fields: (name, value) in the order sent, repeated names included. files: the parts `file` and `files[]`.
 
-    several: whether the client speaks of a list, be it of one. others: names of files that no route takes.
+    several: whether the client sent a list, even of one file. others: names of the parts that are files but not
+    recordings.
     """
 
     fields: tuple[tuple[str, str], ...]
@@ -64,8 +65,8 @@ async def read_form(receive: Receive, headers: Mapping[str, str], max_file_bytes
     """Read a multipart/form-data body from ASGI's `receive`; `headers` have lower-case names.
 
     max_file_bytes: of all files together.
-    Raises InvalidRequest for a body that is no form, TooLarge (at once when Content-Length tells), DeadlineExceeded
-    for a client too slow, ClientGone.
+    Raises InvalidRequest for a body that is no form, TooLarge (before reading, if Content-Length is too large),
+    DeadlineExceeded for a client that is too slow, and ClientGone.
     """
     spill = _Spill()
     parts = _Parts(max_file_bytes, spill)
@@ -94,7 +95,7 @@ async def read_form(receive: Receive, headers: Mapping[str, str], max_file_bytes
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int) -> MemoryFile:
-    """Read a body that is the file itself. Raises as `read_form`."""
+    """Read a body that is the file itself. Raises the same errors as `read_form`."""
     body, spill = MemoryFile(), _Spill()
     await _feed(lambda piece: spill.add(body, piece), receive, headers, max_bytes, spill)
     if len(body) > max_bytes:
@@ -130,7 +131,7 @@ async def _feed(
 
 
 class _Spill:
-    """Pieces of files, on their way into them. The kernel may take its time to find so many pages; others go on."""
+    """Collects pieces of files and writes them in a thread: the kernel may need long to allocate memory for them."""
 
     def __init__(self) -> None:
         self._pieces: list[tuple[MemoryFile, bytes | memoryview]] = []
@@ -154,14 +155,14 @@ def _write(pieces: Sequence[tuple[MemoryFile, bytes | memoryview]]) -> None:
 
 
 class _Parts:
-    """What the parser has found so far; the parser calls the methods, with slices of its input."""
+    """Collects the parts of a form. The parser calls the methods, with slices of its input."""
 
     def __init__(self, max_file_bytes: int, spill: _Spill) -> None:
         self._spill = spill
         self.fields: list[tuple[str, str]] = []
         self.files: list[File] = []
-        self.others: list[str] = []  # names of files that nobody asked for
-        self.listed = False  # a file came under a list's name
+        self.others: list[str] = []  # names of files that are not recordings
+        self.listed = False  # whether a file was sent under a list's name
         self.finished = False
         self._max_file_bytes = max_file_bytes
         self._count = 0
@@ -216,7 +217,7 @@ class _Parts:
                 raise _too_large(self._max_file_bytes)
             self._spill.add(self.files[-1].data, piece)
         elif self._is_file:
-            return  # a file nobody asked for
+            return  # its content is ignored
         elif len(self._content) + len(piece) > MAX_FIELD_BYTES:
             raise InvalidRequest(f"`{self._name[:64]}` is longer than {MAX_FIELD_BYTES} bytes.", param=self._name[:64])
         else:
@@ -246,7 +247,7 @@ def _boundary(headers: Mapping[str, str]) -> bytes:
 
 
 def _extended_name(disposition: bytes) -> str | None:
-    """The name in `filename*`, which comes before `filename`; None where there is none that can be read."""
+    """The name in `filename*`, which takes precedence over `filename`; None if there is none, or it is invalid."""
     found = _EXTENDED.search(_QUOTED.sub(b'""', disposition))
     if found is None:
         return None

@@ -1,5 +1,5 @@
-"""whisper-asr-webservice's route `/asr`, which Bazarr and media servers call: fields in the address, the file in
-`audio_file`, raw PCM with `encode=false`.
+"""whisper-asr-webservice's route `/asr`, which Bazarr and media servers call. Fields are in the query string, the file
+is in `audio_file`, and it is raw PCM with `encode=false`.
 
 Its source: ahmetoner/whisper-asr-webservice app/webservice.py.
 """
@@ -34,14 +34,14 @@ Output = Literal["txt", "vtt", "srt", "tsv", "json"]
 
 
 class AsrForm(CompatForm):
-    """Fields of `/asr`; they stand in the address, or in the form."""
+    """Fields of `/asr`, in the query string or in the form."""
 
-    output: Output = Field("txt", description="What to answer with.")
+    output: Output = Field("txt", description="Format of the response.")
     encode: bool = Field(True, description="`false`: the file is raw PCM, 16 bit little-endian, mono, 16 kHz.")
 
 
 class AsrDetectionForm(DetectionForm):
-    """Fields of `/detect-language`, in the address or in the form."""
+    """Fields of `/detect-language`, in the query string or in the form."""
 
     encode: bool = Field(True, description="`false`: the file is raw PCM, 16 bit little-endian, mono, 16 kHz.")
 
@@ -49,11 +49,11 @@ class AsrDetectionForm(DetectionForm):
 def asr_routes(server: ServerState) -> APIRouter:
     router = APIRouter(tags=["compatible"])
 
-    texts = {"text/plain": "The text in the format of `output`, for json too."}
+    texts = {"text/plain": "The text in the format of `output`, json included."}
 
     @router.post("/asr", response_class=Response, **audio_docs(AsrForm, None, examples.ASR, texts=texts))
     async def asr(request: Request) -> Response:
-        """Text of a recording, as whisper-asr-webservice writes it: txt, vtt, srt, tsv or json."""
+        """Text of a recording, in the formats of whisper-asr-webservice: txt, vtt, srt, tsv or json."""
         async with received(server, request, AsrForm, query=True) as given:
             fields, file = given.fields, given.file
             if not fields.encode:
@@ -71,7 +71,7 @@ def asr_routes(server: ServerState) -> APIRouter:
 
 
 def with_header(data: MemoryFile) -> MemoryFile:
-    """Raw PCM (int16, mono, 16 kHz) as a wave file. `data` is used up."""
+    """Raw PCM (int16, mono, 16 kHz) as a wave file. Closes `data`."""
     size, width = len(data), struct.calcsize("<h")
     form = (1, 1, SAMPLE_RATE, SAMPLE_RATE * width, width, 8 * width)
     assert 1 << (8 * width - 1) == PCM_FULL_SCALE

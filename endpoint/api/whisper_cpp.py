@@ -1,4 +1,7 @@
-"""whisper.cpp's server: `/inference`, and `/load` refused. Source: ggml-org/whisper.cpp examples/server/server.cpp."""
+"""The routes of whisper.cpp's server: `/inference`; and `/load`, which is refused.
+
+Source: ggml-org/whisper.cpp examples/server/server.cpp.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from endpoint.api.forms import DEFAULT_VAD, TextForm
 from endpoint.api.openapi import audio_docs
 from endpoint.api.receive import received
 from endpoint.api.respond import transcribed, warning_header
-from endpoint.api.schemas import Reply, Warned
+from endpoint.api.schemas import ResponseModel, Warned
 from endpoint.api.state import ServerState
 from endpoint.errors import InvalidRequest
 from endpoint.languages import NAMES
@@ -27,7 +30,7 @@ from endpoint.types import Segment, Transcript
 class InferenceForm(TextForm):
     """Fields of `/inference`."""
 
-    response_format: ResponseFormat = Field("json", description="What to answer with.")
+    response_format: ResponseFormat = Field("json", description="Format of the response.")
     translate: bool = Field(False, description="Into English.")
 
     def options(self, vad: VadOptions | None = DEFAULT_VAD) -> Options:
@@ -35,7 +38,7 @@ class InferenceForm(TextForm):
         return replace(super().options(vad), task=task, words=self.response_format == "verbose_json")
 
 
-class CppWord(Reply):
+class CppWord(ResponseModel):
     word: str = Field(description="With the space before it.")
     start: float = Field(ge=0, description="Seconds from the start of the file.")
     end: float = Field(ge=0, description="Seconds from the start of the file.")
@@ -43,16 +46,16 @@ class CppWord(Reply):
     probability: float = Field(ge=0, le=1, description="0 to 1.")
 
 
-class CppSegment(Reply):
+class CppSegment(ResponseModel):
     id: int = Field(ge=0, description="Counted from 0 through the whole file.")
     text: str = Field(description="With the space before it.")
     start: float = Field(ge=0, description="Seconds from the start of the file.")
     end: float = Field(ge=0, description="Seconds from the start of the file.")
     tokens: list[int] = Field(description="Token ids, timestamps included.")
     words: list[CppWord] = Field(description="The words of the text.")
-    temperature: float = Field(ge=0, description="It was decoded at.")
+    temperature: float = Field(ge=0, description="Temperature it was decoded at.")
     avg_logprob: float = Field(description="Average natural-log probability of its window's tokens.")
-    no_speech_prob: float = Field(ge=0, le=1, description="That its window holds no speech.")
+    no_speech_prob: float = Field(ge=0, le=1, description="Probability that its window holds no speech.")
 
 
 class CppTranscript(Warned):
@@ -74,7 +77,7 @@ def whisper_cpp_routes(server: ServerState) -> APIRouter:
 
     @router.post("/inference", **audio_docs(InferenceForm, CppTranscript, examples.INFERENCES, texts=texts))
     async def inference(request: Request) -> Response:
-        """Text of a recording, as whisper.cpp's server answers."""
+        """Text of a recording, in the format of whisper.cpp's server."""
         async with received(server, request, InferenceForm) as given:
             transcript = await transcribed(request, given, given.file, given.fields.options(server.settings.vad))
         return _written(transcript, given.fields.response_format)
@@ -91,12 +94,12 @@ def whisper_cpp_routes(server: ServerState) -> APIRouter:
 
 
 def _written(transcript: Transcript, form: ResponseFormat) -> Response:
-    said = warnings(transcript.notices)
+    listed = warnings(transcript.notices)
     if form == "json":
         text = "".join(f"{segment.text}\n" for segment in transcript.segments)
-        return Response(dumps({"text": text, **said}), media_type="application/json")
+        return Response(dumps({"text": text, **listed}), media_type="application/json")
     if form == "verbose_json":
-        return Response(dumps({**_verbose(transcript), **said}), media_type="application/json")
+        return Response(dumps({**_verbose(transcript), **listed}), media_type="application/json")
     body, media_type = render(transcript, Rendering(form))
     return Response(body, media_type=media_type, headers=warning_header(media_type, transcript.notices))
 

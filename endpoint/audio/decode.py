@@ -1,8 +1,8 @@
 """Bytes of any container -> Audio, in processes of their own.
 
-Media parsers are where hostile files do harm. Each file is decoded by a warm process that holds no secrets and
-serves one file at a time: a crash, a limit or a timeout costs that file only. Bytes go in and samples come out by
-memory files: no names to leak, nothing of /dev/shm's size, freed by the kernel whoever dies first.
+A hostile file does its harm in a media parser. So each file is decoded by a running process that holds no secrets
+and serves one file at a time: a crash, a limit or a timeout costs that file only. Bytes go in and samples come out
+in memory files: they have no names, take nothing of /dev/shm, and the kernel frees them whichever process ends first.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from endpoint.types import SPEECH_FRAME, Audio, Notice
 
 COMMAND = [sys.executable, "-P", "-m", "endpoint.audio.worker"]
 START_SECONDS = 60.0  # for a process to import PyAV and onnxruntime; 0.3 s on an idle machine
-_ANSWER_BYTES = 65_536
+_RESPONSE_BYTES = 65_536
 _REFUSALS: dict[str, type[RequestError]] = {"InvalidAudio": InvalidAudio, "TooLarge": TooLarge}
 # The process must not change what the parent has mapped: a file that shrinks under a mapping is a SIGBUS.
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
@@ -48,11 +48,11 @@ Begun = Callable[[Audio], object]
 
 
 class _Crash(Exception):
-    """The process ended, or answered nonsense."""
+    """The process ended, or its response cannot be read."""
 
 
 class Child:
-    """One place of the pool, and the process in it. A thread at a time calls `decode`; any thread may call `stop`."""
+    """One slot of the pool and its process. One thread at a time calls `decode`; any thread may call `stop`."""
 
     def __init__(self, limits: Limits, timeout: float) -> None:
         self._limits, self._timeout = limits, timeout
@@ -117,27 +117,27 @@ class Child:
             task = DECODE_WITH_BEGINNING if vad and begun else DECODE_WITH_SPEECH if vad else DECODE
             task += b"" if track is None else b"%d" % track
             socket.send_fds(self._socket, [task], [data.fileno(), target])
-            answer = json.loads(self._receive(max(0.001, deadline - time.monotonic())))
-            if begun and "beginning" in answer:
-                begun(_beginning(target, answer["of"], answer["beginning"]))
-                answer = json.loads(self._receive(max(0.001, deadline - time.monotonic())))
-            if "samples" not in answer:
-                if refusal := _REFUSALS.get(answer["type"]):
-                    raise refusal(answer["message"], code=answer["code"], param=answer["param"])
-                raise _Crash(answer["message"])
-            return _mapped(target, answer["samples"], answer["frames"] if vad else None, answer["report"])
+            response = json.loads(self._receive(max(0.001, deadline - time.monotonic())))
+            if begun and "beginning" in response:
+                begun(_beginning(target, response["of"], response["beginning"]))
+                response = json.loads(self._receive(max(0.001, deadline - time.monotonic())))
+            if "samples" not in response:
+                if refusal := _REFUSALS.get(response["type"]):
+                    raise refusal(response["message"], code=response["code"], param=response["param"])
+                raise _Crash(response["message"])
+            return _mapped(target, response["samples"], response["frames"] if vad else None, response["report"])
         except (ValueError, KeyError) as error:
-            raise _Crash(f"wrong answer: {error!r}") from error
+            raise _Crash(f"wrong response: {error!r}") from error
         finally:
             os.close(target)
             data.close()
 
     def _receive(self, timeout: float) -> bytes:
         self._socket.settimeout(timeout)
-        message = self._socket.recv(_ANSWER_BYTES)
+        message = self._socket.recv(_RESPONSE_BYTES)
         if message:
             return message
-        with suppress(subprocess.TimeoutExpired):  # it hangs up a moment before it is gone
+        with suppress(subprocess.TimeoutExpired):  # its socket closes a moment before the process has ended
             self._process.wait(1)
         raise _Crash(f"it ended with status {self._process.returncode}")
 
@@ -147,7 +147,7 @@ class Child:
             self._start()
 
     def stop(self) -> None:
-        """Kill the process: what waits for it gets an error at once, and the next file a new process."""
+        """Kill the process: its caller gets an error at once, and the next file gets a new process."""
         self._stopped = True
         self._process.kill()
 
@@ -174,19 +174,19 @@ def _beginning(file: int, count: int, frames: int) -> Audio:
     return Audio(np.frombuffer(samples, np.int16), np.frombuffer(speech, np.uint8))
 
 
-def _mapped(file: int, count: int, frames: int | None, said: int) -> Audio:
+def _mapped(file: int, count: int, frames: int | None, report_bytes: int) -> Audio:
     """The samples in `file` and the speech behind them, not copied; they live as long as the arrays.
 
-    said: bytes of JSON behind these, of what is said of the recording.
+    report_bytes: length of the report on the file, JSON behind the speech.
     """
     fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEALS)
     size, end = os.fstat(file).st_size, count * BYTES_PER_SAMPLE
-    if size != end + (frames or 0) + said:
-        raise _Crash(f"{count} samples, {frames} frames and {said} bytes of JSON in {size} bytes")
+    if size != end + (frames or 0) + report_bytes:
+        raise _Crash(f"{count} samples, {frames} frames and {report_bytes} bytes of JSON in {size} bytes")
     # Populated here, in a thread, or the event loop would take 250,000 page faults an hour of sound.
     pages = mmap.mmap(file, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ)
     speech = None if frames is None else np.frombuffer(pages, np.uint8, frames, offset=end)
-    report = json.loads(pages[size - said :])
+    report = json.loads(pages[size - report_bytes :])
     unreadable = tuple((begin, finish) for begin, finish in report["unreadable"])
     notices = tuple(Notice(*given) for given in report["notices"])
     return Audio(np.frombuffer(pages, np.int16, count), speech, unreadable, notices, *report["seconds"])
@@ -207,11 +207,11 @@ class Decoder:
         self._idle: asyncio.Queue[Child] = asyncio.Queue()
         self._jobs: set[asyncio.Future[Audio]] = set()
         self._closing = False
-        # A thread for each process: it waits for it.
+        # One thread for each process, which waits for it.
         self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="decode")
 
     async def start(self) -> None:
-        """Start the processes and wait until each can decode; again does nothing. Raises ConfigError if one cannot."""
+        """Start the processes and wait until each can decode; a second call does nothing. Raises ConfigError."""
         if self._children:
             return
         loop = asyncio.get_running_loop()
@@ -230,11 +230,11 @@ class Decoder:
     ) -> Audio:
         """Decode an audio stream of a file of any container: int16 [n], mono, 16 kHz, n >= 1, read-only.
 
-        data: a memory file is used up: its pages are freed on the way, and it is closed.
+        data: a memory file is used up: its pages are freed while it is read, and it is closed.
         vad: also judge where speech is, within the same time and memory.
-        begun: with `vad`, given the first minute of a recording of more than two before the rest of it was judged.
+        begun: with `vad`, called with the first minute of a recording of more than two, before the rest is judged.
         track: which audio stream, counted from 0; None: the one a player plays.
-        Cancelling it kills the process that decodes. Raises InvalidAudio (codes empty_file, invalid_audio,
+        Cancelling the call kills the process that decodes. Raises InvalidAudio (codes empty_file, invalid_audio,
         no_audio_stream, no_audio, audio_decode_failed), TooLarge (audio_too_long), DeadlineExceeded, Overloaded,
         Unavailable while closing.
         """
@@ -242,14 +242,14 @@ class Decoder:
             raise InvalidAudio("The file is empty: 0 bytes arrived. Send the recording itself.", code="empty_file")
         child = await self._take()
         loop = asyncio.get_running_loop()
-        told = (lambda audio: loop.call_soon_threadsafe(begun, audio)) if begun else None
-        job = loop.run_in_executor(self._threads, _decode, child, data, vad, told, track)
+        notify = (lambda audio: loop.call_soon_threadsafe(begun, audio)) if begun else None
+        job = loop.run_in_executor(self._threads, _decode, child, data, vad, notify, track)
         self._jobs.add(job)
         job.add_done_callback(lambda _: self._give(job, child))
         try:
             return await asyncio.shield(job)
         except asyncio.CancelledError:
-            if not job.done():  # or the process may be at another request already
+            if not job.done():  # else the process may be at another request already
                 child.stop()
             raise
 
@@ -262,14 +262,14 @@ class Decoder:
                 f"No decoding process was free within {self._timeout:g} s. Send the request again later."
             ) from None
         if self._closing:
-            self._idle.put_nowait(child)  # for the next that waits, to be told the same
+            self._idle.put_nowait(child)  # the next one that waits gets the same error
             raise _closing()
         return child
 
     def _give(self, job: asyncio.Future[Audio], child: Child) -> None:
         self._jobs.discard(job)
         if not job.cancelled():
-            job.exception()  # nobody may be left to be told
+            job.exception()  # read here, for the caller may have gone: asyncio warns of errors that nobody reads
         self._idle.put_nowait(child)
 
     async def close(self) -> None:

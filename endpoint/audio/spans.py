@@ -16,9 +16,9 @@ from endpoint.types import SAMPLE_RATE, SPEECH_CERTAIN, SPEECH_FRAME, Span
 
 HYSTERESIS = 0.15  # Silero's: how far below the threshold speech still goes on
 LOWEST = 0.01  # Silero's: speech ends below this, however low the threshold
-SHORTEST_FRAMES = 2  # 64 ms: clicks are shorter. Silero's 250 ms would lose words such as "a" said alone
-SURE = 0.9  # probability from which it is speech without doubt: tones like music reach it for moments only
-SUFFIX_MS = 200  # after the last frame of speech: the model hears weak ends of words, /f/ or /t/, as silence
+SHORTEST_FRAMES = 2  # 64 ms: clicks are shorter. Silero's 250 ms would lose short words such as a lone "a"
+SURE = 0.9  # probability of certain speech: music and other tones reach it for moments only
+SUFFIX_MS = 200  # after the last frame of speech: weak ends of words, /f/ or /t/, get a probability like silence
 
 
 def find_spans(speech: npt.NDArray[np.uint8], count: int, options: VadOptions) -> tuple[Span, ...]:
@@ -38,7 +38,7 @@ def find_spans(speech: npt.NDArray[np.uint8], count: int, options: VadOptions) -
 
 
 def find_sure_spans(speech: npt.NDArray[np.uint8], count: int, options: VadOptions) -> tuple[Span, ...]:
-    """What of the spans above is speech without doubt, without padding before it."""
+    """The parts of these spans that are certain to be speech, without padding before them."""
     threshold = max(SURE, options.threshold)
     return find_spans(speech, count, replace(options, threshold=threshold, prefix_padding_ms=0))
 

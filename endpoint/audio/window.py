@@ -20,7 +20,7 @@ SEARCH = 3  # the cut is looked for in the last third of a window, so that windo
 LONG_PAUSE = 5 * SAMPLE_RATE  # in no window: models make up text in long silences
 EASY_PAUSE = SAMPLE_RATE // 2  # as good to cut in as any longer one
 HARD_CUT = 0.3  # cost of a cut without a pause, in windows; the encoder takes the same time for every window
-MARGIN = SAMPLE_RATE  # of the pauses around a window that it takes in: models know recordings that begin with a breath
+MARGIN = SAMPLE_RATE  # pause kept around a window: training recordings begin with a breath, not with a word
 OVERLAP = 3 * SAMPLE_RATE  # of windows cut inside speech: holds some words whole, whatever the cut hits
 
 
@@ -91,8 +91,8 @@ def _cut_cost(parts: Sequence[Span], first: int) -> float:
 def widen(audio: Audio, windows: Sequence[Window], longest: int, low: int = 0, high: int | None = None) -> list[Window]:
     """The windows, each with up to MARGIN of the pauses around it, shared with its neighbour, as `longest` allows.
 
-    windows: from `pack`. low, high: samples of the file that none may reach beyond; unset: its ends. A recording of
-    speech that fits one window is thus heard nearly whole, as other implementations hear it.
+    windows: from `pack`. low, high: limits of all windows, in samples of the file; by default its ends. So a recording
+    of speech that fits one window is transcribed nearly whole, as in other implementations.
     """
     ends = [window.start + len(window.samples) for window in windows]
     before = [low, *ends[:-1]]
@@ -149,8 +149,7 @@ def _check(longest: int) -> None:
 def quietest(samples: Samples) -> int:
     """Middle of the quietest 100 ms of `samples`, an offset from 0 to their number; the latest of several.
 
-    samples: int16 [n], 16 kHz. Too few to hold 100 ms: their number. Another judge of pauses, such as voice
-    activity, needs only this signature.
+    samples: int16 [n], 16 kHz. Fewer than 100 ms: their number.
     """
     hops = len(samples) // HOP
     if hops < PAUSE_HOPS:

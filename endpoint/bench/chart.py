@@ -1,4 +1,4 @@
-"""Small charts as SVG text: lines, dots and bars over linear axes. Nothing is loaded, nothing runs."""
+"""Small charts as SVG text: lines, dots and bars over linear axes. They need no other file and no script."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Axis:
-    """names: what stands under 0, 1, 2 ... where the axis has no numbers."""
+    """names: labels under 0, 1, 2 ... instead of numbers."""
 
     label: str
     names: Sequence[str] = ()
@@ -57,7 +57,7 @@ def draw(
 
 
 class _Frame:
-    """From values to places in the picture."""
+    """From values to coordinates in the picture."""
 
     def __init__(self, x: Axis, most_x: float, most_y: float) -> None:
         self.x, self.y_ticks = x, ticks(most_y)

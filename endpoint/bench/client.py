@@ -1,4 +1,4 @@
-"""One request to a server of OpenAI's audio API, and what became of it."""
+"""One request to a server of OpenAI's audio API, and its outcome."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _WORDS = {
 
 
 class Failed(Exception):
-    """Its text is the kind of failure, as it is counted."""
+    """A failed request. Its text is the kind of failure, by which failures are counted."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Times are seconds of time.perf_counter(). failure: its kind, "" for none.
+    """What came of a request. Times are seconds of time.perf_counter(). failure: its kind, "" for none.
 
-    intended: when it was to be sent, which latency counts from; sent: when it was. first: when the first text came,
-    None unless streamed. done: when all had come.
+    intended: when it was due, from which latency counts. sent: when it was sent. first: when the first text arrived,
+    None unless streamed. done: when the response was complete.
     """
 
     request: Request
@@ -47,7 +47,7 @@ class Outcome:
 
 
 class Client:
-    """Asks the server at `base`, as many requests at once as are begun; `async with` closes it."""
+    """Sends requests to the server at `base`, without a limit of its own; `async with` closes it."""
 
     def __init__(self, base: str, *, api_key: str, timeout: float, stream: bool) -> None:
         self._url, self._base, self._stream = f"{base}/audio/transcriptions", base, stream
@@ -66,28 +66,28 @@ class Client:
     async def model(self) -> str:
         """The first model that the server lists; "whisper-1" where it lists none. Raises Unavailable."""
         try:
-            reply = await self._client.get(f"{self._base}/models")
-            return str(reply.json()["data"][0]["id"])
+            response = await self._client.get(f"{self._base}/models")
+            return str(response.json()["data"][0]["id"])
         except httpx2.TransportError as error:
             raise Unavailable(
-                f"{self._base} does not answer ({type(error).__name__}); is the server running?"
+                f"{self._base} does not respond ({type(error).__name__}); is the server running?"
             ) from error
         except (ValueError, LookupError, TypeError):
             return "whisper-1"
 
     async def check(self, request: Request) -> None:
-        """Raises InvalidRequest with what the server says where it does not answer this request, Unavailable."""
+        """Raises InvalidRequest with the server's message where it refuses this request; Unavailable."""
         try:
-            reply = await self._client.post(self._url, content=request.body, headers=_headers(request))
+            response = await self._client.post(self._url, content=request.body, headers=_headers(request))
         except httpx2.TransportError as error:
             raise Unavailable(
-                f"{self._url} does not answer ({type(error).__name__}); is the server running?"
+                f"{self._url} does not respond ({type(error).__name__}); is the server running?"
             ) from error
-        if reply.status_code != httpx2.codes.OK:
-            raise InvalidRequest(f"{self._url} answered {reply.status_code}: {reply.text[:300]}")
+        if response.status_code != httpx2.codes.OK:
+            raise InvalidRequest(f"{self._url} responded {response.status_code}: {response.text[:300]}")
 
     async def ask(self, request: Request, intended: float | None = None) -> Outcome:
-        """Send it; never raises for what the server does."""
+        """Send a request. Failures of the server are in the outcome, and not raised."""
         sent = time.perf_counter()
         intended = sent if intended is None else intended
         first, text, failure = None, "", ""
@@ -105,22 +105,22 @@ class Client:
         return Outcome(request, intended, sent, time.perf_counter(), first, text, failure)
 
     async def _whole(self, request: Request) -> str:
-        reply = await self._client.post(self._url, content=request.body, headers=_headers(request))
-        if reply.status_code != httpx2.codes.OK:
-            raise Failed(f"status {reply.status_code}")
+        response = await self._client.post(self._url, content=request.body, headers=_headers(request))
+        if response.status_code != httpx2.codes.OK:
+            raise Failed(f"status {response.status_code}")
         try:
-            return str(reply.json()["text"])
+            return str(response.json()["text"])
         except (ValueError, LookupError, TypeError) as error:
             raise Failed("no JSON with a text") from error
 
     async def _deltas(self, request: Request) -> AsyncIterator[str]:
-        """Pieces of text as they come. Raises Failed, also where the stream ends before it says so."""
-        async with self._client.stream("POST", self._url, content=request.body, headers=_headers(request)) as reply:
-            if reply.status_code != httpx2.codes.OK:
-                await reply.aread()
-                raise Failed(f"status {reply.status_code}")
+        """Pieces of text as they arrive. Raises Failed, also where the stream ends without its last event."""
+        async with self._client.stream("POST", self._url, content=request.body, headers=_headers(request)) as response:
+            if response.status_code != httpx2.codes.OK:
+                await response.aread()
+                raise Failed(f"status {response.status_code}")
             ended = False
-            async for line in reply.aiter_lines():
+            async for line in response.aiter_lines():
                 piece, over = read_event(line)
                 ended = ended or over
                 if piece:
@@ -134,9 +134,9 @@ def _headers(request: Request) -> dict[str, str]:
 
 
 def read_event(line: str) -> tuple[str, bool]:
-    """(text that a line of a stream adds, whether it says that all has come). Raises Failed for an error.
+    """(text that a line of a stream adds, whether it is the end). Raises Failed for an error.
 
-    OpenAI's events, and the chunks of vLLM's own server, which end with [DONE].
+    Reads OpenAI's events, and the chunks of vLLM's own server, which end with [DONE].
     """
     if not line.startswith("data:"):
         return "", False

@@ -1,4 +1,4 @@
-"""Samples to files as clients send them, and files to samples."""
+"""Encodes samples as files that clients send, and decodes files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CONTAINERS = {
 
 
 def encode(samples: Samples, name: str) -> bytes:
-    """int16 [n], 16 kHz mono, as a file of the container `name` of CONTAINERS."""
+    """The file of int16 [n], 16 kHz mono, in the container `name` of CONTAINERS."""
     kind, out = CONTAINERS[name], io.BytesIO()
     with av.open(out, "w", format=kind.format) as file:
         stream = file.add_stream(kind.codec, rate=kind.rate, layout="mono")

@@ -1,4 +1,4 @@
-"""Outcomes of a run to figures."""
+"""The figures of a run, from its outcomes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Percentiles:
 
 @dataclass(frozen=True)
 class Figures:
-    """One run. Rates are of what succeeded, per second of wall time; latencies are of what succeeded, from the time
-    it was to be sent.
+    """One run. Rates and latencies count requests that succeeded: rates per second of wall time, latencies from the
+    time a request was due.
 
     concurrency: callers of a closed loop; rate: requests a second of an open one.
     failures: number of each kind. latency, first_delta, late: None where nothing succeeded, or nothing was streamed.
-    late: how long after it was to be sent a request was sent. wer: errors per word said, None where the words are
+    late: how much later than due a request was sent. wer: errors per word of the reference, None where that is
     not known. *_cpu_seconds: processor time; None where the server's process is not known.
     """
 
@@ -53,7 +53,7 @@ class Figures:
 
     @property
     def load(self) -> str:
-        """How it was driven, in words."""
+        """The load, in words."""
         return f"{self.concurrency} at once" if self.rate is None else f"{self.rate:.3g} a second"
 
 
@@ -67,7 +67,7 @@ class Cost:
 
 
 def percentiles(values: Sequence[float]) -> Percentiles | None:
-    """None of nothing."""
+    """None where there are no values."""
     if not values:
         return None
     cut = statistics.quantiles(values if len(values) > 1 else [*values] * 2, n=100, method="inclusive")
@@ -98,11 +98,11 @@ def figures_of(
 
 
 def word_error_rate(outcomes: Sequence[Outcome]) -> float | None:
-    """Errors per word said, of recordings whose words are known."""
+    """Errors per word of the reference, of recordings that have one."""
     pairs = [
         errors(outcome.request.recording.text, outcome.text)
         for outcome in outcomes
         if outcome.request.recording.text is not None
     ]
-    said = sum(count for _, count in pairs)
-    return sum(wrong for wrong, _ in pairs) / said if said else None
+    words = sum(count for _, count in pairs)
+    return sum(wrong for wrong, _ in pairs) / words if words else None

@@ -13,7 +13,7 @@ from endpoint.bench.request import Request
 
 
 async def closed_loop(client: Client, requests: Sequence[Request], callers: int, total: int) -> list[Outcome]:
-    """`callers` at once, each sending its next request when the last is answered: what the server can do at most."""
+    """`callers` at once, each sending its next request after the last response: measures the highest throughput."""
     numbers, outcomes = iter(range(total)), list[Outcome]()
 
     async def caller() -> None:
@@ -37,9 +37,9 @@ def arrivals(rate: float, seconds: float, seed: int) -> list[float]:
 
 
 async def open_loop(client: Client, requests: Sequence[Request], times: Sequence[float]) -> list[Outcome]:
-    """A request at each of `times`, in seconds from now, whether or not those before it are answered.
+    """A request at each of `times`, in seconds from now, whether or not earlier ones have a response.
 
-    Latency counts from these times: a server, or a client, that falls behind does not hide it by asking less.
+    Latency counts from these times, so that a server or client that falls behind shows in the latency.
     """
     outcomes, began = list[Outcome](), time.perf_counter()
 

@@ -1,6 +1,6 @@
-"""Recordings whose words are known: spoken phrases of the demo model's vocabulary, laid in rows. Seeded.
+"""Recordings whose words are known: phrases of the test model's vocabulary, one after the other. Seeded.
 
-The phrases were spoken once (demo_model/phrases.py) and come with the package: no synthesizer is needed.
+The phrases were synthesized once (demo_model/phrases.py) and are in the package, so no synthesizer is needed.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ SEED = 31_415
 
 EDGE = 0.3  # seconds of quiet at both ends
 PAUSES = (0.3, 1.2)  # seconds between phrases
-LOUDNESS = (0.5, 0.9)  # of how the phrases were spoken
-NOISE = (-4.5, -3.0)  # powers of ten of full scale
+LOUDNESS = (0.5, 0.9)  # share of the phrases' own amplitude
+NOISE = (-4.5, -3.0)  # of full scale, as powers of ten
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ WORKLOADS = {
 
 @dataclass(frozen=True)
 class Recording:
-    """samples: int16 [n], 16 kHz mono. text: what is said in it, None where that is not known."""
+    """samples: int16 [n], 16 kHz mono. text: the reference text, None where it is not known."""
 
     language: str
     text: str | None
@@ -63,7 +63,7 @@ class Recording:
 
     @property
     def windows(self) -> int:
-        """Windows of 30 s that it would fill, at least one: how different systems are compared."""
+        """Windows of 30 s that it fills, at least one: a unit for comparing different systems."""
         return max(1, math.ceil(self.seconds / WINDOW_SECONDS))
 
 
@@ -94,7 +94,7 @@ def make(workload: Workload, languages: Sequence[str] = LANGUAGES, seed: int = S
 def _record(
     language: str, wanted: float, limits: tuple[float, float], rng: random.Random, noise: np.random.Generator
 ) -> Recording:
-    """Phrases for about `wanted` seconds; the whole is within `limits`, with noise under it."""
+    """Phrases for about `wanted` seconds, with noise; the length is within `limits`."""
     parts: list[npt.NDArray[Any]] = [np.zeros(int(EDGE * SAMPLE_RATE))]
     texts, length = list[str](), 2 * EDGE
     for phrase in _in_any_order(language, rng):

@@ -1,4 +1,4 @@
-"""Runs as a table, as JSON and as one HTML page that needs nothing else."""
+"""Runs as a table, as JSON and as one HTML page that needs no other file."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ svg .grid { stroke: var(--line) }
 
 @dataclass(frozen=True)
 class Run:
-    """One run: its figures, and what became of every request."""
+    """One run: its figures, and the outcome of every request."""
 
     figures: Figures
     outcomes: Sequence[Outcome]
@@ -66,7 +66,7 @@ def _cells(found: Percentiles | None) -> list[str]:
 
 
 def remarks(runs: Sequence[Run]) -> list[str]:
-    """A line for each kind of failure of each run, and for a client that was late itself."""
+    """A line for each kind of failure of each run, and for a client that sent its requests late."""
     lines = list[str]()
     for figures in (run.figures for run in runs):
         lines += [f"{figures.load}: {kind}: {count} of {figures.requests}" for kind, count in figures.failures.items()]
@@ -76,7 +76,7 @@ def remarks(runs: Sequence[Run]) -> list[str]:
 
 
 def as_json(runs: Sequence[Run], about: Mapping[str, Any]) -> dict[str, Any]:
-    """`about` and every run, with the latency of each request that succeeded, in the order they were to be sent."""
+    """`about` and every run, with the latency of each request that succeeded, in the order they were due."""
     rows = []
     for run in runs:
         done = sorted((o for o in run.outcomes if not o.failure), key=lambda outcome: outcome.intended)
@@ -86,14 +86,14 @@ def as_json(runs: Sequence[Run], about: Mapping[str, Any]) -> dict[str, Any]:
 
 def as_html(runs: Sequence[Run], about: Mapping[str, Any]) -> str:
     """A whole page; charts are SVG."""
-    said = " · ".join(f"{escape(str(name))}: {escape(str(value))}" for name, value in about.items() if value)
+    facts = " · ".join(f"{escape(str(name))}: {escape(str(value))}" for name, value in about.items() if value)
     rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row(run.figures))}</tr>" for run in runs)
     heads = "".join(f"<th>{head}</th>" for head in HEADS)
     noted = "".join(f"<li>{escape(line)}</li>" for line in remarks(runs))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>endpoint bench</title><style>{_STYLE}</style></head><body>
-<h1>endpoint bench</h1><p>{said}</p>
+<h1>endpoint bench</h1><p>{facts}</p>
 <div class="cards">{"".join(_cards([run.figures for run in runs]))}</div>
 <div class="charts">{"".join(_charts(runs))}</div>
 <div class="table"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>

@@ -1,4 +1,4 @@
-"""Requests, encoded once and beforehand: nothing of it is done while the clock runs."""
+"""Requests, encoded before the clock starts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TYPES = {"wav": "audio/wav", "flac": "audio/flac", "mp3": "audio/mpeg", "opus": 
 
 @dataclass(frozen=True)
 class Request:
-    """A body with its content type, and what is in it."""
+    """A body with its content type, and the recording in it."""
 
     body: bytes
     content_type: str
@@ -52,7 +52,7 @@ def form(file: bytes, content_type: str, fields: Mapping[str, str]) -> tuple[byt
 def requests(
     recordings: Sequence[Recording], containers: Sequence[str], fields: Mapping[str, str], *, say_language: bool
 ) -> list[Request]:
-    """One for every recording, in the containers in turn. say_language: with the language spoken in it."""
+    """One for every recording, in the containers in turn. say_language: with the language of the recording."""
     made = []
     for number, recording in enumerate(recordings):
         container = containers[number % len(containers)]

@@ -1,4 +1,4 @@
-"""Processor time and memory of a server: of its process and all that it started."""
+"""Processor time and memory of a server: its process and all child processes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import psutil
 
 from endpoint.errors import InvalidRequest
 
-EVERY = 0.5  # seconds between two looks at the memory, at least
-SHARE = 0.02  # of the time at most: a look walks through all pages, and holds up who wants new ones
+EVERY = 0.5  # seconds between two measurements of the memory, at least
+SHARE = 0.02  # most of the time spent measuring: it walks through all pages, and blocks their allocation
 MIB = 1024 * 1024
 
 
 @dataclass
 class Usage:
-    """cpu_seconds: user and system time since the beginning; peak_mib: most memory seen, pages that are shared once."""
+    """cpu_seconds: user and system time since the beginning; peak_mib: most memory, shared pages counted once."""
 
     cpu_seconds: float = 0.0
     peak_mib: float = 0.0
@@ -29,7 +29,7 @@ class Usage:
 
 @dataclass
 class Processes:
-    """The tree of process `pid`. Raises InvalidRequest when there is none, or it is somebody else's."""
+    """The tree of process `pid`. Raises InvalidRequest when there is none, or it is another user's."""
 
     pid: int
     _root: psutil.Process = field(init=False, repr=False)
@@ -48,7 +48,7 @@ class Processes:
             yield from (self._root, *self._root.children(recursive=True))
 
     def cpu_seconds(self) -> float:
-        """Of all processes that live, and of those that ended and were waited for."""
+        """Of all processes that run, and of those that ended and were waited for."""
         total = 0.0
         for process in self._all():
             with suppress(psutil.NoSuchProcess):
@@ -57,7 +57,7 @@ class Processes:
         return total
 
     def memory_mib(self) -> float:
-        """What would be free without the tree: its pages, those that n processes share as 1/n, and its memory files."""
+        """Its pages, where a page that n processes share counts 1/n, and its memory files."""
         pages, mapped, files = 0, set[int](), dict[int, int]()
         for process in self._all():
             with suppress(OSError, psutil.NoSuchProcess):  # it has ended
@@ -92,7 +92,7 @@ def _open_files(pid: int) -> dict[int, int]:
 
 @asynccontextmanager
 async def watched(processes: Processes | None) -> AsyncIterator[Usage]:
-    """What `processes` use within the block; None is not watched."""
+    """The usage of `processes` within the block; None measures nothing."""
     usage = Usage()
     if processes is None:
         yield usage

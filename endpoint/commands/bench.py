@@ -1,8 +1,8 @@
-"""`endpoint bench`: drive a server of OpenAI's audio API and say what it did.
+"""`endpoint bench`: send load to a server of OpenAI's audio API and measure it.
 
-Recordings whose words are known are encoded beforehand, and this process does nothing else than send them: as many
-callers at once as --concurrency says, one run for each number, then at --rate or --share, whether or not the server
-keeps up. Latency counts from when a request was to be sent.
+Recordings whose words are known are encoded before the clock starts. --concurrency runs so many callers at once, one
+run for each number. --rate or --share then sends requests at a fixed rate, whether or not the server keeps up. Latency
+counts from the time a request was due.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument("--serve", action="store_true", help="start `endpoint serve` for it, and stop it")
     target.add_argument("--model", help="name to ask for; unset: the first that the server lists")
     target.add_argument("--api-key", default="none")
-    target.add_argument("--pid", type=int, help="the server's process here, to count its processor time and memory")
+    target.add_argument("--pid", type=int, help="the server's local process, to measure its processor time and memory")
     work = parser.add_argument_group("work")
     work.add_argument("--workload", choices=WORKLOADS, default="packed", help="; ".join(_described()))
     work.add_argument(
@@ -74,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     work.add_argument("--file", type=Path, help="send this file instead of a workload")
     work.add_argument(
-        "--language", help=f"code: speak it and say so; `{SPOKEN}`: say what each recording is in; unset: say nothing"
+        "--language",
+        help=f"code: send only this language, and name it; `{SPOKEN}`: name that of each recording; unset: name none",
     )
     work.add_argument("--stream", action="store_true", help="ask for a stream, and time the first text")
     work.add_argument("--field", action="append", default=[], type=_field, metavar="NAME=VALUE", help="sent as well")
@@ -90,9 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("--warm-up", type=_count, default=4, help="requests before the clock runs; default 4")
     load.add_argument("--timeout", type=_positive(float), default=600.0, help="of a request, in seconds; default 600")
     load.add_argument("--seed", type=int, default=SEED, help="of recordings and arrivals")
-    told = parser.add_argument_group("report")
-    told.add_argument("--json", type=Path, help="write the figures here")
-    told.add_argument("--html", type=Path, help="write a page with charts here")
+    output = parser.add_argument_group("report")
+    output.add_argument("--json", type=Path, help="write the figures here")
+    output.add_argument("--html", type=Path, help="write a page with charts here")
     return parser
 
 
@@ -105,7 +106,7 @@ def _described() -> list[str]:
 
 
 def _levels(text: str) -> list[int]:
-    """ "1,64" as [1, 64]. Raises ValueError, which argparse words."""
+    """ "1,64" as [1, 64]. Raises ValueError, which argparse reports."""
     levels = [int(part) for part in text.split(",")]
     if min(levels) < 1:
         raise ValueError(text)
@@ -150,7 +151,7 @@ def _field(text: str) -> tuple[str, str]:
 
 
 def _make_folders(args: argparse.Namespace) -> None:
-    """Refuse beforehand what could not be written afterwards. Raises InvalidRequest."""
+    """Refuse reports that cannot be written before anything is measured. Raises InvalidRequest."""
     for path in filter(None, (args.json, args.html)):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +162,7 @@ def _make_folders(args: argparse.Namespace) -> None:
 
 
 def _recordings(args: argparse.Namespace) -> list[Recording]:
-    """What is sent. Raises InvalidRequest."""
+    """The recordings that are sent. Raises InvalidRequest."""
     code = find_language(args.language) if args.language not in (None, SPOKEN) else None
     if args.language not in (None, SPOKEN) and code is None:
         raise InvalidRequest(f"--language {args.language}: Whisper knows no such language")

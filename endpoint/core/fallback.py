@@ -1,8 +1,8 @@
-"""Decode one window well: again, hotter, where the first result is bad.
+"""Decode one window well: where the first result is bad, again at higher temperatures.
 
 As openai/whisper's transcribe.py, with three differences. Repetition that was spoken is no failure. Candidates of a
-temperature are decoded side by side and the best is kept. And the best of all attempts by `Attempt.score` is the
-result, so that a fallback never makes a window worse than its first attempt.
+temperature are decoded in parallel and the best is kept. And the result is the best of all attempts by
+`Attempt.score`, so a fallback never makes a window worse than its first attempt.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from endpoint.text.judge import (
 )
 from endpoint.types import Hypothesis, Samples, Window, WindowEngine
 
-ECHO_WORDS = 5  # of a run that prompt and text have in common, from which it is checked against the sound
+ECHO_WORDS = 5  # a run this long that prompt and text have in common is checked against the sound
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One hypothesis of a window, judged. loops: its repetition was not spoken. good: it needs no other attempt."""
+    """A hypothesis of a window, judged. loops: it repeats itself, but the speech does not. good: needs no fallback."""
 
     hypothesis: Hypothesis
     loops: bool
@@ -37,12 +37,12 @@ class Attempt:
 
     @property
     def score(self) -> float:
-        """What attempts are compared by: the average log-probability at temperature 1, less LOOP_COST for a loop."""
+        """Compares attempts: the average log-probability at temperature 1, less LOOP_COST for a loop."""
         return self.hypothesis.avg_logprob - (LOOP_COST if self.loops else 0.0)
 
 
 async def decode_well(engine: WindowEngine, window: Window, options: Options) -> Hypothesis:
-    """The best hypothesis of a window. At temperature 0 a bad one is followed by hotter attempts, until one is good."""
+    """The best hypothesis of a window. At temperature 0, a bad one is decoded again at higher temperatures."""
     options = in_language(options, window)
     if options.temperature > 0:
         return (await _sampled(engine, window, options, options.sampling.best_of or 1)).hypothesis
@@ -65,8 +65,8 @@ async def _unprompted(
 ) -> tuple[Attempt, Options]:
     """The better of the first attempt and one without the prompt, and the options to go on with.
 
-    A prompt's words may come back as text that nobody said, and make a text unsure. Words of the prompt in the text
-    count as spoken where the attempt without the prompt has them too.
+    The model may copy words of the prompt that were not spoken, or be less sure because of them. Words of the prompt
+    in the text count as spoken where the attempt without the prompt has them too.
     """
     plain = in_language(replace(options, prompt=None, hotwords=None), window, first.hypothesis)
     other = await _attempt(engine, window, plain)
@@ -86,7 +86,7 @@ def _ladder(sampling: Sampling) -> list[float]:
 
 
 def _hopeless(attempts: list[Attempt]) -> bool:
-    """Two temperatures in a row made it worse, and nothing loops: hotter ones would be worse still."""
+    """Two temperatures in a row made it worse, and nothing loops: a higher one would be worse still."""
     if len(attempts) < 3 or any(attempt.loops for attempt in attempts[-3:]):
         return False
     before, between, last = (attempt.score for attempt in attempts[-3:])
@@ -94,7 +94,7 @@ def _hopeless(attempts: list[Attempt]) -> bool:
 
 
 async def _sampled(engine: WindowEngine, window: Window, options: Options, count: int) -> Attempt:
-    """The best of `count` attempts at a temperature above 0, decoded side by side."""
+    """The best of `count` attempts at a temperature above 0, decoded in parallel."""
     seed = _seed(window.samples) if options.sampling.seed is None else options.sampling.seed
     seed += round(options.temperature * 1_000) * BEST_OF
     candidates = await together(
@@ -105,7 +105,7 @@ async def _sampled(engine: WindowEngine, window: Window, options: Options, count
 
 
 def _seed(samples: Samples) -> int:
-    """Of a window's own, so that the same sound gives the same text."""
+    """A seed made from the samples, so that the same sound gives the same text."""
     return int.from_bytes(blake2b(samples.tobytes(), digest_size=6).digest(), "big")
 
 
@@ -116,7 +116,7 @@ async def _attempt(engine: WindowEngine, window: Window, options: Options) -> At
         return Attempt(hypothesis, loops=False, good=True)
     loops = repeats_itself(hypothesis, thresholds) and await _loops(engine, hypothesis, options)
     if not loops and repeats_itself(hypothesis, thresholds) and hypothesis.pieces[-1].end_ms is None:
-        hypothesis = replace(hypothesis, complete=False)  # the rules ended what they took for a loop
+        hypothesis = replace(hypothesis, complete=False)  # the decoding rules took it for a loop and ended it
     return Attempt(hypothesis, loops, good=not loops and not is_unsure(hypothesis, thresholds))
 
 

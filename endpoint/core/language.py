@@ -1,8 +1,8 @@
 """In which language a window is decoded: the rules, in one place.
 
-What was found of the window before it is decoded counts first (endpoint/core/multilingual.py), then what the caller
-named, then what was recognized in earlier decoding of the same speech; else the model detects it. Windows that are not
-sure of theirs are decoded again in the file's, by `decide_language` (endpoint/text/assemble.py).
+The first of these that is known: the language detected for the window beforehand (endpoint/core/multilingual.py), the
+one the caller named, the one recognized when the same speech was decoded before. Else the model detects it. A window
+whose language is unsure is decoded again in the file's language (`decide_language`, endpoint/text/assemble.py).
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ Decode = Callable[[Window, Options], Awaitable[Hypothesis]]
 
 
 def in_language(options: Options, window: Window, earlier: Hypothesis | None = None) -> Options:
-    """The options in the language of this window. earlier: decoding of the same speech."""
+    """The options in the language of this window. earlier: a decoding of the same speech."""
     language = window.language or options.language or (earlier.language if earlier is not None else None)
     return replace(options, language=language)
 
 
 class FileLanguage:
-    """Windows that weakly recognized another language than the file's are decoded again in the file's.
+    """Decodes windows again whose language is not the file's and not sure.
 
-    Feed the hypotheses of each window in order, flush at the end. The file's language is decided by all of it; with
-    options.incremental, by what was recognized so far. decode: used for windows that are decoded again.
+    Feed the hypotheses of each window in order, flush at the end. All windows decide the file's language; with
+    options.incremental, those so far. decode: used for windows that are decoded again.
     """
 
     def __init__(self, options: Options, decode: Decode) -> None:
@@ -39,7 +39,7 @@ class FileLanguage:
         self._settled, self._waiting = list[Hypothesis](), list[Hypothesis]()
 
     async def feed(self, found: Sequence[Hypothesis]) -> list[Hypothesis]:
-        """What is settled now."""
+        """The hypotheses that are settled now."""
         if self._open and not self._options.incremental:
             self._waiting += found
             return []

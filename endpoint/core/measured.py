@@ -1,4 +1,4 @@
-"""An engine, with what one call spends in it written down."""
+"""An engine that records the time one call spends in it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from endpoint.types import Hypothesis, Window, WindowEngine
 
 
 class MeasuredEngine:
-    """The engine as one call uses it."""
+    """The engine of one call; its time is added to the call's record."""
 
     def __init__(self, engine: WindowEngine, record: Record) -> None:
         self._engine, self._record = engine, record

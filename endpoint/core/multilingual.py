@@ -1,8 +1,8 @@
-"""Recordings in several languages: where each is spoken is heard first, so that no window holds two.
+"""Recordings in several languages: the language is detected before windows are cut, so that no window has two.
 
-Whisper follows one language a window. A first look of one decoder step at every few seconds of speech costs an
-encoder pass each; it is taken only for `language=multi`. Looks that are unsure, or that lie at a change, are taken
-again in smaller parts, and the likeliest course of languages through all of them counts.
+Whisper decodes a window in one language. A probe detects the language of a few seconds of speech: an encoder pass and
+one decoder step, so this is done only for `language=multi`. Probes that are unsure, or next to a change of language,
+are split and detected again. Then the likeliest sequence of languages is chosen.
 """
 
 from __future__ import annotations
@@ -19,23 +19,22 @@ from endpoint.options import Options
 from endpoint.tasks import together
 from endpoint.types import SAMPLE_RATE, Audio, Hypothesis, Span, Window, WindowEngine
 
-LOOK = 5 * SAMPLE_RATE  # samples of speech judged at once: a sentence or two
-CLOSER = 2 * SAMPLE_RATE  # of the parts that doubtful looks are taken again in: a phrase
-SURE = 0.8  # a look less sure than this is doubtful
-CHANGE = 1.5  # what a change of language costs, in natural-log probability
-LEAST = 0.01  # probability of a language at a look, however little it was heard there: no single look decides
+PROBE = 5 * SAMPLE_RATE  # samples of speech in a probe: a sentence or two
+PART = 2 * SAMPLE_RATE  # samples of the parts that a doubtful probe is split into: a phrase
+SURE = 0.8  # a probe whose language is less likely than this is doubtful
+CHANGE = 1.5  # cost of a change of language, in natural-log probability
+LEAST = 0.01  # least probability of a language in a probe, so that no single probe decides
 
 
 async def pack_by_language(
     engine: WindowEngine, audio: Audio, speech: Sequence[Span], longest: int, options: Options
 ) -> list[Window]:
-    """Windows of at most `longest` samples in pauses, each with the one language heard in it."""
-    looks = pack(audio, speech, min(LOOK, longest))
-    heard = await together(engine.detect(look, options) for look in looks)
-    heard = await look_closer(engine, audio, heard, options)
+    """Windows of at most `longest` samples, cut in pauses, each with its one language."""
+    probes = await together(engine.detect(part, options) for part in pack(audio, speech, min(PROBE, longest)))
+    probes = await refine(engine, audio, probes, options)
     windows: list[Window] = []
-    for code, group in groupby(zip(course(heard), heard, strict=True), key=lambda pair: pair[0]):
-        spans = merged([span for _, look in group for span in look.window.speech])
+    for code, group in groupby(zip(course(probes), probes, strict=True), key=lambda pair: pair[0]):
+        spans = merged([span for _, probe in group for span in probe.window.speech])
         windows += [replace(window, language=code) for window in pack(audio, spans, longest)]
     for k in range(1, len(windows)):  # where the language changed without a pause
         shared = windows[k - 1].start + len(windows[k - 1].samples) - windows[k].start
@@ -43,40 +42,40 @@ async def pack_by_language(
     return windows
 
 
-async def look_closer(
-    engine: WindowEngine, audio: Audio, heard: Sequence[Hypothesis], options: Options
+async def refine(
+    engine: WindowEngine, audio: Audio, probes: Sequence[Hypothesis], options: Options
 ) -> list[Hypothesis]:
-    """The looks in order, doubtful ones in parts of at most CLOSER, each looked at by itself."""
+    """The probes in order, doubtful ones split into parts of at most PART samples that are detected again."""
 
-    async def again(look: Hypothesis) -> list[Hypothesis]:
-        parts = pack(audio, look.window.speech, CLOSER)
-        return [look] if len(parts) < 2 else await together(engine.detect(part, options) for part in parts)
+    async def again(probe: Hypothesis) -> list[Hypothesis]:
+        parts = pack(audio, probe.window.speech, PART)
+        return [probe] if len(parts) < 2 else await together(engine.detect(part, options) for part in parts)
 
-    doubts = doubtful(heard)
-    closer = dict(zip(doubts, await together(again(heard[k]) for k in doubts), strict=True))
-    return [part for k, look in enumerate(heard) for part in closer.get(k, [look])]
+    doubts = doubtful(probes)
+    split = dict(zip(doubts, await together(again(probes[k]) for k in doubts), strict=True))
+    return [part for k, probe in enumerate(probes) for part in split.get(k, [probe])]
 
 
-def doubtful(heard: Sequence[Hypothesis]) -> list[int]:
-    """Which looks may hold two languages: those that are unsure, and those on both sides of a change."""
-    codes = [look.language for look in heard]
+def doubtful(probes: Sequence[Hypothesis]) -> list[int]:
+    """Indices of probes that may hold two languages: those that are unsure, and those on both sides of a change."""
+    codes = [probe.language for probe in probes]
     return [
         k
-        for k, look in enumerate(heard)
-        if look.language_probabilities.get(codes[k], 1.0) < SURE or {*codes[max(0, k - 1) : k + 2]} != {codes[k]}
+        for k, probe in enumerate(probes)
+        if probe.language_probabilities.get(codes[k], 1.0) < SURE or {*codes[max(0, k - 1) : k + 2]} != {codes[k]}
     ]
 
 
-def course(heard: Sequence[Hypothesis]) -> list[str]:
-    """The language of each look on the likeliest way through all of them (Viterbi), where each change costs CHANGE.
+def course(probes: Sequence[Hypothesis]) -> list[str]:
+    """The language of each probe in the likeliest sequence (Viterbi), in which each change costs CHANGE.
 
-    A look counts by how much it is speech at all.
+    A probe is weighted by its probability of speech.
     """
-    if not heard:
+    if not probes:
         return []
-    codes = sorted({code for look in heard for code in look.language_probabilities})
-    shares = [[look.language_probabilities.get(code, 0.0) for code in codes] for look in heard]
-    speech = np.array([[1.0 - look.no_speech_prob] for look in heard])
+    codes = sorted({code for probe in probes for code in probe.language_probabilities})
+    shares = [[probe.language_probabilities.get(code, 0.0) for code in codes] for probe in probes]
+    speech = np.array([[1.0 - probe.no_speech_prob] for probe in probes])
     scores = speech * np.log(np.maximum(shares, LEAST))
     total, before = scores[0], list[npt.NDArray[np.intp]]()
     for score in scores[1:]:
@@ -90,7 +89,7 @@ def course(heard: Sequence[Hypothesis]) -> list[str]:
 
 
 def merged(spans: Sequence[Span]) -> list[Span]:
-    """Spans in order, those that overlap made one."""
+    """Spans in order; those that overlap are merged."""
     out: list[Span] = []
     for span in spans:
         if out and span.start < out[-1].end:

@@ -1,8 +1,8 @@
 """Short windows of several requests in one of the model's 30 seconds: the encoder's work is the same however long a
 window is. Off unless PACK_SHORT_CLIPS is set; what it brings and costs: docs/decisions/0014-packing-short-clips.md.
 
-Windows are laid one behind the other with silence between, decoded once, and the answer is split by its timestamps.
-Whatever is not plainly one window's own is thrown away, and that window decoded alone, as all are without this.
+Windows are joined with silence between them, decoded once, and the hypothesis is split by its timestamps. A window that
+was not recognized without doubt is decoded again alone.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ CLIP_SECONDS = 10.0  # the longest window that is packed
 GAP_SECONDS = 1.0  # of silence between two windows
 LEAN = 0.3  # of a gap, how far a segment may reach out of its window; less than half
 WAIT = 0.01  # seconds that a window waits for others
-PATIENCE = 0.2  # seconds at most, while the engine is busy
-BUSY = 4  # windows being decoded from which on the engine is
+HOLD_SECONDS = 0.2  # seconds at most, while the engine is busy
+BUSY = 4  # number of windows being decoded from which on the engine counts as busy
 
 
 @dataclass
@@ -148,7 +148,7 @@ class PackingEngine:
         if self._waiting.get(key, [None])[0] is not first:
             return  # sent meanwhile
         loop = asyncio.get_running_loop()
-        if self._running >= BUSY and loop.time() - first.since < PATIENCE:
+        if self._running >= BUSY and loop.time() - first.since < HOLD_SECONDS:
             loop.call_later(WAIT, self._look, key, first)
         else:
             self._send(key)
@@ -203,15 +203,15 @@ class PackingEngine:
     async def _together(self, clips: Sequence[_Clip]) -> list[Hypothesis | None]:
         samples, slots = lay([clip.window for clip in clips], self._gap)
         self.counts.update(packs=1, clips=len(clips))
-        heard = await self._decode(Window(0, samples), clips[0].options)
-        return split(heard, slots, int(LEAN * samples_to_ms(self._gap)))
+        recognized = await self._decode(Window(0, samples), clips[0].options)
+        return split(recognized, slots, int(LEAN * samples_to_ms(self._gap)))
 
 
 def packable(window: Window, options: Options) -> bool:
     """Whether a window may share the model's 30 s with others: nothing is asked that needs a pass of its own.
 
-    Text before the window is the caller's own. The language is heard in the first step, once a pass. Words are timed
-    from the encoder's output of the window alone. Where voice activity heard nothing, nobody can tell lost text.
+    A prompt belongs to one window. The language is detected once a pass, in the first step. Words are timed from the
+    encoder's output of the window alone. Without voice activity's spans of speech, lost text could not be noticed.
     """
     own = options.prompt or options.hotwords or options.languages or options.words or options.temperature
     if options.sampling != Sampling() or options.thresholds != Thresholds():
@@ -236,20 +236,20 @@ def lay(windows: Sequence[Window], gap: int) -> tuple[Samples, list[Slot]]:
     return samples, slots
 
 
-def split(heard: Hypothesis, slots: Sequence[Slot], lean: int) -> list[Hypothesis | None]:
+def split(recognized: Hypothesis, slots: Sequence[Slot], lean: int) -> list[Hypothesis | None]:
     """Each window's own hypothesis, as if it had been decoded alone; None where there is any doubt about it.
 
-    A segment belongs to the window that holds it, `lean` milliseconds around it included. One that lies in none, or in
-    two, casts doubt on those it touches.
+    A segment belongs to the window that holds it, which may be exceeded by `lean` milliseconds on either side. One that
+    lies in no window, or across two, makes all windows that it touches doubtful.
     """
-    zero = _first_time(heard)
+    zero = _first_time(recognized)
     if zero is None:
         return [None] * len(slots)
     given: list[list[tuple[Piece, tuple[float, ...]]]] = [[] for _ in slots]
     doubtful, at = set[int](), 0
-    for piece in heard.pieces:
+    for piece in recognized.pieces:
         assert piece.end_ms is not None
-        logprobs = heard.logprobs[at : at + len(piece.tokens)]
+        logprobs = recognized.logprobs[at : at + len(piece.tokens)]
         at += len(piece.tokens)
         reach = [slot.milliseconds(lean) for slot in slots]
         holding = [k for k, (start, end) in enumerate(reach) if start <= piece.start_ms and piece.end_ms <= end]
@@ -258,19 +258,20 @@ def split(heard: Hypothesis, slots: Sequence[Slot], lean: int) -> list[Hypothesi
         else:
             doubtful |= _near(piece, slots)
     return [
-        None if k in doubtful or not given[k] else _own(heard, slot, given[k], zero) for k, slot in enumerate(slots)
+        None if k in doubtful or not given[k] else _own(recognized, slot, given[k], zero)
+        for k, slot in enumerate(slots)
     ]
 
 
-def _first_time(heard: Hypothesis) -> int | None:
+def _first_time(recognized: Hypothesis) -> int | None:
     """The id of the timestamp 0.00; None for a hypothesis that is not segments, in order, each between two timestamps,
     with nothing left over.
     """
-    if not heard.complete or not heard.pieces or len(heard.logprobs) != len(heard.tokens):
+    if not recognized.complete or not recognized.pieces or len(recognized.logprobs) != len(recognized.tokens):
         return None
-    zero = heard.pieces[0].tokens[0] - heard.pieces[0].start_ms // TIMESTAMP_MS
+    zero = recognized.pieces[0].tokens[0] - recognized.pieces[0].start_ms // TIMESTAMP_MS
     before = 0
-    for piece in heard.pieces:
+    for piece in recognized.pieces:
         if piece.end_ms is None or not before <= piece.start_ms < piece.end_ms:
             return None
         first, *text, last = piece.tokens
@@ -279,8 +280,8 @@ def _first_time(heard: Hypothesis) -> int | None:
         if not text or max(text) >= zero:
             return None
         before = piece.end_ms
-    said = [token for piece in heard.pieces for token in piece.tokens]
-    return zero if said == list(heard.tokens) else None
+    pieced = [token for piece in recognized.pieces for token in piece.tokens]
+    return zero if pieced == list(recognized.tokens) else None
 
 
 def _near(piece: Piece, slots: Sequence[Slot]) -> set[int]:
@@ -296,18 +297,18 @@ def _near(piece: Piece, slots: Sequence[Slot]) -> set[int]:
 
 
 def _own(
-    heard: Hypothesis, slot: Slot, given: Sequence[tuple[Piece, tuple[float, ...]]], zero: int
+    recognized: Hypothesis, slot: Slot, given: Sequence[tuple[Piece, tuple[float, ...]]], zero: int
 ) -> Hypothesis | None:
     """The hypothesis of one window, times counted from its start.
 
-    no_speech_prob is that of the pass: that none of its windows holds speech, so at most each one's own. It decides
-    nothing here, for it counts where the text is not sure, and such a window is decoded alone.
+    no_speech_prob is that of the pass: the probability that none of its windows holds speech. It is used only for text
+    of low probability, and such a window is decoded again alone.
     """
     shift = samples_to_ms(slot.start)
     pieces = tuple(_moved(piece, shift, zero) for piece, _ in given)
     logprobs = tuple(value for _, values in given for value in values)
     own = replace(
-        heard,
+        recognized,
         window=slot.window,
         tokens=tuple(token for piece in pieces for token in piece.tokens),
         pieces=pieces,
@@ -327,8 +328,8 @@ def _moved(piece: Piece, shift: int, zero: int) -> Piece:
 
 
 def _leaves_out(own: Hypothesis) -> bool:
-    """Whether voice activity heard speech in the window, for long, where there is no segment."""
+    """Whether voice activity found a long stretch of speech in the window where there is no segment."""
     window = own.window
     speech = [(samples_to_ms(s.start - window.start), samples_to_ms(s.end - window.start)) for s in window.speech]
-    said = [(piece.start_ms - SLACK_MS, (piece.end_ms or 0) + SLACK_MS) for piece in own.pieces]
-    return any(end - start >= UNFINISHED_MS for start, end in subtract(speech, said))
+    covered = [(piece.start_ms - SLACK_MS, (piece.end_ms or 0) + SLACK_MS) for piece in own.pieces]
+    return any(end - start >= UNFINISHED_MS for start, end in subtract(speech, covered))

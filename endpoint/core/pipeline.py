@@ -1,6 +1,6 @@
-"""The core: bytes in, settled segments and a transcript out. Everything else is a way into it.
+"""The core: bytes in, settled segments and a transcript out.
 
-decode -> spans of speech -> windows -> engine, side by side -> assemble.
+decode -> spans of speech -> windows -> engine, in parallel -> assemble.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from endpoint.audio.spans import find_sure_spans
 from endpoint.audio.window import cut
 from endpoint.call import Call, Record, Stage
 from endpoint.core.continuation import decode_once
-from endpoint.core.dispatch import WINDOWS_AT_ONCE, decode_each
+from endpoint.core.dispatch import WINDOWS_AT_ONCE, Dispatcher
+from endpoint.core.gate import Gate
 from endpoint.core.language import FileLanguage
 from endpoint.core.measured import MeasuredEngine
 from endpoint.core.multilingual import pack_by_language
@@ -58,9 +59,9 @@ class Pipeline:
     """The Transcriber on this machine. Owns an engine; the decoder may be shared with pipelines that start and stop
     together with this one.
 
-    window_seconds: of the longest window the model is given. language: of files for which none is asked.
+    window_seconds: the longest window the model is given. language: of files for which the caller names none.
 
-    counts: what was done since the start: files, windows, windows decoded again (`repeated`), milliseconds of speech
+    counts: totals since the start: files, windows, windows decoded again (`repeated`), milliseconds of speech
     that got no text (`uncovered_ms`).
     """
 
@@ -69,6 +70,7 @@ class Pipeline:
         self._language = language if engine.info.multilingual else None
         self._longest = int(window_seconds * SAMPLE_RATE)
         self.counts: Counter[str] = Counter()
+        self._gate = Gate()
         self._ready = False
         self._failure: EndpointError | None = None
 
@@ -77,7 +79,7 @@ class Pipeline:
         return self._engine.info
 
     async def start(self) -> None:
-        """Load the model. Raises EngineFailed; `check` then says why ever after."""
+        """Load the model. Raises EngineFailed; from then on `check` raises it too, with the reason."""
         try:
             await self._decoder.start()
             await self._engine.start()
@@ -94,7 +96,7 @@ class Pipeline:
             await self._decoder.close()
 
     async def check(self) -> None:
-        """Raises NotReady while the model loads, EngineFailed when it can answer no more."""
+        """Raises NotReady while the model loads, EngineFailed when the engine has failed for good."""
         if self._failure is not None:
             raise EngineFailed(f"the model could not be loaded: {self._failure.message}")
         if not self._ready:
@@ -111,7 +113,8 @@ class Pipeline:
         notices = self._engine.check_options(options)
         planner = WindowPlanner(options, self._longest)
         engine = MeasuredEngine(self._engine, call.record)
-        recording = _Recording(engine, options, call.record, emit)
+        language = FileLanguage(options, partial(decode_once, engine))
+        recording = _Recording(Dispatcher(engine, self._gate, options, call), language, options, call.record, emit)
         async with aclosing(self._sound(data, options, call)) as sound:
             async for audio, whole in sound:
                 windows = await self._plan(engine, planner, audio, whole, options)
@@ -128,9 +131,9 @@ class Pipeline:
     async def _sound(
         self, data: bytes | MemoryFile, options: Options, call: Call
     ) -> AsyncGenerator[tuple[Audio, bool], None]:
-        """The recording as it is decoded: with options.incremental perhaps its beginning, and then the whole, marked.
+        """The decoded recording, and whether it is whole. With options.incremental its beginning may come first.
 
-        Voice activity listens to the rest while what was given is worked on.
+        While the beginning is transcribed, voice activity detection goes on with the rest.
         """
         began = time.perf_counter()
         beginning = asyncio.get_running_loop().create_future()
@@ -153,7 +156,7 @@ class Pipeline:
     async def _plan(
         self, engine: WindowEngine, planner: WindowPlanner, audio: Audio, whole: bool, options: Options
     ) -> list[Window]:
-        # In a thread: 0.1 s for four hours, in which the event loop serves others.
+        # In a thread: four hours of sound take 0.1 s, which would block the event loop.
         windows = await asyncio.to_thread(planner.flush if whole else planner.feed, audio)
         if whole and planner.speech and options.multilingual:
             return await pack_by_language(engine, audio, planner.speech, self._longest, options)
@@ -169,13 +172,13 @@ class Pipeline:
             log.warning("speech without text", coverage=transcript.coverage, spans=transcript.uncovered, total_ms=total)
 
     async def detect(self, data: bytes | MemoryFile, options: Options, call: Call) -> tuple[Mapping[str, float], int]:
-        """As Transcriber.detect: recognized in up to DETECT_WINDOWS of the file's windows."""
+        """As Transcriber.detect: from up to DETECT_WINDOWS of the file's windows."""
         await self.check()
         planner = WindowPlanner(options, self._longest)
         async with aclosing(self._sound(data, replace(options, incremental=False), call)) as sound:
             audio = [audio async for audio, _ in sound][-1]
         windows = await asyncio.to_thread(planner.flush, audio)
-        windows = windows or cut(audio, self._longest)  # no speech found: the model's guess is better than none
+        windows = windows or cut(audio, self._longest)  # no speech found: the model's guess is better than nothing
         some = windows[:: -(-len(windows) // DETECT_WINDOWS)]
         engine = MeasuredEngine(self._engine, call.record)
         recognized = await together(engine.detect(window, options) for window in some)
@@ -183,24 +186,26 @@ class Pipeline:
 
 
 class _Recording:
-    """One recording on its way through the engine: its windows decoded, settled and emitted in order.
+    """One recording: its windows are decoded, settled and emitted in order.
 
     done: windows decoded, of `total`.
     """
 
-    def __init__(self, engine: MeasuredEngine, options: Options, record: Record, emit: Emit) -> None:
-        self._engine, self._options, self._record, self._emit = engine, options, record, emit
-        self._language = FileLanguage(options, partial(decode_once, engine))
+    def __init__(
+        self, dispatcher: Dispatcher, language: FileLanguage, options: Options, record: Record, emit: Emit
+    ) -> None:
+        self._dispatcher, self._language = dispatcher, language
+        self._options, self._record, self._emit = options, record, emit
         self.assembler, self.hypotheses = Assembler(options), list[Hypothesis]()
         self.done = self.total = 0
 
     async def decode(self, windows: Sequence[Window], last: bool) -> None:
-        """The next windows. last: there will be no more."""
+        """Decode the next windows. last: there will be no more."""
         first = WINDOWS_AT_ONCE if not self._options.incremental else SECOND_AT_ONCE if self.total else 1
         self.total += len(windows)
         if windows or last:
             self._emit(Progress(self.done, self.total))
-        await decode_each(self._engine, windows, self._options, self._take, self._record, at_first=first)
+        await self._dispatcher.decode_each(windows, self._take, at_first=first)
 
     async def _take(self, found: list[Hypothesis], shared: bool) -> None:
         settled = await self._language.feed(found)

@@ -1,4 +1,4 @@
-"""The seam between the core and the ways into it: bytes and options in, settled segments and a transcript out."""
+"""The interface of the core: bytes and options in, settled segments and a transcript out."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ Steps = AsyncGenerator[Progress | Transcript, None]  # the transcript is the las
 
 
 class Transcriber(Protocol):
-    """A model and what feeds it, here or elsewhere."""
+    """A model with its audio decoder, in this process or in others."""
 
     @property
     def info(self) -> EngineInfo: ...
 
     async def start(self) -> None:
-        """Load the model. Raises EngineFailed; `check` then says why ever after."""
+        """Load the model. Raises EngineFailed; from then on `check` raises it too, with the reason."""
 
     async def close(self) -> None: ...
 
     async def check(self) -> None:
-        """Raises NotReady while the model loads, EngineFailed when it can answer no more."""
+        """Raises NotReady while the model loads, EngineFailed when the engine has failed for good."""
 
     def segments(self, data: bytes | MemoryFile, options: Options, call: Call) -> Steps:
         """Transcribe one file of any container. The first step comes once the file is known to be audio.

@@ -1,4 +1,4 @@
-"""Which windows of a recording are decoded, found as its sound arrives: feed and flush. No I/O."""
+"""Plans the windows of a recording while its sound arrives: feed and flush. No I/O."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from endpoint.types import Audio, Span, Window
 
 
 class WindowPlanner:
-    """Windows of one recording in order, each speech once. `speech`: of the whole recording, after `flush`.
+    """Windows of one recording in order, each span of speech once. `speech`: all spans of the recording, after `flush`.
 
     longest: samples of a window at most.
     """
 
     def __init__(self, options: Options, longest: int) -> None:
         self._options, self._longest = options, longest
-        self._start = 0  # sample up to which windows were given
+        self._start = 0  # the sample up to which windows were planned
         self.speech: tuple[Span, ...] = ()
 
     def feed(self, beginning: Audio) -> list[Window]:
         """Windows that no later sound can change. beginning: of the recording, as far as it is known.
 
-        Its last span of speech may go on, so it is left for later. Where windows depend on the whole recording, there
-        are none.
+        The last span of speech may go on, so it is left for later. None where windows depend on the whole recording.
         """
         options = self._options
         if options.vad is None or options.multilingual or options.condition_on_previous_text:
@@ -41,7 +40,7 @@ class WindowPlanner:
     def flush(self, audio: Audio) -> list[Window]:
         """The rest of the windows. audio: the whole recording.
 
-        Without voice activity the windows cover everything; where speech is counts all the same.
+        Without voice activity detection the windows cover everything; `speech` is still found, for coverage.
         """
         options = self._options
         self.speech = find_spans(_speech(audio), len(audio.samples), options.vad or VadOptions())
@@ -63,5 +62,5 @@ def _speech(audio: Audio) -> npt.NDArray[np.uint8]:
 
 
 def _middle(end: int, following: Span) -> int:
-    """Of the pause between the speech that ended there and the next: the windows on both sides share it."""
+    """The middle of a pause, where the windows on both sides of it meet."""
     return (end + following.start) // 2

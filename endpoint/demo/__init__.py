@@ -1,1 +1,1 @@
-"""The bundled demo model and its sample recordings."""
+"""The bundled test model and its sample recordings."""

@@ -1,6 +1,6 @@
-"""`make demo`: serve a model, transcribe the recordings shipped here as a client would, stop the server.
+"""`make demo`: serve a model, transcribe the recordings in this folder through its API, stop the server.
 
-The model is whisper-base, of the hub or of Python packages; on a machine without any network, the test model.
+The model is whisper-base, from the hub or from Python packages; without a network, the test model.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from endpoint.config import DEMO_MODEL, load_settings
+from endpoint.config import TEST_MODEL, load_settings
 from endpoint.errors import ConfigError
 from endpoint.local import running_server
 from endpoint.weights.find import BASE_NAMES, find_checkpoint
 
 HERE = Path(__file__).parent
 HUMAN = ("jfk.flac", "LJ001-0001.flac", "LJ001-0005.flac", "LJ001-0025.flac")
-MOST_ERRORS = 0.15  # of the words, from which a human recording counts as not understood: 1465 is fourteen sixty-five
+MOST_ERRORS = 0.15  # share of the words of a human recording; not 0, as 1465 is fourteen sixty-five
 
 
 @dataclass(frozen=True)
 class Demo:
-    """model: what MODEL_ID gets. about: which it is and why. texts: the reference text of each recording."""
+    """model: value of MODEL_ID. about: which model it is, and why. texts: the reference text of each recording."""
 
     model: str
     about: str
@@ -37,7 +37,7 @@ class Demo:
 
 
 def choose(console: Console) -> Demo:
-    """MODEL_ID where it is set; else whisper-base where it can be had; else the test model."""
+    """MODEL_ID where it is set; else whisper-base where it can be fetched; else the test model."""
     human = json.loads((HERE / "recordings" / "texts.json").read_text(encoding="utf-8"))
     texts = {HERE / "recordings" / name: human[name] for name in HUMAN}
     settings = load_settings()
@@ -50,15 +50,15 @@ def choose(console: Console) -> Demo:
         origin = "from Python packages" if settings.model_folder in folder.parents else "from the hub"
         return Demo(str(folder), f"whisper-base, {origin}", texts, MOST_ERRORS)
     except ConfigError as error:
-        spoken = json.loads((HERE / "samples" / "said.json").read_text(encoding="utf-8"))
+        spoken = json.loads((HERE / "samples" / "texts.json").read_text(encoding="utf-8"))
         samples = {HERE / "samples" / name: entry["text"] for name, entry in spoken.items()}
-        about = f"the test model, which knows 86 words, for whisper-base cannot be had: {error.message}"
-        return Demo(str(DEMO_MODEL), about, samples, 0.0)
+        about = f"the test model, which knows 86 words, because whisper-base cannot be fetched: {error.message}"
+        return Demo(str(TEST_MODEL), about, samples, 0.0)
 
 
 @contextmanager
 def shown_server(console: Console, model: str) -> Iterator[str]:
-    """The base URL of a server of our own, with its start on the console. Raises ConfigError."""
+    """The base URL of a server started for the block; its start is shown on the console. Raises ConfigError."""
     with ExitStack() as stack:
         with console.status("starting the server") as status:
             server = stack.enter_context(
@@ -74,7 +74,7 @@ def shown_server(console: Console, model: str) -> Iterator[str]:
 
 
 def transcribe(base: str, demo: Demo, console: Console) -> int:
-    """Print the recognized text beside the reference text; the number of recordings that were not understood."""
+    """Print the recognized and the reference text of each recording; returns how many differ too much."""
     from openai import OpenAI
 
     failed = 0
@@ -117,7 +117,7 @@ def main() -> int:
         "\nAll done; the server has stopped. `MODEL_ID=base make serve` starts one that stays.", highlight=False
     )
     if failed:
-        console.print(f"{failed} of the recordings came out differently from what was said.", style="red")
+        console.print(f"{failed} of the recordings differ too much from their reference text.", style="red")
     return 1 if failed else 0
 
 

@@ -62,7 +62,7 @@ class Aligner:
         return Request(hypothesis.key, ids, len(prefix) + 1, max(1, min(frames, 1_500)))
 
     async def _run(self) -> None:
-        """One call after the other while anybody waits; those who gave up meanwhile are left out."""
+        """Make one call after the other while jobs wait. Jobs that were cancelled meanwhile are left out."""
         while self._waiting:
             jobs = [job for job in self._waiting[:BATCH] if not job.done.done()]
             del self._waiting[:BATCH]
@@ -78,7 +78,7 @@ class Aligner:
     async def _serve(self, jobs: list[_Job]) -> None:
         found = await self._call([job.request for job in jobs])
         lost = [k for k, attention in enumerate(found) if not attention.rows]
-        if lost:  # dropped meanwhile: encoded again
+        if lost:  # the encoder's output was dropped meanwhile: encode again
             again = [
                 msgspec.structs.replace(jobs[k].request, samples=jobs[k].hypothesis.window.samples.tobytes())
                 for k in lost
@@ -90,11 +90,11 @@ class Aligner:
                 job.done.set_result(attention)
 
     async def _call(self, requests: list[Request]) -> list[Attention]:
-        answer = await self._attend(msgspec.msgpack.encode(Call(self._heads, requests)))
-        return msgspec.msgpack.decode(answer, type=list[Attention])
+        response = await self._attend(msgspec.msgpack.encode(Call(self._heads, requests)))
+        return msgspec.msgpack.decode(response, type=list[Attention])
 
     def _timed(self, hypothesis: Hypothesis, attention: Attention) -> Hypothesis:
-        """Run in a thread: the warping is compiled and leaves the event loop alone."""
+        """Runs in a thread: the compiled warping holds no GIL and does not block the event loop."""
         starts = self._warped(hypothesis, attention.matrix())
         chances = token_probabilities(hypothesis, self._tokens.eot)
         return time_words(hypothesis, starts, chances, self._tokens.decode, self._tokens.eot)
@@ -102,7 +102,7 @@ class Aligner:
     def _warped(self, hypothesis: Hypothesis, matrix: npt.NDArray[np.float32]) -> list[int]:
         """Milliseconds at which each text token begins, and the last one ends.
 
-        Where a piece's words went astray its own timestamps are right: it is warped again, within them.
+        A piece with a word outside of its timestamps is warped again, within them: they are the more reliable.
         """
         starts = first_frames(matrix) * TIMESTAMP_MS
         for rows, start, end in strayed(hypothesis, starts.tolist(), self._tokens.decode, self._tokens.eot):
@@ -118,11 +118,11 @@ class Aligner:
 
 
 def token_probabilities(hypothesis: Hypothesis, eot: int) -> list[float]:
-    """Probability, 0 to 1, of each text token of the pieces. Tokens that made no piece, blank ones, are passed over."""
-    said = iter(zip(hypothesis.tokens, hypothesis.logprobs, strict=True))
+    """Probability, 0 to 1, of each text token of the pieces. Blank tokens, which are in no piece, are skipped."""
+    generated = iter(zip(hypothesis.tokens, hypothesis.logprobs, strict=True))
     found = []
     for wanted in (token for piece in hypothesis.pieces for token in piece.tokens):
-        logprob = next(logprob for token, logprob in said if token == wanted)
+        logprob = next(logprob for token, logprob in generated if token == wanted)
         if wanted < eot:
             found.append(math.exp(logprob))
     return found

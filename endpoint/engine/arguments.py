@@ -1,17 +1,16 @@
 """vLLM's arguments: for the engine's process, and for those that talk to it.
 
-Imports nothing of what only the API's process needs: vLLM's CPU build looks through every module when it starts its
-engine, and does not get past numba's.
+Imports nothing that only the API's process needs, such as numba: vLLM's CPU build inspects every loaded module when it
+starts its engine, and fails at numba's.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from endpoint.config import Settings
+from endpoint.config import Settings, add_environment, environment
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.errors import ConfigError
 from endpoint.weights.find import find_checkpoint
@@ -32,7 +31,7 @@ class Loaded:
 
 def load_args(settings: Settings) -> Loaded:
     """The checkpoint, and vLLM's arguments for it. Raises ConfigError."""
-    _prepare_environment(settings)  # vllm, which the rest imports, is slow, and must see it prepared
+    _prepare_environment(settings)  # before vllm is imported, which reads it then
     token = settings.hf_token.get_secret_value() if settings.hf_token else None
     folder = find_checkpoint(settings.model_path, settings.model_folder, token)
     tokens = WhisperTokens.load(folder)
@@ -106,14 +105,18 @@ def _quantization(name: str) -> str | None:
     if name and name not in QUANTIZATION_METHODS:
         known = ", ".join(sorted(QUANTIZATION_METHODS))
         raise ConfigError(f"QUANTIZATION: vLLM has no {name}; leave it out for none, or say one of {known}")
-    # vLLM's own `fp8` is a checkpoint that holds such weights; it needs no telling, config.json says so.
+    # vLLM's own `fp8` means a checkpoint that holds such weights; vLLM finds that in its config.json.
     return "fp8_per_channel" if name == "fp8" else name or None
 
 
 def _rules_class() -> str:
-    """vLLM's two model runners have interfaces of their own for the rules; V1 unless the operator asks for V2."""
-    newer = os.environ.get("VLLM_USE_V2_MODEL_RUNNER") == "1"
-    return f"endpoint.engine.inside.logits_processor{'_v2' if newer else ''}:WhisperRules"
+    """Each of vLLM's two model runners has its own interface for the rules; V1 unless the operator asks for V2."""
+    return f"endpoint.engine.inside.logits_processor{'_v2' if uses_v2_runner() else ''}:WhisperRules"
+
+
+def uses_v2_runner() -> bool:
+    """Whether the operator asks for vLLM's newer model runner."""
+    return environment().get("VLLM_USE_V2_MODEL_RUNNER") == "1"
 
 
 def _prepare_environment(settings: Settings) -> None:
@@ -126,5 +129,4 @@ def _prepare_environment(settings: Settings) -> None:
         "VLLM_USE_V2_MODEL_RUNNER": "0",  # "1" works too: see _rules_class
         "TOKENIZERS_PARALLELISM": "false",
     }
-    for name, value in defaults.items():
-        os.environ.setdefault(name, value)
+    add_environment(defaults, keep=True)

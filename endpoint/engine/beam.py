@@ -1,8 +1,8 @@
-"""The best text of a beam search, read from what its beams said. Pure.
+"""The best text of a beam search, put together from the steps of its beams. Pure.
 
 Every beam of a window is a request of its own to vLLM. At each step the beams exchange texts, see
-endpoint/engine/inside/beams.py, so what one request has said is no text: each step tells which beam's text it goes on
-from. Here the texts are put together and the best is chosen, as openai/whisper's decoding.py does
+endpoint/engine/inside/beams.py, so the tokens that one request generated are no text: each step names the beam whose
+text it continues. Here the texts are put together and the best is chosen, as openai/whisper's decoding.py does
 (BeamSearchDecoder.finalize, MaximumLikelihoodRanker).
 """
 
@@ -28,7 +28,7 @@ class Beam:
 
 @dataclass(frozen=True)
 class Step:
-    """What one beam did at one step: it went on from the text of beam `parent`, with `token`.
+    """What one beam did at one step: it continued the text of beam `parent` with `token`.
 
     logprob: of the token after that text. ended: log-probability of this beam's own text ending here, before the step;
     None where it is not among the texts that ended. parent is -1 where the search broke off.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,15 +18,15 @@ import msgspec
 import numpy as np
 import structlog
 
-from endpoint.config import Settings
+from endpoint.config import Settings, add_environment
 from endpoint.engine.alignment import BATCH, Aligner, warm_up
-from endpoint.engine.arguments import load_args
+from endpoint.engine.arguments import load_args, uses_v2_runner
 from endpoint.engine.beam import Beam
 from endpoint.engine.checkpoint import alignment_heads
 from endpoint.engine.inside.cross_attention import KEEP
 from endpoint.engine.parameters import read, read_beams, sampling_params
 from endpoint.engine.placement import Link, cpu_threads
-from endpoint.engine.prompt import build_prompt, check_options, cut_hints, max_new_tokens, read_answer
+from endpoint.engine.prompt import build_prompt, check_options, cut_hints, max_new_tokens, read_generation
 from endpoint.errors import ConfigError, EngineFailed, InvalidRequest, NotReady
 from endpoint.options import MAX_BEAMS, Options, Task
 from endpoint.tasks import together
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
 
 log = structlog.get_logger()
-LOOK = 1.0  # seconds after which one who waits looks whether the engine is still there: vLLM tells nobody
+LOOK = 1.0  # seconds between checks that the engine is still there: vLLM does not report that it ended
 
 
 class VllmEngine:
@@ -52,9 +51,10 @@ class VllmEngine:
 
         self.tokens, self.folder, self._args = loaded.tokens, loaded.folder, loaded.args
         if _device_name() == "cpu" and link is None:
-            os.environ.update(cpu_threads())
+            add_environment(cpu_threads())
         self._engine: AsyncLLM | None = None
-        self._gone = asyncio.Event()  # set when the engine's process has ended, where that is not vLLM's to see
+        # Set when the engine's process has ended, with a `link`: vLLM watches only engines that it started.
+        self._gone = asyncio.Event()
         self._input = _input_of(settings)
         self._most_beams = _most_beams(settings)
         self._numbers = itertools.count()
@@ -67,7 +67,7 @@ class VllmEngine:
             dtype=str(self._args.dtype),
             multilingual=self.tokens.multilingual,
             created=int(time.time()),
-            demo=settings.is_demo,
+            demo=settings.is_test_model,
             languages=tuple(self.tokens.languages),
         )
 
@@ -83,7 +83,7 @@ class VllmEngine:
             self._engine = engine
             if self._link is not None:
                 asyncio.get_running_loop().add_reader(self._link.alive.fileno(), self._end)
-            # All that are being decoded and all that wait for their words; 4 MB each with large-v3.
+            # Of windows being decoded, and of those that wait for their words; 4 MB each with large-v3.
             clients = 1 if self._link is None else self._link.clients
             await self._ask("whisper_keep", self._settings.max_num_seqs + 2 * BATCH * clients)
             await self.decode(Window(0, np.zeros(SAMPLE_RATE, np.int16)), Options())
@@ -101,7 +101,7 @@ class VllmEngine:
             raise EngineFailed("the engine stopped; the server must be restarted")
 
     def _end(self) -> None:
-        """The engine's process has ended: what waits for it is told."""
+        """The engine's process has ended: requests that wait for it fail."""
         assert self._link is not None
         assert self._engine is not None
         asyncio.get_running_loop().remove_reader(self._link.alive.fileno())
@@ -126,11 +126,11 @@ class VllmEngine:
     async def decode(self, window: Window, options: Options) -> Hypothesis:
         prompt = build_prompt(self.tokens, options)
         most = max_new_tokens(self.tokens, prompt, options.sampling.max_new_tokens)
-        # Several requests of one window: those behind the first find its encoder's output.
+        # A window decoded by several requests is encoded once: `shared` names its encoder output.
         shared = _digest(window) if options.temperature > 0 or len(prompt) > 1 else ""
         if len(prompt) == 1 or options.language is not None or not self.tokens.multilingual:
             return await self._run(window, options, prompt, most, shared)
-        # A prompt sways language and no-speech by what it is written in, so these are found without it.
+        # A prompt biases the language and the probability of no speech, so both are found without it.
         first = await self._run(window, Options(languages=options.languages), [self.tokens.sot], 1, shared)
         named = replace(options, language=first.language)
         found = await self._run(window, named, prompt, most, shared)
@@ -141,15 +141,15 @@ class VllmEngine:
         return await self._aligner.align(hypothesis, task)
 
     async def _attend(self, call: bytes) -> bytes:
-        answer: bytes = await self._ask("whisper_attend", call)
-        return answer
+        response: bytes = await self._ask("whisper_attend", call)
+        return response
 
     async def held(self) -> dict[str, int]:
         """What the engine holds of requests, counted in its process: all 0 when there are none."""
         return msgspec.msgpack.decode(await self._ask("whisper_held"), type=dict[str, int])
 
     async def _ask(self, method: str, *given: Any) -> Any:
-        """What a method of the worker answers. Raises EngineFailed where it fails, or where the engine ends before."""
+        """Call a method of the worker and return its result. Raises EngineFailed if it fails, or if the engine ends."""
         if self._engine is None:
             raise NotReady("the model is still loading")
         asked = asyncio.ensure_future(self._engine.collective_rpc(method, args=given))
@@ -185,19 +185,19 @@ class VllmEngine:
                     self._generate(
                         f"{key}.{beam.index}" if beam.index else key,
                         prompt,
-                        window.samples[:1] if beam.index else window.samples,  # the first one's serve all
+                        window.samples[:1] if beam.index else window.samples,  # the first one's samples serve all
                         sampling_params(self.tokens, options, max_tokens, shared, beam),
                     )
                     for beam in beams
                 )
-                answer = read_beams(self.tokens, options, outputs)
+                generation = read_beams(self.tokens, options, outputs)
             else:
                 params = sampling_params(self.tokens, options, max_tokens, shared)
                 output = await self._generate(key, prompt, window.samples, params)
-                answer = read(self.tokens, options, params.temperature, output)
+                generation = read(self.tokens, options, params.temperature, output)
         except Exception as error:
             raise EngineFailed(f"the engine failed on a window: {error}") from error
-        return replace(read_answer(self.tokens, window, options, len(prompt), answer), key=key)
+        return replace(read_generation(self.tokens, window, options, len(prompt), generation), key=key)
 
     async def _generate(
         self, key: str, prompt: list[int], samples: Samples, params: SamplingParams
@@ -206,7 +206,7 @@ class VllmEngine:
         async for output in self._engine.generate(self._input(prompt, samples, key), params, key):
             if output.finished:
                 return output.outputs[0]
-        raise EngineFailed("a request ended without an answer")
+        raise EngineFailed("a request ended without a result")
 
     def _beams(self, options: Options, group: str) -> list[Beam]:
         """The beams of one window; none where it is decoded greedily or by sampling."""
@@ -236,7 +236,7 @@ def _connect(args: AsyncEngineArgs, link: Link | None) -> AsyncLLM:
 
 def _most_beams(settings: Settings) -> int:
     """How many beams there is room for. Raises ConfigError where the server's own have none."""
-    newer = os.environ.get("VLLM_USE_V2_MODEL_RUNNER") == "1"
+    newer = uses_v2_runner()
     most = 1 if newer else min(MAX_BEAMS, settings.max_num_seqs)
     if settings.beam_size > most:
         reason = "vLLM's V2 model runner has no beam search here" if newer else "MAX_NUM_SEQS is smaller"

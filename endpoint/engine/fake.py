@@ -1,8 +1,7 @@
 """A deterministic engine without a model: for unit tests, and load tests of everything but the model.
 
-It "hears" one word per second of sound that is not silent, spelled by how loud the second is, with a
-segment per run of such seconds; the same samples give the same words. A second of digital silence
-gives nothing.
+It recognizes one word per second of sound that is not silent, chosen by the level of that second, with a segment per
+run of such seconds. The same samples give the same words. A second of digital silence gives nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ class FakeEngine:
 
     async def check(self) -> None:
         if self.fail:
-            raise EngineFailed("the fake engine was told to fail")
+            raise EngineFailed("the fake engine was set to fail")
 
     async def close(self) -> None:
         await asyncio.sleep(0)
@@ -57,16 +56,16 @@ class FakeEngine:
             raise
         finally:
             self.running -= 1
-        return self._hear(window, options)
+        return self._recognize(window, options)
 
     async def align(self, hypothesis: Hypothesis, task: Task) -> Hypothesis:
-        """Words share their piece evenly."""
+        """All words of a piece get the same length."""
         return replace(hypothesis, pieces=tuple(_timed(piece) for piece in hypothesis.pieces))
 
     async def detect(self, window: Window, options: Options) -> Hypothesis:
         return replace(await self.decode(window, Options(languages=options.languages)), pieces=(), tokens=())
 
-    def _hear(self, window: Window, options: Options) -> Hypothesis:
+    def _recognize(self, window: Window, options: Options) -> Hypothesis:
         pieces, run, began = list[Piece](), list[str](), 0
         words = [*_words(window.samples), None]
         for second, word in enumerate(words):

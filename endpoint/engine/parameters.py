@@ -1,4 +1,4 @@
-"""Options to vLLM's sampling parameters, and vLLM's output to an Answer."""
+"""Options to vLLM's sampling parameters, and vLLM's output to a Generation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from endpoint.engine import beam as search
 from endpoint.engine.beam import Beam
-from endpoint.engine.prompt import Answer
+from endpoint.engine.prompt import Generation
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.options import Options, Task
 
@@ -79,7 +79,7 @@ def _choice(options: Options) -> Choice:
     )
 
 
-def read(tokens: WhisperTokens, options: Options, temperature: float, output: CompletionOutput) -> Answer:
+def read(tokens: WhisperTokens, options: Options, temperature: float, output: CompletionOutput) -> Generation:
     """Ids and scores out of vLLM's output; the scores are logits under the rules, see endpoint/engine/inside/rules.py.
 
     temperature: what vLLM used, and divided the scores by; it raises small ones.
@@ -89,7 +89,7 @@ def read(tokens: WhisperTokens, options: Options, temperature: float, output: Co
     names = list(tokens.languages) if options.language is None else []
     table, languages = _scores(output, len(names), LATER)
     table, languages = table * (temperature or 1.0), languages * (temperature or 1.0)
-    return Answer(
+    return Generation(
         ids=output.token_ids,
         logprobs=_logprobs(table),
         no_speech_prob=_no_speech(table),
@@ -98,12 +98,12 @@ def read(tokens: WhisperTokens, options: Options, temperature: float, output: Co
     )
 
 
-def read_beams(tokens: WhisperTokens, options: Options, outputs: Sequence[CompletionOutput]) -> Answer:
+def read_beams(tokens: WhisperTokens, options: Options, outputs: Sequence[CompletionOutput]) -> Generation:
     """The best text of a window's beams, given in their order. Raises ValueError where the search broke off."""
     from endpoint.engine.inside.beams import read_step
     from endpoint.engine.inside.scheduler import BEAM_LATER
 
-    prefix = 2 if tokens.multilingual else 0  # language and task, which all beams say alike
+    prefix = 2 if tokens.multilingual else 0  # language and task, which all beams generate alike
     names = list(tokens.languages) if options.language is None else []
     first, languages = _scores(outputs[0], len(names), BEAM_LATER)
     tables = [first, *(_scores(output, 0, BEAM_LATER)[0] for output in outputs[1:])]
@@ -114,7 +114,7 @@ def read_beams(tokens: WhisperTokens, options: Options, outputs: Sequence[Comple
     ]
     best = search.best(steps, len(outputs), options.sampling.length_penalty)
     end, last = ((), ()) if best.ended is None else ((tokens.eot,), (best.ended,))
-    return Answer(
+    return Generation(
         ids=(*outputs[0].token_ids[:prefix], *best.ids, *end),
         logprobs=(*_logprobs(first[:prefix]), *best.logprobs, *last),
         no_speech_prob=_no_speech(first),
@@ -124,7 +124,7 @@ def read_beams(tokens: WhisperTokens, options: Options, outputs: Sequence[Comple
 
 
 def _scores(output: CompletionOutput, names: int, later: int) -> tuple[Floats, Floats]:
-    """([steps, later], [names]): of each step, and of the languages, which the first tells behind its own."""
+    """([steps, later], [names]): of each step; of the languages, which come behind the first step's own."""
     flat: Any = output.logprobs
     scores = np.asarray(flat.logprobs, np.float64)
     first, behind = scores[: later + names], scores[later + names :]
@@ -150,8 +150,8 @@ def _share(names: Sequence[str], logits: Floats, allowed: Sequence[str]) -> dict
     if not names:
         return {}
     level = np.where(logits < logits.max() - OFFSET / 2, logits + OFFSET, logits)
-    heard = {name: score for name, score in zip(names, level.tolist(), strict=True) if name in allowed}
-    top = max(heard.values())
-    weights = {name: math.exp(score - top) for name, score in heard.items()}
+    scores = {name: score for name, score in zip(names, level.tolist(), strict=True) if name in allowed}
+    top = max(scores.values())
+    weights = {name: math.exp(score - top) for name, score in scores.items()}
     total = math.fsum(weights.values())
     return {name: weight / total for name, weight in weights.items()}

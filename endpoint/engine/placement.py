@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from endpoint.config import Settings
+from endpoint.config import Settings, environment
 from endpoint.errors import ConfigError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -39,7 +39,7 @@ def addresses(base: str, client: int) -> tuple[str, str]:
 
 
 def find_engines(settings: Settings) -> list[Environment]:
-    """What tells the processes of the engines apart: one for each of GPUS, in that order.
+    """The environment of each engine's process: one for each of GPUS, in that order.
 
     Also fetches the models, once for all. Loads torch, so it is for a process of its own. Raises ConfigError.
     """
@@ -51,14 +51,14 @@ def find_engines(settings: Settings) -> list[Environment]:
     for one in settings.each():
         find_checkpoint(one.model_path, one.model_folder, token)
     count = torch.cuda.device_count()
-    visible = [name.strip() for name in os.environ.get(VISIBLE, "").split(",") if name.strip()]
+    visible = [name.strip() for name in environment().get(VISIBLE, "").split(",") if name.strip()]
     found: list[Environment] = [{VISIBLE: name} for name in choose_gpus(settings.gpus, count, visible)]
     threads = gpu_threads(len(found) or 1) if count else cpu_threads()
     return [{**own, **threads} for own in found or [{}]]
 
 
 def choose_gpus(wanted: str, count: int, visible: Sequence[str]) -> list[str]:
-    """CUDA's names of the GPUS wanted: indices or identifiers. None are wanted: none are named.
+    """CUDA's names of the GPUS wanted: indices or identifiers. No name where none is wanted.
 
     count: of GPUs that CUDA sees. visible: their names, where the operator gave some. Raises ConfigError.
     """
@@ -80,13 +80,13 @@ def cpu_threads() -> dict[str, str]:
     cores = len(os.sched_getaffinity(0))
     wanted = {
         "OMP_NUM_THREADS": str(max(1, cores - 1)),  # of a decoding step; encoders have threads of their own
-        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait take the cores from those they wait for
+        "OMP_WAIT_POLICY": "PASSIVE",  # a thread that waits actively would take a core from the one it waits for
     }
-    return {name: value for name, value in wanted.items() if name not in os.environ}
+    return {name: value for name, value in wanted.items() if name not in environment()}
 
 
 def gpu_threads(engines: int) -> dict[str, str]:
     """As vLLM has it for engines that it starts: many threads to load the weights, then one."""
-    if "OMP_NUM_THREADS" in os.environ:
+    if "OMP_NUM_THREADS" in environment():
         return {}
     return {"OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // engines)), ONE_THREAD_LATER: "1"}

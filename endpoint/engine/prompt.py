@@ -1,7 +1,7 @@
-"""Options to the decoder's prompt, and its answer to a Hypothesis: token ids, never text. Pure.
+"""Options to the decoder's prompt, and its output to a Hypothesis: token ids, never text. Pure.
 
 The prompt ends at <|startoftranscript|>; language and task are then decoded under the rules
-(endpoint/engine/inside/rules.py), so that the first step also tells the language and whether there is speech.
+(endpoint/engine/inside/rules.py), so that the first step also gives the probability of each language and of no speech.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ENCODER_TOKENS = 1_500  # frames the encoder gives for any window
 def build_prompt(tokens: WhisperTokens, options: Options) -> list[int]:
     """Decoder prompt ids: [<|startofprev|>, hotwords, the end of the prompt,] <|startoftranscript|>.
 
-    Hotwords have their share of the room, up to half of it, and the prompt what they leave.
+    Hotwords take up to half of the room, and the prompt the rest.
     """
     hotwords, prompt = _encoded(tokens, options.hotwords), _encoded(tokens, options.prompt)
     hotwords = hotwords[:MAX_HOTWORD_TOKENS]
@@ -34,7 +34,7 @@ def build_prompt(tokens: WhisperTokens, options: Options) -> list[int]:
 
 
 def cut_hints(tokens: WhisperTokens, options: Options) -> list[Notice]:
-    """What of the hints has no room."""
+    """Notices of hotwords and prompts that are too long and are cut."""
     hotwords, prompt = _encoded(tokens, options.hotwords), _encoded(tokens, options.prompt)
     room = MAX_PROMPT_TOKENS - min(len(hotwords), MAX_HOTWORD_TOKENS)
     notices = []
@@ -73,7 +73,7 @@ def check_options(tokens: WhisperTokens, options: Options) -> None:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Generation:
     """What came out of the decoder for one prompt.
 
     ids: generated token ids, <|endoftext|> included if it came.
@@ -88,11 +88,11 @@ class Answer:
     complete: bool
 
 
-def read_answer(
-    tokens: WhisperTokens, window: Window, options: Options, prompt_size: int, answer: Answer
+def read_generation(
+    tokens: WhisperTokens, window: Window, options: Options, prompt_size: int, generation: Generation
 ) -> Hypothesis:
     """The Hypothesis of one window."""
-    ids, logprobs = list(answer.ids), list(answer.logprobs)
+    ids, logprobs = list(generation.ids), list(generation.logprobs)
     language = options.language or "en"
     if tokens.multilingual and ids:
         language = next((code for code, number in tokens.languages.items() if number == ids[0]), language)
@@ -106,11 +106,11 @@ def read_answer(
         tokens=tuple(ids),
         pieces=tuple(split_pieces(tokens, ids, logprobs if options.logprobs else None)),
         language=language,
-        language_probabilities=answer.language_probabilities or {language: 1.0},
-        no_speech_prob=answer.no_speech_prob,
+        language_probabilities=generation.language_probabilities or {language: 1.0},
+        no_speech_prob=generation.no_speech_prob,
         avg_logprob=min(0.0, average),
         temperature=options.temperature,
-        complete=answer.complete,
+        complete=generation.complete,
         input_tokens=prompt_size,
         logprobs=tuple(logprobs),
     )

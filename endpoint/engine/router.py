@@ -11,11 +11,11 @@ from endpoint.options import Options, Task
 from endpoint.types import Engine, EngineInfo, Hypothesis, Notice, Window
 
 
-class SeveralEngines:
-    """An Engine made of engines of one model; of those that are equally busy, they take turns.
+class EngineRouter:
+    """An Engine made of several engines of one model. Engines that are equally busy take turns.
 
-    `check` fails as soon as one of them does, so that the server is started anew: nothing else brings a GPU back.
-    Windows of requests that were let in before go on to the others.
+    `check` fails as soon as one of them does, so that the server is restarted: nothing else brings a GPU back. Until
+    then, windows of requests that were admitted go to the others.
     """
 
     def __init__(self, engines: Sequence[Engine]) -> None:
@@ -61,13 +61,13 @@ class SeveralEngines:
         self._last = number
         self._in_flight[number] += 1
         try:
-            heard = await ask(self._engines[number])
+            hypothesis = await ask(self._engines[number])
         finally:
             self._in_flight[number] -= 1
-        return replace(heard, key=f"{number}/{heard.key}")
+        return replace(hypothesis, key=f"{number}/{hypothesis.key}")
 
     async def _able(self) -> list[int]:
-        """The engines that can answer. Raises what the first of them says where none can."""
+        """Numbers of the engines that work. Raises the error of the first one where none does."""
         able, failure = [], EndpointError("there is no engine")
         for number, engine in reversed(list(enumerate(self._engines))):
             try:

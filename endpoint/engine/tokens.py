@@ -1,7 +1,7 @@
 """The token ids of one Whisper checkpoint, by name, and its text codec.
 
 Read from the files beside the weights (tokenizer.json, generation_config.json), so every size and every
-vocabulary works alike: English-only models, large-v3's 100 languages, the demo model.
+vocabulary works alike: English-only models, large-v3's 100 languages, the test model.
 """
 
 from __future__ import annotations

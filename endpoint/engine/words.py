@@ -101,7 +101,7 @@ def time_words(
     join_punctuation(words)
     groups = list(_by_piece(words, counts))
     _obey_pieces(groups, hypothesis, *limits)
-    hear_edges(groups, hypothesis)
+    snap_to_sound(groups, hypothesis)
     return replace(
         hypothesis, pieces=tuple(_moved(piece, group) for piece, group in zip(hypothesis.pieces, groups, strict=True))
     )
@@ -203,7 +203,7 @@ def strayed(
         at = rows.stop
 
 
-def hear_edges(groups: Sequence[Sequence[Timed]], hypothesis: Hypothesis) -> None:
+def snap_to_sound(groups: Sequence[Sequence[Timed]], hypothesis: Hypothesis) -> None:
     """Move the edges of words, given by piece, to where their sound begins and ends."""
     sound = Sound(hypothesis.window.samples)
     before: Timed | None = None

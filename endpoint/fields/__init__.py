@@ -1,1 +1,1 @@
-"""What the fields of requests are called, and what becomes of each: one table for every route."""
+"""The fields of requests: their names and aliases, and which are used, ignored or refused, for every route."""

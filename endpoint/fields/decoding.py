@@ -1,4 +1,4 @@
-"""The fields that say how tokens are chosen and when a result is bad, for forms and for Hugging Face's parameters."""
+"""Fields that set how tokens are chosen and when a result is bad, for forms and for Hugging Face's parameters."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from endpoint.options import MAX_BEAMS, Sampling, Thresholds
 
 _INT64 = 2**63
 _DEFAULT, _LIMITS = Sampling(), Thresholds()
-MOST_CANDIDATES = 16  # of best_of: each is a decoding of its own
+MOST_CANDIDATES = 16  # of best_of: each one is decoded separately
 
 
 def _none(value: Any) -> Any:
-    """`none` and `null` switch a threshold off; a form has no other way to say it."""
+    """`none` and `null` switch a threshold off: a form field is text, and empty text counts as absent."""
     return None if isinstance(value, str) and value.strip().lower() in ("none", "null") else value
 
 
 def _unset(value: Any) -> Any:
-    """whisper.cpp's way to say none."""
+    """-1 means unset to whisper.cpp's clients."""
     return None if str(value).strip() == "-1" else value
 
 
@@ -28,7 +28,7 @@ Threshold = Annotated[float | None, BeforeValidator(_none)]
 
 
 class Decoding(BaseModel):
-    """Numbers are finite; what they mean is said in endpoint/types.py."""
+    """All numbers are finite. endpoint/options.py explains them."""
 
     seed: int | None = Field(
         None, ge=-_INT64, lt=_INT64, description="Of the random numbers at a temperature above 0. As vLLM's."
@@ -81,7 +81,7 @@ class Decoding(BaseModel):
     @classmethod
     def _of_a_search(cls, value: int, info: ValidationInfo) -> int:
         if value > 1 and not info.data.get("use_beam_search"):
-            raise PydanticCustomError("several", "one text is answered; `n` counts beams, with `use_beam_search`")
+            raise PydanticCustomError("several", "the response has one text; `n` counts beams, with `use_beam_search`")
         return value
 
     @field_validator(
@@ -106,9 +106,9 @@ class Decoding(BaseModel):
         return ",".join(texts)
 
     def sampling(self) -> Sampling:
-        """The fields as the core has them."""
+        """The fields in the type of the core."""
         return Sampling(
-            seed=None if self.seed == -1 else self.seed,  # vLLM's way to say none
+            seed=None if self.seed == -1 else self.seed,  # -1 means unset to vLLM's clients
             best_of=self.best_of,
             beam_size=self.n if self.use_beam_search and self.beam_size is None else self.beam_size,
             patience=self.patience,

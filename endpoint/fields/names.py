@@ -1,4 +1,4 @@
-"""The names of fields as clients write them, brought to one spelling: brackets, camelCase, kebab-case. Pure."""
+"""Converts the names of fields to one spelling: without brackets, camelCase and kebab-case. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from endpoint.types import Notice
 UNKNOWN = "unknown_field"
 _BRACKETS = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_SHOWN = 64  # characters of a name that are repeated to the client
+_SHOWN = 64  # characters of a name that a message repeats
 
 
 def snake(name: str) -> str:
@@ -20,9 +20,9 @@ def snake(name: str) -> str:
 
 
 def plain(name: str) -> tuple[str, str | None]:
-    """A name without brackets, and what the first brackets hold: None without any, "" for a list's item.
+    """The name without brackets, and the content of the first brackets: None without any, "" for an item of a list.
 
-    `languages[0]` is an item of a list, as `languages[]` is; `chunking_strategy[type]` names a part.
+    `languages[0]` is an item of a list, as `languages[]` is; `chunking_strategy[type]` is a part of an object.
     """
     found = _BRACKETS.fullmatch(name.strip())
     if not found:
@@ -35,7 +35,7 @@ def plain(name: str) -> tuple[str, str | None]:
 
 
 def unknown(name: str, known: Iterable[str], more: str = "") -> Notice:
-    """Says that a field is not known, and which known name is near."""
+    """The notice of an unknown field, with a similar known name if there is one."""
     shown = name[:_SHOWN]
     near = get_close_matches(plain(shown)[0], list(known), n=1, cutoff=0.75)
     hint = f"; did you mean `{near[0]}`?" if near else ""

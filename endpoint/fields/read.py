@@ -1,4 +1,4 @@
-"""What a client sent, name by name, to the values of a route's own model; the table decides about the rest."""
+"""Turns the fields that a client sent into the values of a route's model. The table decides about all other fields."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from endpoint.fields.names import UNKNOWN, plain, unknown
 from endpoint.fields.table import ROWS
 from endpoint.types import Notice
 
-LISTS = ("timestamp_granularities", "include", "languages")  # whose values have no commas
-_WHOLE = ("keywords", "urls")  # a list whose values may have any
-_JOINED = ("hotwords", "suppress_tokens")  # one text, which some send as a list
+LISTS = ("timestamp_granularities", "include", "languages")  # lists, which may be separated by commas
+_WHOLE = ("keywords", "urls")  # lists whose values may contain commas
+_JOINED = ("hotwords", "suppress_tokens")  # one text, which some clients send as a list
 _NESTED = ("chunking_strategy",)
 _TIMED = ("verbose_json", "srt", "vtt")
 _TEXT = ("language", "prompt", "temperature", "hotwords", "condition_on_previous_text")
@@ -25,25 +25,25 @@ _TEXT = ("language", "prompt", "temperature", "hotwords", "condition_on_previous
 
 @dataclass
 class Read:
-    """values: by the model's own names and aliases. notices: what was ignored."""
+    """values: by the names and aliases of the model. notices: of the fields that were ignored."""
 
     values: dict[str, Any] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
 
 
 def own_names(model: type[BaseModel]) -> dict[str, str]:
-    """Its fields, and the name under which each is validated."""
+    """The fields of a model -> the name under which each is validated."""
     return {name: info.alias or name for name, info in model.model_fields.items()}
 
 
 def read(
     model: type[BaseModel], sent: Iterable[tuple[str, Any]], *, strict: bool = False, lenient: bool = False
 ) -> Read:
-    """Empty values count as absent.
+    """Sort the fields: into values of the model, notices, or a refusal. Empty values count as absent.
 
-    strict: an unknown name is refused. lenient: a known field that the route does not have is accepted whatever its
-    value, as its answer holds nothing that depends on it.
-    Raises InvalidRequest that names the field as it was sent, with code `unsupported` where the table refuses it.
+    strict: an unknown name is refused. lenient: a known field of other routes is accepted with any value, as the
+    response does not depend on it.
+    Raises InvalidRequest with the field's name as it was sent, and with code `unsupported` where the table refuses it.
     """
     found, own = Read(), own_names(model)
     others = list[tuple[str, str, Any]]()
@@ -71,13 +71,13 @@ def read(
 
 
 def refuse_unknown(notice: Notice) -> None:
-    """Raises InvalidRequest that says what the notice says."""
+    """Raise InvalidRequest with the message of the notice."""
     message = notice.message.replace(", so it was ignored", "")
     raise InvalidRequest(message, code=UNKNOWN, param=notice.param)
 
 
 def known_names() -> frozenset[str]:
-    """Names that mean something on some route."""
+    """The names that any route knows."""
     return frozenset(ROWS) | set(Decoding.model_fields) | {*_TEXT, *(row.taken_as for row in ROWS.values())}
 
 
@@ -95,8 +95,8 @@ def _refuse(base: str, name: str, value: Any, timed: bool) -> None:
         raise InvalidRequest(f"{name}: not supported: {row.instead}", code="unsupported", param=name)
 
 
-def _put(values: dict[str, Any], key: str, place: tuple[str, str | None], name: str, value: Any) -> None:
-    base, inner = place
+def _put(values: dict[str, Any], key: str, parts: tuple[str, str | None], name: str, value: Any) -> None:
+    base, inner = parts
     if base in _NESTED and inner:
         nested = values.setdefault(key, {})
         if not isinstance(nested, dict) or nested.get(inner, value) != value:
@@ -116,7 +116,7 @@ def _put(values: dict[str, Any], key: str, place: tuple[str, str | None], name: 
 
 
 def _items(value: Any) -> list[Any]:
-    """The items of a list: a list, its JSON, or text separated by commas."""
+    """The items of a list, which is sent as a list, as JSON, or as text separated by commas."""
     if isinstance(value, list):
         return value
     text = str(value).strip()
@@ -131,7 +131,7 @@ def _items(value: Any) -> list[Any]:
 
 
 def flattened(parameters: Mapping[str, Any], *nested: str) -> Iterable[tuple[str, Any]]:
-    """The parameters, and those within its objects named `nested`. Raises InvalidRequest where one is no object."""
+    """The parameters, with those inside objects named `nested`. Raises InvalidRequest where `nested` is no object."""
     for name, value in parameters.items():
         if plain(name)[0] not in nested:
             yield name, value

@@ -1,7 +1,8 @@
-"""Fields of other services that a route has not as its own: what becomes of them. docs/fields.md is made from it.
+"""How a route treats the fields of other services that it does not have itself. docs/fields.md is made from it.
 
-A field is taken as another one, accepted where it changes nothing, or refused with what to use instead. Sources: the
-request models of OpenAI, vLLM, openai-whisper, faster-whisper, WhisperX, whisper.cpp's server, speaches, transformers.
+A field is an alias of another one, or is accepted because it changes nothing, or is refused with a hint what to use
+instead. Sources: the request models of OpenAI, vLLM, openai-whisper, faster-whisper, WhisperX, whisper.cpp's server,
+speaches and transformers.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ OPENAI, VLLM, WHISPER, FASTER = "OpenAI", "vLLM", "openai-whisper", "faster-whis
 WHISPERX, CPP, SPEACHES, HF = "WhisperX", "whisper.cpp", "speaches", "Hugging Face"
 
 _OFF = ("false", "0", "no", "off")
-_SPEAKERS = "speakers are not told apart in this version; leave it out, and ask for `verbose_json` for segments"
+_SPEAKERS = "this version does not distinguish speakers; leave it out, and ask for `verbose_json` for segments"
 _VAD = "send `chunking_strategy` with `threshold`, `prefix_padding_ms` and `silence_duration_ms`"
-_LINES = "subtitles have one line for each segment; wrap the lines of the answer"
+_LINES = "subtitles have one line for each segment; wrap the lines of the response"
 _WORDS = "send `response_format=verbose_json` and `timestamp_granularities[]=word`"
 _CUT = "cut the recording before you send it"
 _SAMPLING = "use `temperature`, `top_p`, `top_k` and `min_p`"
@@ -24,10 +25,10 @@ _LENGTH = "use `max_new_tokens`"
 
 @dataclass(frozen=True)
 class Row:
-    """owners: the services that have it. taken_as: the field whose meaning it has.
+    """owners: the services that have the field. taken_as: the field of which it is an alias.
 
-    harmless: values, lower case, that change nothing; "*" means all, "untimed" all where the answer has no times.
-    instead: what to do where it is refused. example: a value of each kind is sent in the tests.
+    harmless: values in lower case that are accepted, as they change nothing; "*": all values; "untimed": all values
+    where the response has no times. instead: the hint of a refusal. example: a value that the tests send.
     """
 
     name: str
@@ -39,7 +40,7 @@ class Row:
     note: str = ""
 
     def accepts(self, value: str, timed: bool) -> bool:
-        """timed: whether the answer has times."""
+        """Whether `value` is accepted. timed: whether the response has times."""
         plain = value.strip().lower()
         if "*" in self.harmless or plain in self.harmless:
             return True
@@ -77,17 +78,17 @@ _ROWS = [
     *_alias("no_speech_threshold", "no_speech_thold", CPP, example="0.5"),
     *_alias("vad_filter", "vad", CPP, example="false"),
     *_alias("condition_on_previous_text", "condition_on_prev_tokens", HF, example="true"),
-    # Change nothing here
+    # Accepted: they change nothing
     *_accepted("Windows are decoded together in any case.", "batch_size", FASTER, WHISPERX, HF),
     *_accepted("Windows are cut in pauses, at most 30 s long.", "chunk_length", FASTER),
     *_accepted("Windows are cut in pauses, at most 30 s long.", "chunk_size", WHISPERX),
     *_accepted("Windows are cut in pauses, at most 30 s long.", "chunk_length_s stride_length_s", HF),
     *_accepted("Usage is always in the last event.", "stream_include_usage stream_options", VLLM, OPENAI),
-    *_accepted("Always in the answer.", "return_language", HF),
-    *_accepted("A matter of the server.", "compute_type device device_index threads processors cpu_threads", CPP),
-    *_accepted("A matter of the server.", "num_workers fp16 use_cache ignore_warning", FASTER, WHISPER, HF),
-    *_accepted("Only what is printed.", "verbose print_progress print_realtime print_special print_colors", CPP),
-    *_accepted("Only what is printed.", "no_language_probabilities log_progress", CPP, FASTER),
+    *_accepted("Always in the response.", "return_language", HF),
+    *_accepted("Set by the server.", "compute_type device device_index threads processors cpu_threads", CPP),
+    *_accepted("Set by the server.", "num_workers fp16 use_cache ignore_warning", FASTER, WHISPER, HF),
+    *_accepted("Changes printed output only.", "verbose print_progress print_realtime print_special print_colors", CPP),
+    *_accepted("Changes printed output only.", "no_language_probabilities log_progress", CPP, FASTER),
     *_accepted("Only with `max_len`.", "split_on_word", CPP),
     # Speakers
     *_refused(_SPEAKERS, "diarize diarization diarise", WHISPERX, CPP, harmless=_OFF, example="true"),
@@ -117,7 +118,7 @@ _ROWS = [
         harmless=("true", "1", "yes", "on"),
         example="false",
     ),
-    # Text before
+    # Preceding text
     *_refused("use `prompt`", "prefix prompt_ids", WHISPER, FASTER, HF, example="Before"),
     *_refused("`prompt` is given to every window", "carry_initial_prompt", CPP, harmless=_OFF, example="true"),
     *_refused("use `condition_on_previous_text`", "no_context", CPP, harmless=("true", "1"), example="false"),
@@ -156,11 +157,11 @@ _ROWS = [
               harmless=("1",)),
     *_refused("leave it out; `languages[]` limits the choice", "language_detection_threshold", FASTER,
               harmless=("0.5",), example="0.9"),
-    # Fields of some routes, sent to others
+    # Fields that only some routes have
     *_refused("this route does not time words", "timestamp_granularities", OPENAI, harmless=("segment",),
               example="word"),
     *_refused("this route has no token scores; use /v1/audio/transcriptions", "include", OPENAI, example="logprobs"),
-    *_refused("this route answers in JSON only; use /v1/audio/transcriptions", "response_format", OPENAI,
+    *_refused("this route responds in JSON only; use /v1/audio/transcriptions", "response_format", OPENAI,
               harmless=("json", "verbose_json"), example="srt"),
     *_refused("this route does not stream; use /v1/audio/transcriptions", "stream", OPENAI, harmless=_OFF,
               example="true"),
@@ -177,12 +178,13 @@ _ROWS = [
 ]  # fmt: skip
 ROWS = {row.name: row for row in _ROWS}
 
-_HEAD = """# What becomes of each field
+_HEAD = """# How each field is treated
 
-Made from `endpoint/fields/table.py`; a test sends every row. Names are also understood in camelCase and kebab-case, and
-with `[]` or `[0]` behind them. The same field twice is an error only if the values differ. A name that is in no table
-is ignored and named in `warnings` (with text formats in the header `x-warnings`); with `STRICT_FIELDS=true` it is
-refused with code `unknown_field`. Refused fields are answered with 400, code `unsupported` and what to use instead.
+Made from `endpoint/fields/table.py`; a test sends every row. Names may also be written in camelCase or kebab-case, and
+with `[]` or `[0]` at the end. A field that is sent twice is an error only if the values differ. A name that is in no
+table is ignored and listed in `warnings` (with text formats in the header `x-warnings`); with `STRICT_FIELDS=true` it
+is refused with code `unknown_field`. A refused field gives status 400 and code `unsupported`; the message says what to
+use instead.
 
 ## Fields of this server
 
@@ -190,26 +192,26 @@ refused with code `unknown_field`. Refused fields are answered with 400, code `u
 
 ## Fields of other services
 
-| field | known from | what becomes of it |
+| field | known from | treatment |
 |---|---|---|
 """
 
 
 def table_text(own: Iterable[str]) -> str:
-    """own: the fields of POST /api/v1/audio/transcriptions."""
+    """The text of docs/fields.md. own: the fields of POST /api/v1/audio/transcriptions."""
     names = set(own)
-    rows = [f"| `{row.name}` | {', '.join(row.owners)} | {_fate(row)} |\n" for row in ROWS.values()
+    rows = [f"| `{row.name}` | {', '.join(row.owners)} | {_treatment(row)} |\n" for row in ROWS.values()
             if row.name not in names]  # fmt: skip
     return _HEAD.format(own=", ".join(f"`{name}`" for name in sorted(names))) + "".join(rows)
 
 
-def _fate(row: Row) -> str:
+def _treatment(row: Row) -> str:
     if row.taken_as:
         return f"the same as `{row.taken_as}`"
     if row.harmless == ("*",):
         return f"accepted, changes nothing: {row.note}"
     values = [f"`{value}`" for value in row.harmless if value != "untimed"]
     if "untimed" in row.harmless:
-        values.append("any value where the answer has no times")
+        values.append("any value where the response has no times")
     refused = f"refused: {row.instead}"
     return f"{refused}. Accepted: {', '.join(values)}" if values else refused

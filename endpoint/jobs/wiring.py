@@ -110,7 +110,7 @@ def audio_of(settings: Settings) -> str:
     if settings.job_audio:
         return settings.job_audio
     beside = Path(settings.jobs_url) if settings.jobs_url and "://" not in settings.jobs_url else None
-    return str((beside.parent if beside else settings.state_folder) / "audio")
+    return str((beside.parent if beside else settings.state_folder) / f"audio-{settings.port}")
 
 
 def policy_of(settings: Settings) -> OutgoingPolicy:

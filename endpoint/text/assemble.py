@@ -1,7 +1,7 @@
-"""Hypotheses of a file's windows to its Transcript. Pure.
+"""The Transcript of a file from the hypotheses of its windows. Pure.
 
-Times become milliseconds of the file by adding the start that each window carries. They never run
-backwards and never past the window they come from.
+Times become milliseconds of the file by adding the start of their window. They never decrease, and never pass the end
+of their window.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Assembler:
         self._last_word_ms = 0
 
     def feed(self, hypotheses: Iterable[Hypothesis], *, shared: bool = False) -> list[Segment]:
-        """Take the next window's hypotheses; give the segments that are now settled.
+        """Add the next window's hypotheses; returns the segments that are now settled.
 
-        shared: the window after it hears part of it again, and may change its last words.
+        shared: the window after it overlaps it, and may change its last words.
         """
         for hypothesis in hypotheses:
             self._fed.append(hypothesis)
@@ -40,7 +40,7 @@ class Assembler:
         return [] if shared else self._settle()
 
     def finish(self, duration_ms: int) -> Transcript:
-        """The Transcript of all that was fed."""
+        """The Transcript of everything fed."""
         self._settle()
         language, probability = decide_language(self._fed, self._options)
         return Transcript(
@@ -77,7 +77,7 @@ def decide_language(hypotheses: Sequence[Hypothesis], options: Options) -> tuple
     """The file's spoken language and its probability."""
     if options.language is not None:
         return options.language, 1.0
-    if not hypotheses:  # nothing spoken; an answer still names a language
+    if not hypotheses:  # no speech; a result names a language all the same
         return (options.languages or ("en",))[0], 0.0
     shares = language_shares(hypotheses)
     best = max(shares, key=lambda code: shares[code])
@@ -88,9 +88,9 @@ def language_shares(hypotheses: Sequence[Hypothesis]) -> dict[str, float]:
     """Probability of each language in a file: its windows' probabilities, weighted by the speech in each."""
     weights: defaultdict[str, float] = defaultdict(float)
     for hypothesis in hypotheses:
-        heard = len(hypothesis.window.samples) * (1 - hypothesis.no_speech_prob) + 1e-6
+        speech = len(hypothesis.window.samples) * (1 - hypothesis.no_speech_prob) + 1e-6
         for code, probability in hypothesis.language_probabilities.items():
-            weights[code] += heard * probability
+            weights[code] += speech * probability
     total = sum(weights.values())
     return {code: weight / total for code, weight in weights.items()} or {"en": 0.0}
 
@@ -125,7 +125,7 @@ def _segments(hypothesis: Hypothesis, first_id: int, earliest: int) -> list[Segm
 def _with_words(segments: Sequence[Segment], hypothesis: Hypothesis, earliest: int) -> list[Segment]:
     """The segments of a hypothesis, each with the words its text is made of, in times of the file.
 
-    They never run backwards, and each has a length.
+    Times never decrease, and every word has a length.
     """
     begin, limit = hypothesis.window.start_ms, hypothesis.window.end_ms
     moved = [
@@ -140,7 +140,7 @@ def _with_words(segments: Sequence[Segment], hypothesis: Hypothesis, earliest: i
 
 
 def _times(piece: Piece, earliest: int, hypothesis: Hypothesis) -> tuple[int, int]:
-    """Start and end of a piece in the file; an end the model left open is the window's."""
+    """Start and end of a piece in the file; where the model gave no end, the window's end."""
     window = hypothesis.window
     limit = window.end_ms
     start = min(max(window.start_ms + piece.start_ms, earliest), limit)
@@ -161,10 +161,10 @@ def _usage(hypotheses: Sequence[Hypothesis]) -> Usage:
 
 
 def with_length(words: Sequence[Word], earliest: int, limit: int) -> list[Word]:
-    """The words within these times, in order, none shorter than LEAST_MS or an even share of the room.
+    """The words within these times, in order. Each is at least LEAST_MS long, or as long as an even share of the time.
 
-    A model that says a broken-off sentence to its end puts the last words behind the sound, all at one moment; where
-    there is no room at all, they go past the limit by a millisecond each.
+    A model that completes a sentence that was cut off puts its last words after the end of the sound, all at one
+    moment. Where no time is left, such words pass the limit by a millisecond each.
     """
     least = min(LEAST_MS, (limit - earliest) // max(1, len(words)))
     if least < 1:

@@ -1,7 +1,7 @@
-"""How much of the speech heard is inside the text. Pure; times in milliseconds of the file.
+"""How much of the detected speech the text covers. Pure; times in milliseconds of the file.
 
-Speech is what voice activity heard, but in windows where the model denies it and voice activity is not sure; text is
-the segments. What lies in the one and not in the other was lost.
+Speech is what voice activity detection found, except in windows where the model finds none and voice activity detection
+is not sure. Speech that no segment covers was lost.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from endpoint.types import SAMPLE_RATE, Hypothesis, Segment, Span, Transcript, s
 
 Times = tuple[int, int]  # start and end, milliseconds of the file
 
-SLACK_MS = 500  # segments may start this much later, or end earlier, than voice activity says: breath and room
-UNFINISHED_MS = 1_000  # speech behind a window's last segment: more was left out, less is a word's tail
+SLACK_MS = 500  # segments may start this much later, or end earlier, than detected speech: breath, echo
+UNFINISHED_MS = 1_000  # speech after a window's last segment: less is the end of a word, more is missing text
 
 
 def subtract(spans: Iterable[Times], covers: Sequence[Times]) -> list[Times]:
@@ -38,9 +38,9 @@ def subtract(spans: Iterable[Times], covers: Sequence[Times]) -> list[Times]:
 
 
 def agreed(speech: Sequence[Span], sure: Sequence[Span], hypotheses: Iterable[Hypothesis]) -> list[Times]:
-    """`speech` without that in windows which, the model says, hold none (tones, engines).
+    """`speech` without that in windows in which the model finds none (tones, motors).
 
-    The model is not believed where UNFINISHED_MS and more of such a window on end are `sure`.
+    The model is overruled where at least UNFINISHED_MS at a stretch of such a window are `sure`.
     """
     certain = _times(sure)
     windows = ((h.window.start_ms, h.window.end_ms) for h in hypotheses if denies_speech(h))
@@ -48,7 +48,7 @@ def agreed(speech: Sequence[Span], sure: Sequence[Span], hypotheses: Iterable[Hy
 
 
 def _holds(spans: Sequence[Times], begin: int, end: int) -> bool:
-    """Whether one of the spans, in order, lies in this stretch for UNFINISHED_MS."""
+    """Whether one of the spans, which are in order, covers UNFINISHED_MS of this stretch."""
     near = spans[max(0, bisect_left(spans, (begin,)) - 1) : bisect_left(spans, (end,))]
     return any(min(last, end) - max(first, begin) >= UNFINISHED_MS for first, last in near)
 
@@ -57,32 +57,32 @@ def _times(spans: Iterable[Span]) -> list[Times]:
     return [(samples_to_ms(span.start), samples_to_ms(span.end)) for span in spans]
 
 
-def uncovered(heard: Sequence[Times], segments: Sequence[Segment]) -> list[Times]:
+def uncovered(spoken: Sequence[Times], segments: Sequence[Segment]) -> list[Times]:
     """Stretches of speech of at least UNFINISHED_MS that no segment covers."""
-    said = [(segment.start_ms - SLACK_MS, segment.end_ms + SLACK_MS) for segment in segments]
-    return [(start, end) for start, end in subtract(heard, said) if end - start >= UNFINISHED_MS]
+    covered = [(segment.start_ms - SLACK_MS, segment.end_ms + SLACK_MS) for segment in segments]
+    return [(start, end) for start, end in subtract(spoken, covered) if end - start >= UNFINISHED_MS]
 
 
-def coverage(heard: Sequence[Times], missing: Sequence[Times]) -> float:
+def coverage(spoken: Sequence[Times], missing: Sequence[Times]) -> float:
     """Share of the speech that segments cover, 0 to 1; 1 where there is no speech."""
-    total = sum(end - start for start, end in heard)
+    total = sum(end - start for start, end in spoken)
     return 1.0 - sum(end - start for start, end in missing) / total if total else 1.0
 
 
 def account(
     transcript: Transcript, speech: Sequence[Span], sure: Sequence[Span], hypotheses: Sequence[Hypothesis]
 ) -> Transcript:
-    """The transcript with what it covers of `speech`: the spans of the whole file, in order and each once.
+    """The transcript with its coverage of `speech`: the spans of the whole file, in order, each once.
 
     sure: those parts of it that are speech without doubt, in order too.
     """
-    heard = agreed(speech, sure, hypotheses)
-    missing = uncovered(heard, transcript.segments)
-    return replace(transcript, coverage=coverage(heard, missing), uncovered=tuple(missing))
+    spoken = agreed(speech, sure, hypotheses)
+    missing = uncovered(spoken, transcript.segments)
+    return replace(transcript, coverage=coverage(spoken, missing), uncovered=tuple(missing))
 
 
 def missing(transcript: Transcript, speech: Sequence[Span], unreadable: Sequence[Times]) -> Transcript:
-    """The transcript, with sound that could not be read counted as speech without text: nobody knows what it was."""
+    """The transcript, with sound that could not be read counted as speech without text."""
     if not unreadable:
         return transcript
     lost = sorted({*transcript.uncovered, *unreadable})
@@ -93,10 +93,10 @@ def missing(transcript: Transcript, speech: Sequence[Span], unreadable: Sequence
 
 
 def unfinished_from(hypothesis: Hypothesis) -> int | None:
-    """The sample of the file from which speech of this window is left out at its end; None where nothing is."""
+    """The sample of the file where speech without text begins at the window's end; None where there is none."""
     window = hypothesis.window
     if not hypothesis.pieces or hypothesis.pieces[-1].end_ms is None:
-        return None  # nothing to go on from, or the text runs to the window's end
+        return None  # no text to continue, or the text reaches the window's end
     end = window.start + hypothesis.pieces[-1].end_ms * SAMPLE_RATE // 1000
     after = [Span(max(span.start, end), span.end) for span in window.speech if span.end > end]
     left = sum(span.end - span.start for span in after)

@@ -1,4 +1,4 @@
-"""A Transcript as it comes to be: the server-sent events of OpenAI's `stream`. Pure.
+"""A Transcript while it is made: the server-sent events of OpenAI's `stream`. Pure.
 
 Frames: https://html.spec.whatwg.org/multipage/server-sent-events.html; without an `event:` line, as OpenAI's.
 """
@@ -12,7 +12,7 @@ from endpoint.options import Task
 from endpoint.text.format import Rendering, dumps, spoken_languages, token_scores, token_usage, verbose, warnings
 from endpoint.types import Segment, Transcript
 
-PING = b": ping\n\n"  # a comment: keeps proxies from closing a silent connection
+PING = b": ping\n\n"  # a comment: keeps proxies from closing an idle connection
 
 
 def frame(body: dict[str, Any]) -> bytes:
@@ -21,18 +21,18 @@ def frame(body: dict[str, Any]) -> bytes:
 
 
 class EventWriter:
-    """Segments in order to events whose deltas, joined, are exactly the final text.
+    """Turns segments, in order, into events whose joined deltas are exactly the final text.
 
-    rendering: of json, text or verbose_json; the last one adds times, and to the last event what the format has.
+    rendering: json, text or verbose_json. verbose_json adds times to deltas, and its fields to the last event.
     """
 
     def __init__(self, rendering: Rendering) -> None:
         self._rendering = rendering
         self._verbose, self._logprobs = rendering.format == "verbose_json", rendering.logprobs
-        self._begun, self._spaces = False, ""  # whether text was sent; what waits until something follows it
+        self._begun, self._spaces = False, ""  # whether text was sent; spaces held back until text follows
 
     def deltas(self, segments: Sequence[Segment]) -> bytes:
-        """The events of settled segments; none for one without text."""
+        """The events of settled segments; a segment without text has none."""
         events = b""
         for segment in segments:
             text = self._spaces + segment.text
@@ -51,7 +51,7 @@ class EventWriter:
         return events
 
     def done(self, transcript: Transcript) -> bytes:
-        """The last event: the whole text and what it cost."""
+        """The last event: the whole text and its usage."""
         body: dict[str, Any] = {"type": "transcript.text.done", "text": transcript.text}
         if self._verbose:
             body |= verbose(transcript, self._rendering.segments)

@@ -76,7 +76,7 @@ def token_scores(segments: Iterable[Segment]) -> list[dict[str, Any]]:
 
 
 def warnings(notices: Iterable[Notice]) -> dict[str, list[dict[str, str | None]]]:
-    """`warnings`, an extension, for the body of a reply; nothing where there is nothing to say."""
+    """`warnings`, an extension, for the body of a response; empty without notices."""
     rows = [{"code": notice.code, "message": notice.message, "param": notice.param} for notice in notices]
     return {"warnings": rows} if rows else {}
 
@@ -144,12 +144,12 @@ def _word(word: Word) -> dict[str, Any]:
 
 def token_usage(usage: Usage) -> dict[str, Any]:
     """OpenAI's `usage` in tokens."""
-    heard = usage.audio_tokens + usage.text_tokens
+    inputs = usage.audio_tokens + usage.text_tokens
     return {
         "type": "tokens",
-        "input_tokens": heard,
+        "input_tokens": inputs,
         "output_tokens": usage.output_tokens,
-        "total_tokens": heard + usage.output_tokens,
+        "total_tokens": inputs + usage.output_tokens,
         "input_token_details": {"audio_tokens": usage.audio_tokens, "text_tokens": usage.text_tokens},
     }
 
@@ -175,7 +175,7 @@ def _vtt(transcript: Transcript) -> str:
 
 
 def _cues(transcript: Transcript, mark: str, escape: Callable[[str], str]) -> Iterator[str]:
-    """Time line and text of each segment that says something, each ending in a newline."""
+    """Time line and text of each segment that has text, each ending in a newline."""
     for segment in transcript.segments:
         text = _one_line(segment.text)
         if text:

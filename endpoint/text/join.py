@@ -1,8 +1,9 @@
-"""Hypotheses of overlapping windows, joined so that nothing is said twice and nothing is lost. Pure.
+"""Joins the hypotheses of overlapping windows so that no word is repeated and none is lost. Pure.
 
-Where two windows heard the same sound, the longest run of words that both have is the seam: before it the earlier
-window's text counts, after it the later one's, whose edges lie elsewhere. Without such a run the seam is the middle of
-the overlap, by time. Only windows cut inside speech overlap; the others pass through as they are.
+Two windows that overlap have recognized the same sound. The seam lies in the longest run of words that both have: the
+earlier window's text is kept up to it, the later one's from it on. So words that a window's edge cuts are taken from
+the other window. Without such a run the seam is the middle of the overlap, by time. Only windows cut inside speech
+overlap; the others stay as they are.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from itertools import groupby
 from endpoint.languages import WITHOUT_SPACES
 from endpoint.types import Hypothesis, Piece, TokenScore, Word, samples_to_ms
 
-APART_MS = 1_500  # the same word may be timed so differently: inside a piece, times are estimates
+APART_MS = 1_500  # most that two times of the same word may differ: inside a piece, times are estimates
 
 
 @dataclass(frozen=True)
-class Said:
+class HypothesisWord:
     """A word of a hypothesis. Its text keeps the space before it; times are milliseconds of the file.
 
     piece: number of the piece it is in. share: where it begins and ends in the piece's text, 0 to 1.
-    word: as it was timed; None where words were not.
+    word: the timed word; None where words were not timed.
     """
 
     text: str
@@ -41,14 +42,14 @@ class Said:
 
 @dataclass(frozen=True)
 class Seam:
-    """Of the earlier words the first `before` stay, of the later ones those from `after` on."""
+    """The first `before` of the earlier words are kept, and the later words from `after` on."""
 
     before: int
     after: int
 
 
 def join(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
-    """The same hypotheses, in file order, each with only the text that it is to give."""
+    """The same hypotheses, in file order, without the text that another one gives."""
     joined = list[Hypothesis]()
     for later in hypotheses:
         joined = append(joined, later)
@@ -56,18 +57,18 @@ def join(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
 
 
 def append(joined: Sequence[Hypothesis], later: Hypothesis) -> list[Hypothesis]:
-    """What is joined already, and the next one; those that it overlaps lose what it says better."""
+    """The hypotheses joined so far and the next one; text that both have is kept in one of them."""
     if not later.window.overlap:
         return [*joined, later]
     first = _first_overlapping(joined, later)
     return [*joined[:first], *_joined(joined[first:], later)]
 
 
-def words_of(hypothesis: Hypothesis) -> list[Said]:
-    """Every word with its time, or timed by its place in the text of its piece."""
+def words_of(hypothesis: Hypothesis) -> list[HypothesisWord]:
+    """Every word with its time, which is estimated from its position in the piece where words were not timed."""
     if hypothesis.words is not None:
         return list(_timed_words(hypothesis))
-    window, words = hypothesis.window, list[Said]()
+    window, words = hypothesis.window, list[HypothesisWord]()
     for number, piece in enumerate(hypothesis.pieces):
         start = window.start_ms + piece.start_ms
         end = window.end_ms if piece.end_ms is None else window.start_ms + piece.end_ms
@@ -75,29 +76,29 @@ def words_of(hypothesis: Hypothesis) -> list[Said]:
         for text in _split(piece.text, hypothesis.language):
             share = (at / size, (at + len(text)) / size)
             began, ended = (round(start + part * max(0, end - start)) for part in share)
-            words.append(Said(text, began, ended, number, share))
+            words.append(HypothesisWord(text, began, ended, number, share))
             at += len(text)
     return words
 
 
-def _timed_words(hypothesis: Hypothesis) -> Iterator[Said]:
-    """The words of a hypothesis, along the texts of the pieces they make up."""
+def _timed_words(hypothesis: Hypothesis) -> Iterator[HypothesisWord]:
+    """The timed words of a hypothesis, with their pieces."""
     begin = hypothesis.window.start_ms
     for number, piece in enumerate(hypothesis.pieces):
         at, size = 0, len(piece.text)
         for word in piece.words or ():
             end = at + len(word.text)
-            yield Said(
+            yield HypothesisWord(
                 word.text, begin + word.start_ms, begin + word.end_ms, number, (at / size, min(1.0, end / size)), word
             )
             at = end
 
 
-def keep(hypothesis: Hypothesis, words: Sequence[Said], earliest_ms: int, latest_ms: int) -> Hypothesis:
-    """The hypothesis with only `words`, a stretch of its own, within these times of the file.
+def keep(hypothesis: Hypothesis, words: Sequence[HypothesisWord], earliest_ms: int, latest_ms: int) -> Hypothesis:
+    """The hypothesis with only `words`, which are a run of its words, within these times of the file.
 
-    A piece that is cut gets its words' times, and of its tokens the share that its text is of the whole: which token
-    made which word is not known here.
+    A piece that is cut gets the times of the words left in it. Which token made which word is not known here, so it
+    keeps the share of its tokens that is the share of its text.
     """
     start_ms, pieces = hypothesis.window.start_ms, list[Piece]()
     for number, group in groupby(words, key=lambda word: word.piece):
@@ -114,7 +115,7 @@ def keep(hypothesis: Hypothesis, words: Sequence[Said], earliest_ms: int, latest
         tokens = whole.tokens[round(first * len(whole.tokens)) : round(last * len(whole.tokens))]
         text = "".join(word.text for word in inside)
         scores = _scores(whole, round(first * len(whole.text)), text)
-        timed = None if whole.words is None else tuple(said.word for said in inside if said.word is not None)
+        timed = None if whole.words is None else tuple(own.word for own in inside if own.word is not None)
         pieces.append(Piece(start, end if end is None else max(end, start), tokens, text, scores, timed))
     return replace(hypothesis, pieces=tuple(pieces))
 
@@ -130,8 +131,8 @@ def _scores(piece: Piece, skipped: int, text: str) -> tuple[TokenScore, ...]:
     return tuple(kept)
 
 
-def find_seam(earlier: Sequence[Said], later: Sequence[Said], start_ms: int, end_ms: int) -> Seam:
-    """Where to go over from `earlier` to `later`, of windows that share the sound from start_ms to end_ms."""
+def find_seam(earlier: Sequence[HypothesisWord], later: Sequence[HypothesisWord], start_ms: int, end_ms: int) -> Seam:
+    """The seam between `earlier` and `later`, the words of two windows that share the sound from start_ms to end_ms."""
     low = next((k for k, word in enumerate(earlier) if word.end_ms > start_ms - APART_MS), len(earlier))
     high = next((k for k, word in enumerate(later) if word.start_ms >= end_ms + APART_MS), len(later))
     if runs := list(_runs(earlier, later, low, high)):
@@ -142,12 +143,14 @@ def find_seam(earlier: Sequence[Said], later: Sequence[Said], start_ms: int, end
     after = sum(word.start_ms + word.end_ms <= 2 * middle for word in later)
     silent_before = not any(word.end_ms > start_ms for word in earlier)
     silent_after = not any(word.start_ms < end_ms for word in later)
-    # One window heard nothing in the overlap: what the other heard is all there is.
+    # One window has no words in the overlap: keep all of the other's.
     return Seam(len(earlier), 0) if silent_before or silent_after else Seam(before, after)
 
 
-def _runs(earlier: Sequence[Said], later: Sequence[Said], low: int, high: int) -> Iterator[tuple[int, int, Seam]]:
-    """Every run of equal words at about the same time: its length, how far apart in ms, where it begins in both."""
+def _runs(
+    earlier: Sequence[HypothesisWord], later: Sequence[HypothesisWord], low: int, high: int
+) -> Iterator[tuple[int, int, Seam]]:
+    """Runs of equal words at about the same time: length, difference of their times in ms, where each begins."""
     left, right = [word.sound for word in earlier[low:]], [word.sound for word in later[:high]]
     for i in range(len(left)):
         for j in range(len(right)):
@@ -159,8 +162,8 @@ def _runs(earlier: Sequence[Said], later: Sequence[Said], low: int, high: int) -
                 yield length, apart, Seam(low + i, j)
 
 
-def _within(earlier: Sequence[Said], later: Sequence[Said], run: Seam, length: int) -> Seam:
-    """The place in a run that cuts the fewest pieces, and of those the middle one: any place gives the same text."""
+def _within(earlier: Sequence[HypothesisWord], later: Sequence[HypothesisWord], run: Seam, length: int) -> Seam:
+    """The position in a run that cuts the fewest pieces, nearest its middle. Any position gives the same text."""
 
     def price(step: int) -> tuple[int, int]:
         cuts = sum(
@@ -194,15 +197,15 @@ def _joined(earlier: Sequence[Hypothesis], later: Hypothesis) -> list[Hypothesis
     return [*kept, keep(later, right[seam.after :], at, later.window.end_ms)]
 
 
-def _seam_ms(left: Sequence[Said], right: Sequence[Said], otherwise: int) -> int:
-    """The moment of the seam: after the last word kept before it, unless the next one begins earlier."""
+def _seam_ms(left: Sequence[HypothesisWord], right: Sequence[HypothesisWord], otherwise: int) -> int:
+    """The time of the seam: the end of the last word before it, or earlier where the next word begins before that."""
     if not left or not right:
         return otherwise if left else 0
     return min(left[-1].end_ms, (left[-1].end_ms + max(right[0].start_ms, left[-1].start_ms)) // 2)
 
 
 def _split(text: str, language: str) -> Iterator[str]:
-    """The words of a text, each with the space before it; characters with their marks where no spaces are written."""
+    """The words of a text, each with the space before it. In languages without spaces: characters with their marks."""
     spaced, begin, end = language not in WITHOUT_SPACES, 0, len(text.rstrip())
     for k in range(1, end):
         apart = text[k].isspace() if spaced else not unicodedata.category(text[k]).startswith("M")

@@ -1,8 +1,8 @@
 """Is this hypothesis good? The reference's measures and thresholds (openai/whisper transcribe.py). Pure.
 
-Three things are judged otherwise than there. Repetition is counted in characters, not in UTF-8 bytes. A text that the
-token limit cut off is no failure: what is closed stays, and the rest is decoded on from there. What nobody can have
-said is taken out: text behind the sound, and stutters faster than speech.
+Three things differ from the reference. Repetition is counted in characters, not in UTF-8 bytes. A text that the token
+limit cut off is no failure: its closed pieces are kept, and the rest of the window is decoded after them. Text that
+cannot have been spoken is removed: text after the end of the sound, and repetitions faster than speech.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from dataclasses import replace
 from endpoint.options import Thresholds
 from endpoint.types import Hypothesis, Piece, Window, Word, samples_to_ms
 
-BEHIND_MS = 1_000  # how far timestamps may be off; as far behind the end of the sound, nothing can have been said
-FASTEST = 60  # letters a second: the fastest talkers on record, at 637 words a minute, say 50
+BEHIND_MS = 1_000  # most that a timestamp may be wrong: text this far after the end of the sound was not spoken
+FASTEST = 60  # letters a second; the fastest speakers on record, at 637 words a minute, reach 50
 DEFAULTS = Thresholds()
-LOOP_COST = 2.0  # what a loop counts, in average log-probability: more than any failed attempt lies below a good one
-SHORTEST_WORD_MS = 60  # a word that takes less was not spoken there; "a" takes 60 to 100
-UNSPOKEN = 0.2  # share of such words from which a repetition is a loop of the decoder
+LOOP_COST = 2.0  # of a loop, in average log-probability: more than any good attempt and a failed one differ by
+SHORTEST_WORD_MS = 60  # a shorter word was not spoken there; "a" takes 60 to 100
+UNSPOKEN = 0.2  # share of such words above which a repetition is a loop of the decoder
 _OTHERS = 128  # first code of characters that are not ASCII
 
 
 def compression_ratio(text: str) -> float:
     """How repetitive a text is: characters over bytes of their zlib compression. 0 for no text.
 
-    The reference counts UTF-8 bytes: two or three for a letter of most scripts, whose every repetition of a first byte
-    compresses, so that good text passes its threshold. Here a character is one byte: its own in ASCII, so that the
-    value is the reference's, else a number in the order of appearance.
+    The reference counts UTF-8 bytes. Most scripts need two or three for a letter, often with the same first byte, which
+    compresses so well that good text exceeds the threshold. Here every character is one byte: ASCII its own, so that
+    the value equals the reference's; any other a number in the order of appearance.
     """
     codes: dict[str, int] = {}
     data = bytes(ord(c) if c.isascii() else _OTHERS + codes.setdefault(c, len(codes)) % (256 - _OTHERS) for c in text)
@@ -43,23 +43,23 @@ def is_silence(hypothesis: Hypothesis, thresholds: Thresholds = DEFAULTS) -> boo
 
 
 def denies_speech(hypothesis: Hypothesis) -> bool:
-    """The model has no text, and by the reference's threshold says why: there is no speech.
+    """The model gave no text, and its probability of no speech is above the reference's threshold.
 
-    Text that `is_silence` does not believe is another matter: there the model recognized something.
+    Unlike `is_silence`, where the model recognized some text.
     """
     return not hypothesis.pieces and hypothesis.no_speech_prob > (DEFAULTS.no_speech or 1.0)
 
 
 def repeats_itself(hypothesis: Hypothesis, thresholds: Thresholds = DEFAULTS) -> bool:
-    """Whether the text is as repetitive as a loop of the decoder; people repeat themselves too, see `is_loop`."""
+    """Whether the text is as repetitive as a loop of the decoder. Speech may be as repetitive: see `is_loop`."""
     limit = thresholds.compression_ratio
     return limit is not None and compression_ratio(hypothesis.text) > limit
 
 
 def is_loop(words: Sequence[Word], window: Window) -> bool:
-    """Whether a repetitive text is the decoder's own: many of its words, timed, have no speech of their own.
+    """Whether a repetitive text is a loop of the decoder: many of its words are timed too short, or where no speech is.
 
-    Words that were spoken take their time, however often they are said. words: in milliseconds from the window's start.
+    words: timed, in milliseconds from the window's start.
     """
     speech = [(samples_to_ms(s.start - window.start), samples_to_ms(s.end - window.start)) for s in window.speech]
 
@@ -76,10 +76,10 @@ def is_unsure(hypothesis: Hypothesis, thresholds: Thresholds = DEFAULTS) -> bool
 
 
 def believable(hypothesis: Hypothesis) -> Hypothesis:
-    """The hypothesis without pieces that nobody can have said.
+    """The hypothesis without pieces that cannot have been spoken.
 
-    Those are pieces behind the end of the sound, where the model sees only padding, and pieces that say the one before
-    them again in less time than anybody needs.
+    Those are pieces after the end of the sound, where the model sees only padding, and pieces that repeat the one
+    before them in less time than speech takes.
     """
     window, kept = hypothesis.window, list[Piece]()
     length = window.end_ms - window.start_ms
@@ -101,7 +101,7 @@ def _letters(piece: Piece) -> str:
 
 
 def longest_common_run(first: str, second: str) -> int:
-    """Words of the longest stretch that both texts have, in letters and digits without case."""
+    """Length in words of the longest run that both texts have; only letters and digits count, without case."""
     left, right = _plain(first), _plain(second)
     longest, before = 0, [0] * (len(right) + 1)
     for word in left:

@@ -1,6 +1,6 @@
-"""Models that were fetched or converted, each in a folder of the cache: written beside, then renamed, under a lock.
+"""Fetched and converted models, each in a folder of the cache. A folder is written under another name, then renamed.
 
-A folder is there whole or not at all, whoever was killed meanwhile; two processes that want the same make it once.
+So it is complete or missing, even if a process was killed. A lock lets only one of several processes make it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 
 from endpoint.errors import ConfigError
 
-MANIFEST = "whisper-endpoint.json"  # in every folder of the cache: what it was made of
-_VERSION = 1  # of the conversions; another number makes every folder anew
+MANIFEST = "whisper-endpoint.json"  # in every folder of the cache: its source and files
+_VERSION = 1  # of the conversions; a new number makes every folder again
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Entry:
 
 
 def digest(files: Sequence[Path]) -> str:
-    """Of names and contents: sha256 in hex."""
+    """sha256 in hex of the files' names and contents."""
     total = hashlib.sha256(str(_VERSION).encode())
     for path in files:
         with path.open("rb") as file:
@@ -40,7 +40,7 @@ def digest(files: Sequence[Path]) -> str:
 
 
 def whole(cache: Path, name: str, key: str) -> Path | None:
-    """The folder `name`-`key`, if it holds all its files in their sizes."""
+    """The folder `name`-`key`, if it has all its files in their sizes."""
     folder = cache / f"{name}-{key[:16]}"
     return folder if _as_listed(folder) else None
 
@@ -54,9 +54,9 @@ def _as_listed(folder: Path) -> bool:
 
 
 def made_once(cache: Path, name: str, key: str, source: str, write: Callable[[Path], None]) -> Path:
-    """The folder `name`-`key` of the cache; where it is missing, `write` fills an empty one that takes its place.
+    """The folder `name`-`key` of the cache; if it is missing, `write` fills an empty folder that becomes it.
 
-    Raises what `write` raises, and ConfigError where the disk refuses; nothing of it is left then.
+    Raises what `write` raises, and ConfigError where the disk cannot be written; both leave no files behind.
     """
     if found := whole(cache, name, key):
         return found
@@ -75,7 +75,7 @@ def made_once(cache: Path, name: str, key: str, source: str, write: Callable[[Pa
 
 def _make(target: Path, key: str, source: str, write: Callable[[Path], None]) -> None:
     cache = target.parent
-    for left in cache.glob(f".{target.name}.*.part"):  # of one that was killed: the lock was let go with it
+    for left in cache.glob(f".{target.name}.*.part"):  # of a process that was killed, which released the lock
         shutil.rmtree(left)
     part = cache / f".{target.name}.{uuid.uuid4().hex[:8]}.part"
     part.mkdir()
@@ -83,7 +83,7 @@ def _make(target: Path, key: str, source: str, write: Callable[[Path], None]) ->
         write(part)
         manifest = {"source": source, "sha256": key, "files": {p.name: p.stat().st_size for p in part.iterdir()}}
         (part / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-        if target.exists():  # somebody took files out of it
+        if target.exists():  # files were removed from it
             shutil.rmtree(target)
         part.rename(target)
     except BaseException:
@@ -93,7 +93,7 @@ def _make(target: Path, key: str, source: str, write: Callable[[Path], None]) ->
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Held by one process at a time, and let go with it."""
+    """A lock held by one process at a time; released also when the process ends."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -116,5 +116,5 @@ def entries(cache: Path) -> list[Entry]:
 
 def remove(entry: Entry) -> None:
     with locked(entry.folder.parent / f".{entry.folder.name}.lock"):
-        (entry.folder / MANIFEST).unlink(missing_ok=True)  # first: what is half removed does not count
+        (entry.folder / MANIFEST).unlink(missing_ok=True)  # first, so that a partly removed folder is not used
         shutil.rmtree(entry.folder)

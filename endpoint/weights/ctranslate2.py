@@ -2,7 +2,9 @@
 
 model.bin, version 6, little-endian: u32 version; string specification; u32 revision; u32 number of variables; each a
 string name, u8 rank, u32 sizes, u8 type, u32 bytes, data; then u32 number of aliases, each two strings, alias and name.
-A string is u16 length and bytes, a zero last. Source: OpenNMT/CTranslate2 python/ctranslate2/specs/model_spec.py.
+A string is its length as u16, then bytes that end with a zero.
+
+Source: OpenNMT/CTranslate2 python/ctranslate2/specs/model_spec.py.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ SPECIFICATION = "WhisperSpec"
 _BFLOAT16 = 5
 _TYPES: dict[int, npt.DTypeLike] = {0: "<f4", 1: "i1", 2: "<i2", 3: "<i4", 4: "<f2", _BFLOAT16: "<u2"}
 FILES = ("model.bin", "config.json", "tokenizer.json")
-_NORM = "encoder/layer_norm/gamma"  # which no weight type turns into integers
+_NORM = "encoder/layer_norm/gamma"  # stays floating point in every weight type
 _EMBEDDING = "decoder/embeddings/weight"
 
 
@@ -62,7 +64,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Array]:
-    """Variables by name, views of the file."""
+    """Variables by name, as views of the mapped file."""
     with path.open("rb") as file:
         pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     at = 0
@@ -102,7 +104,7 @@ def _read(path: Path) -> dict[str, Array]:
 
 
 def _plain(found: dict[str, Array], name: str) -> Array:
-    """Floats: bfloat16 is the upper half of float32; integers are divided by scales, of a row (int8) or all (int16)."""
+    """As floats: bfloat16 is half of a float32; integers are divided by a scale, per row (int8) or one (int16)."""
     value = found[name]
     if value.dtype == np.dtype(_TYPES[_BFLOAT16]):
         return (value.astype(np.uint32) << 16).view(np.float32)
@@ -116,7 +118,7 @@ def _plain(found: dict[str, Array], name: str) -> Array:
 
 @dataclass(frozen=True)
 class _Source:
-    """The variables of a file, to be taken as tensors of one type."""
+    """The variables of a file, read as tensors of one type."""
 
     found: dict[str, Array]
     dtype: np.dtype[Any]
@@ -166,7 +168,7 @@ def _norm(out: dict[str, Tensor], source: _Source, ours: str, theirs: str) -> No
 
 
 def _split(out: dict[str, Tensor], source: _Source, ours: str, theirs: str, parts: str) -> None:
-    """Queries, keys and values one above the other. Whisper's keys have no bias: those rows are zero."""
+    """Split stacked rows of queries, keys and values. Whisper's keys have no bias: those rows are zero."""
     rows, rest = divmod(len(source.found[f"{theirs}/weight"]), len(parts))
     if rest:
         raise ValueError(f"{theirs} cannot be cut into {len(parts)}")

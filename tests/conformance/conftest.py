@@ -1,6 +1,6 @@
 """`make conformance`: the official clients, curl and a fuzzer against live servers. Plain pytest does not collect it.
 
-Every check runs once for each client, and every field of every reply is held against contract.py.
+Every check runs once for each client, and contract.py checks every field of every response.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.clients import COMMANDS, Client, Reply
+from tests.conformance.clients import COMMANDS, Client, ResponseModel
 from tests.conformance.report import FOLDER, Case, table, write
 from tests.servers import running_server, started
 
@@ -37,13 +37,13 @@ def client(request: pytest.FixtureRequest, clients: dict[str, Client]) -> Client
 
 
 @pytest.fixture(scope="session")
-def loading() -> dict[str, Reply]:
-    """What each client was answered while the model was still loading; filled by `real`."""
+def loading() -> dict[str, ResponseModel]:
+    """The response to each client while the model was still loading; filled by `real`."""
     return {}
 
 
 @pytest.fixture(scope="session")
-def real(clients: dict[str, Client], loading: dict[str, Reply]) -> Iterator[str]:
+def real(clients: dict[str, Client], loading: dict[str, ResponseModel]) -> Iterator[str]:
     """The base URL of a server on the real engine with the bundled model."""
     with started(FOLDER / "real.log", model_id="") as server:
         server.wait("/version")
@@ -54,14 +54,14 @@ def real(clients: dict[str, Client], loading: dict[str, Reply]) -> Iterator[str]
 
 @pytest.fixture(scope="session")
 def fake() -> Iterator[str]:
-    """A server whose engine answers at once: for what does not depend on a model."""
+    """A server with the fake engine, for checks that do not depend on a model."""
     with running_server(FOLDER / "fake.log", engine="fake", max_upload_mb=1, max_audio_seconds=20) as base:
         yield base
 
 
 @pytest.fixture(scope="session")
 def keyed() -> Iterator[str]:
-    """A server that wants KEY."""
+    """A server that requires KEY."""
     with running_server(FOLDER / "keyed.log", engine="fake", api_key=KEY) as base:
         yield base
 

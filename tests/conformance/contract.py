@@ -95,7 +95,7 @@ class Notice(Wire):
 
 
 class Warned(Wire):
-    """`warnings` is an extension, absent where there is nothing to say."""
+    """`warnings` is an extension, absent if it is empty."""
 
     warnings: Annotated[list[Notice], Field(min_length=1)] | None = None
 
@@ -140,7 +140,7 @@ class Stretch(Wire):
 
 
 class Timed(Warned):
-    """What verbose replies of both tasks have. `coverage` and `uncovered` are extensions."""
+    """The fields that verbose responses of both tasks have. `coverage` and `uncovered` are extensions."""
 
     duration: Seconds
     text: str
@@ -201,7 +201,7 @@ class FileResult(Warned):
 
 
 class FileResults(Warned):
-    """An extension: the answer to several files."""
+    """An extension: the response to several files."""
 
     object: Literal["list"]
     data: Annotated[list[FileResult], Field(min_length=1)]
@@ -262,32 +262,32 @@ _SRT = re.compile(r"(\d+)\n(\d\d):(\d\d):(\d\d),(\d{3}) --> (\d\d):(\d\d):(\d\d)
 _VTT = re.compile(r"()(\d\d):(\d\d):(\d\d)\.(\d{3}) --> (\d\d):(\d\d):(\d\d)\.(\d{3})\n(.+)\n")
 
 
-def check_reply(form: str, reply: Any, *, task: str = "transcribe", granularities: Sequence[str] = ()) -> str:
-    """Hold a whole reply against the contract; its text. `reply` is text, or JSON as Python has it."""
+def check_response(form: str, response: Any, *, task: str = "transcribe", granularities: Sequence[str] = ()) -> str:
+    """Check a whole response against the contract, and return its text. response: text, or parsed JSON."""
     match form, task:
         case "json", "transcribe":
-            return Transcription.model_validate(reply).text
+            return Transcription.model_validate(response).text
         case "json", _:
-            return Translation.model_validate(reply).text
+            return Translation.model_validate(response).text
         case "verbose_json", "translate":
-            translated = VerboseTranslation.model_validate(reply)
+            translated = VerboseTranslation.model_validate(response)
             assert translated.segments is not None
             return translated.text
         case "verbose_json", _:
-            verbose = VerboseTranscription.model_validate(reply)
-            assert ("segments" in reply) == (not granularities or "segment" in granularities)
-            assert ("words" in reply) == ("word" in granularities)
+            verbose = VerboseTranscription.model_validate(response)
+            assert ("segments" in response) == (not granularities or "segment" in granularities)
+            assert ("words" in response) == ("word" in granularities)
             return verbose.text
         case "text", _:
-            assert isinstance(reply, str)
-            assert reply.endswith("\n")
-            return reply.strip()
+            assert isinstance(response, str)
+            assert response.endswith("\n")
+            return response.strip()
         case _:
-            return _check_cues(form, reply)
+            return _check_cues(form, response)
 
 
 def _check_cues(form: str, body: Any) -> str:
-    """SubRip or WebVTT, cue by cue; the text of all of them."""
+    """Check SubRip or WebVTT cue by cue, and return the text of all cues."""
     assert isinstance(body, str)
     if form == "vtt":
         assert body.startswith("WEBVTT\n\n")
@@ -311,7 +311,7 @@ def _milliseconds(parts: Sequence[str]) -> int:
 
 
 def check_events(events: list[Any], *, verbose: bool = False, logprobs: bool = False) -> Done:
-    """Hold a stream's events against the contract; the last one."""
+    """Check the events of a stream against the contract, and return the last one."""
     parsed = [_EVENT.validate_python(event) for event in events]
     *deltas, done = parsed
     assert isinstance(done, Done)
@@ -331,7 +331,7 @@ def check_events(events: list[Any], *, verbose: bool = False, logprobs: bool = F
 
 
 def check_error(body: Any, code: str, param: str | None) -> str:
-    """Hold an error body against the contract; its message."""
+    """Check an error body against the contract, and return its message."""
     error = Error.model_validate(body).error
     assert set(body["error"]) == {"message", "type", "param", "code"}
     assert (error.code, error.param) == (code, param)

@@ -1,4 +1,4 @@
-// Calls the official JavaScript client as it is told: a line of JSON in, a line of JSON out. See clients.py.
+// Calls the official JavaScript client: it reads each call as a line of JSON and writes a line of JSON. See clients.py.
 //
 // node drive.mjs FOLDER        FOLDER/node_modules holds the client
 
@@ -75,15 +75,15 @@ async function call(ask) {
     for await (const part of response.body) text += decoder.decode(part, { stream: true });
     return { ...raw(response), body: text };
   }
-  const reply = await request;
-  if (reply?.[Symbol.asyncIterator] && typeof reply !== "string" && options.stream) {
+  const result = await request;
+  if (result?.[Symbol.asyncIterator] && typeof result !== "string" && options.stream) {
     const events = [];
-    for await (const event of reply) {
+    for await (const event of result) {
       events.push({ class: "Object", value: event, seconds: (performance.now() - began) / 1000 });
     }
     return { class: "Stream", events };
   }
-  return described(reply);
+  return described(result);
 }
 
 function bases(error) {
@@ -112,11 +112,11 @@ function failure(error) {
 
 console.log(JSON.stringify({ version }));
 for await (const line of createInterface({ input: process.stdin })) {
-  let reply;
+  let result;
   try {
-    reply = await call(JSON.parse(line));
+    result = await call(JSON.parse(line));
   } catch (error) {
-    reply = failure(error);
+    result = failure(error);
   }
-  console.log(JSON.stringify(reply));
+  console.log(JSON.stringify(result));
 }

@@ -1,6 +1,6 @@
-"""Calls the official Python client as it is told: a line of JSON in, a line of JSON out. See clients.py.
+"""Calls the official Python client: it reads each call as a line of JSON and writes a line of JSON. See clients.py.
 
-It runs in an interpreter that has the client and nothing of this repository.
+It runs in an interpreter that has the client, but no module of this repository.
 
 python drive.py sync|async
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import openai
 
-warnings.simplefilter("ignore")  # the newest clients call routes deprecated
+warnings.simplefilter("ignore")  # of routes that the newest clients mark as deprecated
 
 
 class Nameless(io.RawIOBase):
@@ -34,7 +34,7 @@ class Nameless(io.RawIOBase):
 
 
 def open_file(how, path, stack):
-    """The file of a request in one of the ways that users hand it over."""
+    """The file of a request, in one of the ways that users pass it."""
     path = Path(path)
     match how:
         case "path":
@@ -57,7 +57,7 @@ def open_file(how, path, stack):
 
 
 def arguments(method, options):
-    """Keywords that this version of the client knows; the rest as extra_body, as its documentation says."""
+    """Keywords that this version of the client knows; the others go into extra_body, as its documentation says."""
     known = inspect.signature(method).parameters
     extra = {name: value for name, value in options.items() if name not in known}
     given = {name: value for name, value in options.items() if name in known}
@@ -97,7 +97,7 @@ def event_of(event, began):
 
 
 def in_turn(client, ask, file):
-    """Sync. `ask`: call, way, options; the reply as JSON knows it."""
+    """Call the synchronous client. ask: call, way and options. The result can be written as JSON."""
     plain_method = find(client, ask["call"])
     given = arguments(plain_method, ask["options"]) | file
     began = time.monotonic()
@@ -109,15 +109,15 @@ def in_turn(client, ask, file):
             method = find(client, ask["call"], "with_streaming_response")
             with method(*ask["positional"], **given) as response:
                 return {**raw(response), "body": b"".join(response.iter_bytes()).decode()}
-    reply = plain_method(*ask["positional"], **given)
-    if isinstance(reply, openai.Stream):
-        with reply:
-            return {"class": "Stream", "events": [event_of(event, began) for event in reply]}
-    return described(reply)
+    result = plain_method(*ask["positional"], **given)
+    if isinstance(result, openai.Stream):
+        with result:
+            return {"class": "Stream", "events": [event_of(event, began) for event in result]}
+    return described(result)
 
 
 async def awaited(client, ask, file):
-    """The same with the asynchronous client."""
+    """Call the asynchronous client, with the same arguments and result as `in_turn`."""
     plain_method = find(client, ask["call"])
     given = arguments(plain_method, ask["options"]) | file
     began = time.monotonic()
@@ -129,12 +129,12 @@ async def awaited(client, ask, file):
             method = find(client, ask["call"], "with_streaming_response")
             async with method(*ask["positional"], **given) as response:
                 return {**raw(response), "body": b"".join([part async for part in response.iter_bytes()]).decode()}
-    reply = plain_method(*ask["positional"], **given)
-    reply = await reply if inspect.isawaitable(reply) else reply
-    if isinstance(reply, openai.AsyncStream):
-        async with reply:
-            return {"class": "Stream", "events": [event_of(event, began) async for event in reply]}
-    return described(reply)
+    result = plain_method(*ask["positional"], **given)
+    result = await result if inspect.isawaitable(result) else result
+    if isinstance(result, openai.AsyncStream):
+        async with result:
+            return {"class": "Stream", "events": [event_of(event, began) async for event in result]}
+    return described(result)
 
 
 async def with_async_client(ask, file):
@@ -157,7 +157,7 @@ def failure(error):
     }
 
 
-def answer(ask, mode):
+def run(ask, mode):
     with ExitStack() as stack:
         how = ask["file"]
         file = {"file": open_file(how["as"], how["path"], stack)} if how else {}
@@ -173,7 +173,7 @@ def answer(ask, mode):
 def main(mode):
     print(json.dumps({"version": openai.__version__}), flush=True)
     for line in sys.stdin:
-        print(json.dumps(answer(json.loads(line), mode)), flush=True)
+        print(json.dumps(run(json.loads(line), mode)), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What schemathesis is told beside the OpenAPI document; test_openapi.py runs it with this module as its hooks.
+"""Hooks of schemathesis, for what an OpenAPI document cannot express. test_openapi.py runs it with this module.
 
-Recordings stand for binary data. What the document says in words of fields beside each other is put right in cases that
-are meant to be valid, so that these must be accepted. And statuses must be documented one by one.
+Binary data are recordings. In cases that are meant to be valid, fields are changed so that they agree with each other,
+as their descriptions require; then the server must accept these cases. Every status must be documented by itself.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from tests.conformance.contract import Error
 
 RECORDING = Binary((Path(__file__).parents[1] / "audio" / "seven.ogg").read_bytes())
 LANGUAGES = ("en", "French", "de-AT", "spanish")
-UNAVAILABLE = {500, 503, 504}  # a server that cannot answer now; 500 where the model failed
+UNAVAILABLE = {500, 503, 504}  # allowed when a server cannot serve requests; 500: the model failed
 
-MEANT_VALID = set[str]()  # ids of cases: to schemathesis an edited one counts as invalid, as it cannot check bytes
+MEANT_VALID = set[str]()  # ids of cases; schemathesis counts edited ones as invalid, as it cannot check bytes
 
-# Its generator of wrong data cannot have bytes within a form: they are put in at the end.
+# Its generator of wrong data cannot put bytes into a form, so BINARY is replaced at the end.
 BINARY = "binary"
 schemathesis.openapi.format("binary", st.just(BINARY))
 
 
 @schemathesis.hook
 def before_load_schema(context: Any, raw_schema: dict[str, Any]) -> None:
-    """Unknown fields are ignored; left out, the known ones are tried more often."""
+    """Leave unknown fields out, as the server ignores them: so the known ones are tried more often."""
     for path in raw_schema["paths"].values():
         for operation in path.values():
             content = operation.get("requestBody", {}).get("content", {})
@@ -60,14 +60,14 @@ def _with_recordings(value: Any) -> Any:
 
 
 def _understood(body: dict[str, Any]) -> None:
-    """Make the JSON of Hugging Face's clients hold a recording and a language."""
+    """Put a recording and a language into the JSON of Hugging Face's clients."""
     body["inputs"] = base64.b64encode(RECORDING.data).decode()
     if isinstance(parameters := body.get("parameters"), dict) and parameters.get("language"):
         parameters["language"] = "fr"
 
 
 def _agree(form: dict[str, Any]) -> None:
-    """Make the fields of a form agree with each other, as their descriptions ask for."""
+    """Change the fields of a form so that they agree with each other, as their descriptions require."""
     if (files := form.pop("files[]", None)) and not form.get("stream"):
         form.pop("file", None)
         form["files[]"] = [BINARY for _ in files]
@@ -92,19 +92,19 @@ def _agree(form: dict[str, Any]) -> None:
         form["keywords[]"] = ["".join(c for c in word if c not in "<>\r\n") for word in form["keywords[]"]]
     if form.get("vad_filter", "") != "":
         form.pop("chunking_strategy", None)
-    form.pop("diarize", None)  # described as not built
+    form.pop("diarize", None)  # described as unsupported
 
 
 @schemathesis.check
 def accepted(ctx: Any, response: schemathesis.Response, case: schemathesis.Case) -> None:
-    """What the document allows is answered with 200; a model in the path may be unknown."""
+    """A request that the document allows gets status 200; a model in the path may be unknown."""
     if case.id in MEANT_VALID:
         assert response.status_code in ((200, 404) if "model" in case.path_parameters else (200,)), response.text
 
 
 @schemathesis.check
 def documented_status(ctx: Any, response: schemathesis.Response, case: schemathesis.Case) -> None:
-    """The status is listed by itself for the operation; `default` does not count. 5xx: only the ones there are."""
+    """The document lists the status for the operation; `default` does not count. Of 5xx only UNAVAILABLE may occur."""
     responses = case.operation.definition.raw["responses"]
     asked = case.operation.method.upper() == response.request.method
     if asked and response.status_code != 405:
@@ -114,7 +114,7 @@ def documented_status(ctx: Any, response: schemathesis.Response, case: schemathe
 
 @schemathesis.check
 def error_body(ctx: Any, response: schemathesis.Response, case: schemathesis.Case) -> None:
-    """Every error has OpenAI's body and a request id, 405 says what is allowed, 503 when to come again."""
+    """Every error has OpenAI's body and a request id; 405 has the header allow, 503 has retry-after."""
     assert response.headers.get("x-request-id")
     if response.status_code >= 400:
         assert response.headers["content-type"] == ["application/json"]

@@ -1,4 +1,4 @@
-"""How a client is called: the ways to hand a file over, raw and streamed replies, request ids, models."""
+"""Ways to call a client: the ways to pass a file, raw and streamed responses, request ids, models."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from tests.conformance.clients import AUDIO, TRANSLATE, Client, Reply
-from tests.conformance.contract import FORMATS, MEDIA_TYPES, MODELS, Model, ModelList, check_error, check_reply
+from tests.conformance.clients import AUDIO, TRANSLATE, Client, ResponseModel
+from tests.conformance.contract import FORMATS, MEDIA_TYPES, MODELS, Model, ModelList, check_error, check_response
 
-SAID = json.loads((AUDIO / "transcripts.json").read_text())
-SEVEN = SAID["seven.wav"]
+REFERENCE = json.loads((AUDIO / "transcripts.json").read_text())
+SEVEN = REFERENCE["seven.wav"]
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -21,34 +21,34 @@ def test_ways_of_a_file(client: Client, real: str, how: str) -> None:
     assert client(real, how=how).ok.value["text"] == SEVEN
 
 
-@pytest.mark.parametrize("name", sorted(SAID))
+@pytest.mark.parametrize("name", sorted(REFERENCE))
 def test_containers(client: Client, real: str, name: str) -> None:
     """flac, mp3, mp4, m4a, ogg, wav and webm"""
-    assert client(real, file=AUDIO / name).ok.value["text"].split() == SAID[name].split()
+    assert client(real, file=AUDIO / name).ok.value["text"].split() == REFERENCE[name].split()
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_raw_response(client: Client, real: str, form: str) -> None:
     """with_raw_response: headers, id and the parsed value"""
-    reply = client(real, way="raw", response_format=form).ok
-    assert check_reply(form, reply.value) == SEVEN
-    assert reply.request_id == reply.headers["x-request-id"]
+    response = client(real, way="raw", response_format=form).ok
+    assert check_response(form, response.value) == SEVEN
+    assert response.request_id == response.headers["x-request-id"]
     if client.is_python:
-        assert reply.retries == 0
-        check_reply(form, json.loads(reply.body) if "json" in form else reply.body)
+        assert response.retries == 0
+        check_response(form, json.loads(response.body) if "json" in form else response.body)
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_streaming_response(client: Client, real: str, form: str) -> None:
     """with_streaming_response: the body read in pieces"""
-    reply = client(real, way="streaming_response", response_format=form).ok
-    assert reply.status == 200
-    assert reply.headers["content-type"] == MEDIA_TYPES[form]
-    assert check_reply(form, json.loads(reply.body) if "json" in form else reply.body) == SEVEN
+    response = client(real, way="streaming_response", response_format=form).ok
+    assert response.status == 200
+    assert response.headers["content-type"] == MEDIA_TYPES[form]
+    assert check_response(form, json.loads(response.body) if "json" in form else response.body) == SEVEN
 
 
 def test_request_ids(client: Client, real: str) -> None:
-    """Each reply has a request id of its own, which the client shows as _request_id"""
+    """Each response has a request id of its own, which the client shows as _request_id"""
     ids = [client(real, call=call).ok.request_id for call in (TRANSLATE, "audio.transcriptions.create")]
     ids.append(client(real, model="nonsense").failed.request_id)
     assert all(ids)
@@ -81,7 +81,7 @@ def test_models(client: Client, real: str) -> None:
     assert failed.kind == "NotFoundError"
 
 
-def test_while_loading(client: Client, real: str, loading: dict[str, Reply]) -> None:
+def test_while_loading(client: Client, real: str, loading: dict[str, ResponseModel]) -> None:
     """While the model loads: 503 with Retry-After, as an InternalServerError"""
     failed = loading[client.name].failed
     assert (failed.kind, failed.status) == ("InternalServerError", 503)

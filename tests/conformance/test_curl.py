@@ -12,7 +12,7 @@ import pytest
 
 from tests.conformance.clients import AUDIO
 from tests.conformance.conftest import KEY
-from tests.conformance.contract import FORMATS, MEDIA_TYPES, FileResults, check_error, check_events, check_reply
+from tests.conformance.contract import FORMATS, MEDIA_TYPES, FileResults, check_error, check_events, check_response
 from tests.conformance.test_fields import VAD
 from tests.conformance.test_formats import SAMPLES, SEVEN
 from tests.conformance.test_streams import STREAMED, events_of
@@ -24,7 +24,7 @@ FILE = ("-F", f"file=@{AUDIO / 'seven.wav'}")
 
 
 @dataclass(frozen=True)
-class Answer:
+class CurlResponse:
     status: int
     headers: dict[str, str]
     body: str
@@ -34,34 +34,34 @@ class Answer:
         return json.loads(self.body)
 
 
-def curl(url: str, *arguments: str, stdin: bytes = b"") -> Answer:
+def curl(url: str, *arguments: str, stdin: bytes = b"") -> CurlResponse:
     command = ["curl", "--silent", "--show-error", "--max-time", "60", "--dump-header", "/dev/stderr", url, *arguments]
     done = subprocess.run(command, input=stdin, capture_output=True, timeout=90, check=False)
     assert done.returncode == 0, done.stderr.decode()
     head = [block for block in done.stderr.decode().replace("\r\n", "\n").split("\n\n") if block.strip()][-1]
     first, *lines = head.strip().split("\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return Answer(int(first.split()[1]), headers, done.stdout.decode())
+    return CurlResponse(int(first.split()[1]), headers, done.stdout.decode())
 
 
 @pytest.mark.parametrize("form", [None, *FORMATS])
 def test_formats(real: str, form: str | None) -> None:
     """-F response_format=..."""
-    answer = curl(real + TRANSCRIPTIONS, *FILE, *(("-F", f"response_format={form}") if form else ()))
-    assert answer.status == 200
-    assert answer.headers["content-type"] == MEDIA_TYPES[form or "json"]
-    body = answer.json() if form in (None, "json", "verbose_json") else answer.body
-    assert check_reply(form or "json", body) == SEVEN
+    response = curl(real + TRANSCRIPTIONS, *FILE, *(("-F", f"response_format={form}") if form else ()))
+    assert response.status == 200
+    assert response.headers["content-type"] == MEDIA_TYPES[form or "json"]
+    body = response.json() if form in (None, "json", "verbose_json") else response.body
+    assert check_response(form or "json", body) == SEVEN
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_translations(real: str, form: str) -> None:
     """Translations, in every format"""
     file = ("-F", f"file=@{SAMPLES / 'german.flac'}")
-    answer = curl(real + TRANSLATIONS, *file, "-F", "model=whisper-1", "-F", f"response_format={form}")
-    assert answer.headers["content-type"] == MEDIA_TYPES[form]
-    heard = check_reply(form, answer.json() if "json" in form else answer.body, task="translate")
-    assert heard.startswith("hello friend")
+    response = curl(real + TRANSLATIONS, *file, "-F", "model=whisper-1", "-F", f"response_format={form}")
+    assert response.headers["content-type"] == MEDIA_TYPES[form]
+    recognized = check_response(form, response.json() if "json" in form else response.body, task="translate")
+    assert recognized.startswith("hello friend")
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_translations(real: str, form: str) -> None:
 def test_granularities(real: str, fields: list[str], granularities: list[str]) -> None:
     """-F timestamp_granularities[]=word, once, twice and without brackets"""
     forms = [part for field in ["response_format=verbose_json", *fields] for part in ("-F", field)]
-    answer = curl(real + TRANSCRIPTIONS, *FILE, *forms)
-    assert check_reply("verbose_json", answer.json(), granularities=granularities) == SEVEN
+    response = curl(real + TRANSCRIPTIONS, *FILE, *forms)
+    assert check_response("verbose_json", response.json(), granularities=granularities) == SEVEN
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_granularities(real: str, fields: list[str], granularities: list[str]) -
 )
 def test_chunking_strategy(real: str, arguments: tuple[str, ...]) -> None:
     """-F chunking_strategy=auto, as JSON, as JSON with a type, and in brackets"""
-    assert check_reply("json", curl(real + TRANSCRIPTIONS, *FILE, *arguments).json()) == SEVEN
+    assert check_response("json", curl(real + TRANSCRIPTIONS, *FILE, *arguments).json()) == SEVEN
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_chunking_strategy(real: str, arguments: tuple[str, ...]) -> None:
 )
 def test_files(real: str, arguments: tuple[str, ...]) -> None:
     """-F file=@..., with a type, another name, in quotes, and from standard input"""
-    answer = curl(real + TRANSCRIPTIONS, *arguments, stdin=(AUDIO / "seven.wav").read_bytes())
-    assert check_reply("json", answer.json()) == SEVEN
+    response = curl(real + TRANSCRIPTIONS, *arguments, stdin=(AUDIO / "seven.wav").read_bytes())
+    assert check_response("json", response.json()) == SEVEN
 
 
 @pytest.mark.parametrize(
@@ -131,16 +131,16 @@ def test_files(real: str, arguments: tuple[str, ...]) -> None:
 )
 def test_ways(real: str, arguments: tuple[str, ...]) -> None:
     """Headers, HTTP/1.0, chunked bodies, empty fields"""
-    assert check_reply("json", curl(real + TRANSCRIPTIONS, *FILE, *arguments).json()) == SEVEN
+    assert check_response("json", curl(real + TRANSCRIPTIONS, *FILE, *arguments).json()) == SEVEN
 
 
 @pytest.mark.parametrize("path", [TRANSCRIPTIONS, TRANSLATIONS])
 @pytest.mark.parametrize("form", STREAMED)
 def test_stream(real: str, path: str, form: str) -> None:
     """-N -F stream=true"""
-    answer = curl(real + path, *FILE, "-N", "-F", "stream=true", "-F", f"response_format={form}")
-    assert answer.headers["content-type"] == MEDIA_TYPES["stream"]
-    done = check_events(events_of(answer.body), verbose=form == "verbose_json")
+    response = curl(real + path, *FILE, "-N", "-F", "stream=true", "-F", f"response_format={form}")
+    assert response.headers["content-type"] == MEDIA_TYPES["stream"]
+    done = check_events(events_of(response.body), verbose=form == "verbose_json")
     assert path == TRANSLATIONS or done.text == SEVEN
 
 
@@ -150,9 +150,9 @@ def test_several_files(real: str, form: str, name: str) -> None:
     """Several files in one request, as files[] or file repeated: a list of what each alone would give"""
     wrong = AUDIO / "transcripts.json"
     files = [part for path in (AUDIO / "seven.wav", wrong, AUDIO / "seven.mp3") for part in ("-F", f"{name}=@{path}")]
-    answer = curl(real + TRANSCRIPTIONS, *files, "-F", f"response_format={form}")
-    assert answer.status == 200
-    results = FileResults.model_validate(answer.json()).data
+    response = curl(real + TRANSCRIPTIONS, *files, "-F", f"response_format={form}")
+    assert response.status == 200
+    results = FileResults.model_validate(response.json()).data
     assert [(result.index, result.filename) for result in results] == [
         (0, "seven.wav"),
         (1, "transcripts.json"),
@@ -160,7 +160,7 @@ def test_several_files(real: str, form: str, name: str) -> None:
     ]
     for result in (results[0], results[2]):
         assert result.status == 200
-        assert check_reply(form, result.result) == SEVEN
+        assert check_response(form, result.result) == SEVEN
     assert results[1].status == 400
     check_error({"error": results[1].error}, "invalid_audio", "file")
 
@@ -189,18 +189,18 @@ def test_include(real: str) -> None:
 def test_errors(real: str, arguments: tuple[str, ...], status: int, code: str, param: str | None) -> None:
     """Errors: a missing or wrong file, wrong fields, no form, another method"""
     arguments = arguments or ("-F", "model=whisper-1")
-    answer = curl(real + TRANSCRIPTIONS, *arguments)
-    assert answer.status == status
-    check_error(answer.json(), code, param)
-    assert ("allow" in answer.headers) == (status == 405)
+    response = curl(real + TRANSCRIPTIONS, *arguments)
+    assert response.status == status
+    check_error(response.json(), code, param)
+    assert ("allow" in response.headers) == (status == 405)
 
 
 def test_no_key(keyed: str) -> None:
     """No key where there is one: 401, and the pages of health and documentation"""
-    answer = curl(keyed + TRANSCRIPTIONS, *FILE)
-    assert answer.status == 401
-    assert answer.headers["www-authenticate"] == "Bearer"
-    check_error(answer.json(), "invalid_api_key", None)
+    response = curl(keyed + TRANSCRIPTIONS, *FILE)
+    assert response.status == 401
+    assert response.headers["www-authenticate"] == "Bearer"
+    check_error(response.json(), "invalid_api_key", None)
     assert curl(keyed + TRANSCRIPTIONS, *FILE, "-H", f"Authorization: Bearer {KEY}").status == 200
     assert [curl(keyed + page).status for page in ("/health", "/docs", "/openapi.json")] == [200] * 3
 
@@ -209,9 +209,9 @@ def test_large(fake: str, tmp_path: Path) -> None:
     """A file that is too large: 413, before it is sent where curl waits for that"""
     large = tmp_path / "large.wav"
     large.write_bytes(bytes(5_000_000))
-    answer = curl(fake + TRANSCRIPTIONS, "-F", f"file=@{large}")
-    assert answer.status == 413
-    check_error(answer.json(), "file_too_large", "file")
+    response = curl(fake + TRANSCRIPTIONS, "-F", f"file=@{large}")
+    assert response.status == 413
+    check_error(response.json(), "file_too_large", "file")
 
 
 def test_fail_with_body(real: str) -> None:

@@ -54,7 +54,7 @@ def hasty() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def failing() -> Iterator[str]:
-    """A server whose model hears two segments, and then dies."""
+    """A server whose model decodes two segments, and then dies."""
     core = StandIn()
     core.failure = EngineFailed("The model died.")
     with serve(core) as base:
@@ -63,7 +63,7 @@ def failing() -> Iterator[str]:
 
 @contextmanager
 def taken(base: str, seconds: float) -> Iterator[None]:
-    """A place is held, by an upload that does not go on, for at most `seconds`."""
+    """An upload that stops holds a permit, for at most `seconds`."""
     url = urlsplit(base)
     assert url.hostname
     assert url.port
@@ -129,7 +129,7 @@ def test_400_no_audio(client: Client, fake: str, call: str, content: bytes, tmp_
     ids=str,
 )
 def test_400_unsupported(client: Client, fake: str, options: dict[str, object]) -> None:
-    """400: what OpenAI has and this server has not, with code unsupported"""
+    """400: a feature of OpenAI that this server does not have, with code unsupported"""
     failed = client(fake, **options).failed
     check(failed, "BadRequestError", 400, "unsupported", failed.param)
     assert (failed.param or "").removesuffix("[]") in options
@@ -138,7 +138,7 @@ def test_400_unsupported(client: Client, fake: str, options: dict[str, object]) 
 @CALLS
 @pytest.mark.parametrize("key", ["sk-wrong", f"{KEY}x", KEY[:-1]])
 def test_401(client: Client, keyed: str, call: str, key: str) -> None:
-    """401: a wrong key, in words that do not repeat it"""
+    """401: a wrong key, which the message does not repeat"""
     failed = client(keyed, call=call, connection={"api_key": key}).failed
     check(failed, "AuthenticationError", 401, "invalid_api_key")
     assert failed.headers["www-authenticate"] == "Bearer"
@@ -146,7 +146,7 @@ def test_401(client: Client, keyed: str, call: str, key: str) -> None:
 
 
 def test_the_right_key(client: Client, keyed: str) -> None:
-    """The right key is let in"""
+    """The right key is accepted"""
     assert client(keyed, connection={"api_key": KEY}).ok.value["text"]
     assert client(keyed, call="models.list", file=None, connection={"api_key": KEY}).ok.value["data"]
 
@@ -159,13 +159,13 @@ def test_404_model(client: Client, fake: str, call: str) -> None:
 
 
 def test_404_route(client: Client, fake: str) -> None:
-    """404: a route that there is not"""
+    """404: an unknown route"""
     check(client(fake + "/elsewhere/v1").failed, "NotFoundError", 404, "not_found")
     check(client(fake, call="files.list", file=None).failed, "NotFoundError", 404, "not_found")
 
 
 def test_405(client: Client, fake: str) -> None:
-    """405: a method that a route has not, with Allow"""
+    """405: a method that a route does not have, with Allow"""
     failed = client(fake, "whisper-1", call="models.delete", file=None).failed
     check(failed, "APIStatusError" if client.is_python else "APIError", 405, "method_not_allowed")
     assert "GET" in failed.headers["allow"]
@@ -200,19 +200,19 @@ def test_503_full(client: Client, full: str, call: str) -> None:
 
 
 def test_retry(client: Client, full: str) -> None:
-    """A client that retries waits for Retry-After, and is answered"""
+    """A client that retries waits for Retry-After, and gets the text"""
     with taken(full, 2):
         began = time.monotonic()
-        reply = client(full, way="raw", connection={"max_retries": 2}).ok
+        response = client(full, way="raw", connection={"max_retries": 2}).ok
     waited = time.monotonic() - began
-    assert reply.value["text"]
+    assert response.value["text"]
     assert 3 < waited < 15  # the 5 s of Retry-After, not the client's own 0.5 s
     if client.is_python:
-        assert reply.retries == 1
+        assert response.retries == 1
 
 
 def test_retries_end(client: Client, full: str) -> None:
-    """A client that retries once and still finds no place says so"""
+    """A client that retries once raises the error if the server is still full"""
     with taken(full, 15):
         failed = client(full, connection={"max_retries": 1}).failed
     check(failed, "InternalServerError", 503, "overloaded")

@@ -1,4 +1,4 @@
-"""schemathesis: requests made up from the OpenAPI document, and every reply held against it."""
+"""schemathesis: it generates requests from the OpenAPI document, and checks every response against it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOT_ASKED = "negative_data_rejection"
 
 
 def fuzz(base: str, name: str, examples: int, mode: str, folder: Path, *more: str) -> int:
-    """Run schemathesis with its checks and ours; how many requests were sent. It keeps nothing but in `folder`."""
+    """Run schemathesis with its checks and ours, and return the number of requests. It writes to `folder` only."""
     report = FOLDER.absolute() / f"{name}.json"
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{base}/openapi.json", f"--mode={mode}"]
     command += ["--checks=all", f"--exclude-checks={NOT_ASKED}", f"--max-examples={examples}", f"--seed={SEED}"]
@@ -31,9 +31,9 @@ def fuzz(base: str, name: str, examples: int, mode: str, folder: Path, *more: st
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.conformance.hooks", "PYTHONPATH": os.pathsep.join(paths)}
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, check=False)
-    said = FOLDER / f"{name}.log"
-    said.write_bytes(done.stdout + done.stderr)
-    assert done.returncode == 0, f"what failed stands in {said}"
+    log = FOLDER / f"{name}.log"
+    log.write_bytes(done.stdout + done.stderr)
+    assert done.returncode == 0, f"see {log} for what failed"
     found = json.loads(report.read_text())
     assert found["complete"]
     assert not found["failures"]
@@ -53,7 +53,7 @@ def test_fake(fake: str, mode: str, record_property: Property, tmp_path: Path) -
 
 @pytest.mark.timeout(900)
 def test_keyed(keyed: str, record_property: Property, tmp_path: Path) -> None:
-    """With a key: what asks for it says so, and answers nothing without"""
+    """With a key: the document says which routes need it, and they respond to nothing without it"""
     header = f"--header=Authorization: Bearer {KEY}"
     record_property("requests", fuzz(keyed, "schemathesis-keyed", 20, "all", tmp_path, header))
 

@@ -1,4 +1,4 @@
-"""stream=True: the client's events, and what is on the wire, on the real engine."""
+"""stream=True: the events of the client, and the bytes of the response, on the real engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.conformance.clients import TRANSLATE, Client
 from tests.conformance.contract import MEDIA_TYPES, check_error, check_events
-from tests.conformance.test_formats import SAID, SAMPLES, SEVEN
+from tests.conformance.test_formats import REFERENCE, SAMPLES, SEVEN
 from tests.talk import make_talk
 
 pytestmark = pytest.mark.timeout(600)
@@ -21,7 +21,7 @@ CLASSES = {"transcript.text.delta": "TranscriptionTextDeltaEvent", "transcript.t
 
 
 def events_of(body: str) -> list[object]:
-    """Server-sent events as the standard parses them: data lines alone, comments left out."""
+    """Parse server-sent events that have data lines only, and leave comments out."""
     blocks = body.split("\n\n")
     assert blocks.pop() == ""
     events = []
@@ -35,30 +35,30 @@ def events_of(body: str) -> list[object]:
 
 @pytest.mark.parametrize("form", [None, *STREAMED])
 def test_events(client: Client, real: str, form: str | None) -> None:
-    """Events of json, text and verbose_json: deltas that joined are the text, and one done"""
-    reply = client(real, stream=True, **({"response_format": form} if form else {})).ok
-    done = check_events([event["value"] for event in reply.events], verbose=form == "verbose_json")
+    """Events of json, text and verbose_json: deltas, which joined are the text, and one done"""
+    response = client(real, stream=True, **({"response_format": form} if form else {})).ok
+    done = check_events([event["value"] for event in response.events], verbose=form == "verbose_json")
     assert done.text == SEVEN
     assert done.usage.input_token_details.audio_tokens > 0
     if client.is_python:
-        assert [event["class"] for event in reply.events] == [CLASSES[e["value"]["type"]] for e in reply.events]
+        assert [event["class"] for event in response.events] == [CLASSES[e["value"]["type"]] for e in response.events]
 
 
 @pytest.mark.parametrize("granularities", [(), ("segment",), ("word",), ("word", "segment")], ids="-".join)
 def test_verbose_events(client: Client, real: str, granularities: tuple[str, ...]) -> None:
     """With verbose_json the last event has segments, words or both, as asked"""
     asked = {"timestamp_granularities": granularities} if granularities else {}
-    reply = client(real, file=SAMPLES / "english.wav", stream=True, response_format="verbose_json", **asked).ok
-    done = check_events([event["value"] for event in reply.events], verbose=True)
-    assert done.text == SAID["english.wav"]["text"]
+    response = client(real, file=SAMPLES / "english.wav", stream=True, response_format="verbose_json", **asked).ok
+    done = check_events([event["value"] for event in response.events], verbose=True)
+    assert done.text == REFERENCE["english.wav"]["text"]
     assert (done.segments is not None) == (not granularities or "segment" in granularities)
     assert (done.words is not None) == ("word" in granularities)
 
 
 def test_logprobs(client: Client, real: str) -> None:
     """include[]=logprobs: deltas and done have them"""
-    reply = client(real, stream=True, include=["logprobs"]).ok
-    done = check_events([event["value"] for event in reply.events], logprobs=True)
+    response = client(real, stream=True, include=["logprobs"]).ok
+    done = check_events([event["value"] for event in response.events], logprobs=True)
     assert done.logprobs
 
 
@@ -79,16 +79,16 @@ def test_early(client: Client, real: str, tmp_path: Path, record_property: Calla
 @pytest.mark.parametrize("form", STREAMED)
 def test_wire(client: Client, real: str, form: str) -> None:
     """On the wire: text/event-stream, data lines of JSON, no event names, no [DONE]"""
-    reply = client(real, stream=True, response_format=form, way="streaming_response").ok
-    assert reply.headers["content-type"] == MEDIA_TYPES["stream"]
-    assert reply.headers["x-request-id"] == reply.request_id
-    assert check_events(events_of(reply.body), verbose=form == "verbose_json").text == SEVEN
+    response = client(real, stream=True, response_format=form, way="streaming_response").ok
+    assert response.headers["content-type"] == MEDIA_TYPES["stream"]
+    assert response.headers["x-request-id"] == response.request_id
+    assert check_events(events_of(response.body), verbose=form == "verbose_json").text == SEVEN
 
 
 @pytest.mark.parametrize("form", STREAMED)
 def test_translation(client: Client, real: str, form: str) -> None:
-    """A translation in a stream, which OpenAI's has not"""
-    reply = client(
+    """A translation in a stream, which OpenAI does not have"""
+    response = client(
         real,
         call=TRANSLATE,
         file=SAMPLES / "german.flac",
@@ -96,7 +96,7 @@ def test_translation(client: Client, real: str, form: str) -> None:
         response_format=form,
         way="streaming_response",
     ).ok
-    done = check_events(events_of(reply.body), verbose=form == "verbose_json")
+    done = check_events(events_of(response.body), verbose=form == "verbose_json")
     assert done.text.startswith("hello friend")
 
 
@@ -108,7 +108,7 @@ def test_cues_are_not_streamed(client: Client, real: str, form: str) -> None:
 
 
 def test_errors_before(client: Client, real: str) -> None:
-    """What is wrong with the request is an error with its status, not an event"""
+    """A wrong request gets an error with its status, not an event"""
     failed = client(real, stream=True, model="nonsense").failed
     assert (failed.kind, failed.status, failed.code) == ("NotFoundError", 404, "model_not_found")
     failed = client(real, stream=True, how="none").failed

@@ -2,5 +2,5 @@ SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#docs",
   deepLinking: true,
-  validatorUrl: null, // Swagger's own would be asked over the internet
+  validatorUrl: null, // Swagger's validator is on the internet
 });

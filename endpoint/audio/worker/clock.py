@@ -1,7 +1,7 @@
 """Where sound belongs in a file, on the file's own clock, and what of it is missing. Pure.
 
-A player counts from the start of the container, which is that of its earliest track. So sound that begins later has
-silence before it, and a place of the file whose sound is missing keeps its length.
+A player counts from the start of the container, which is that of its earliest track. So sound that begins later gets
+silence before it, and a gap in the sound keeps its length.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Clock:
         self._report, self._start, self._length = report, start, length
         self._longest, self._pauses = longest, pauses
         self.damaged = False
-        self.position = 0.0  # seconds of the file that were given so far
+        self.position = 0.0  # seconds of the file up to here
         self._shift: float | None = None  # what timestamps are off by since the last jump
         self._lost = 0.0
 

@@ -1,5 +1,5 @@
-"""What of a file is not there, or was passed over: bytes that its header declares, bytes that a parser skipped, and
-the place to go on from behind damage. Pure; on the bytes of the upload.
+"""What is missing from a file: bytes that its header declares, bytes that a parser skipped, and where to go on behind
+damage. Pure; works on the bytes of the upload.
 """
 
 from __future__ import annotations

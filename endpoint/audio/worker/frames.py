@@ -1,7 +1,7 @@
 """The frames of one track of an open container, as a player would play them. Runs in a decoding process.
 
-What does not decode is skipped, and where a parser stops at damage it is asked again; what was lost on the way is told
-to the clock, or counted.
+A packet that cannot be decoded is skipped, and a parser that stops at damage is called again. Lost sound is reported to
+the clock, or counted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from endpoint.audio.worker.clock import Clock, Report
 from endpoint.audio.worker.damage import MOST_BYTES, Skipped
 from endpoint.audio.worker.source import Source
 
-MAX_BAD_PACKETS = 1_000  # before the first good one; more is not audio
+MAX_BAD_PACKETS = 1_000  # before the first good one; a file with more is not audio
 MAX_FAILURES = 1_000  # of the parser, without a packet between them: it looks through 64 KiB each time
 FOREIGN_BYTES = 2_000  # between two packets of a file of one track: more than a container's own
 # What damaged files raise: FFmpeg's own errors, those of seeking in the upload to where their numbers point, and
@@ -71,7 +71,7 @@ class Track:
             )
 
     def _packets(self, clock: Clock) -> Iterator[Packet[AudioStream]]:
-        """The packets; a parser that fails is asked again, and goes on behind what it cannot read."""
+        """The packets. A parser that fails is called again, and goes on behind what it cannot read."""
         failures = 0
         while failures <= MAX_FAILURES:
             try:

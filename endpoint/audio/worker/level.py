@@ -1,8 +1,8 @@
 """Sound of any level -> int16 of one gain for the whole recording. Feed and finish; the file is written in place.
 
-How loud a recording is shows only at its end, and int16 cannot hold speech at -80 dB nor floats above full scale. So
-each part is written as int16 scaled to its own peak, where it must be, and at the end all parts are brought to one
-gain: 1 wherever the level is a usual one.
+The loudness of a recording is known only at its end, and int16 can hold neither speech at -80 dB nor floats above full
+scale. So each part is written as int16, scaled to its own peak where that is needed, and at the end all parts are
+brought to one gain. It is 1 for recordings of a usual level.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LOUDEST, QUIETEST = -10.0, -45.0  # decibels below full scale: RMS of usual reco
 WANTED = -24.0  # of those that are louder or quieter
 OVERSHOOT = 4.0  # peaks up to this share of full scale are scaled down; higher ones are clicks, and clipped
 MOMENT = SAMPLE_RATE // 5  # samples whose RMS is taken
-LOUD_MOMENTS = 5  # the loudest second tells the level: most of a recording may be pauses, and a click is one moment
+LOUD_MOMENTS = 5  # the loudest second counts: most of a recording may be pauses, and a click is one moment
 MOST_RAISED = 46.0  # decibels
 _BYTES = np.dtype(np.int16).itemsize
 _PEAK = 32_000.0  # of a part that is scaled to its own
@@ -30,7 +30,7 @@ Part = Samples | npt.NDArray[np.float32]
 
 
 def finite(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """float32 [n], n >= 1; what is no number, and what is infinite, becomes 0 in place."""
+    """float32 [n], n >= 1; nan and infinity become 0, in place."""
     if math.isfinite(values.max()) and math.isfinite(values.min()):  # nan is the greatest and the least of all
         return values
     return np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
@@ -63,7 +63,7 @@ class Leveller:
         _write_all(self._file, np.ascontiguousarray(samples))
 
     def silence(self, count: int) -> None:
-        """`count` samples of nothing, which say nothing of the level."""
+        """Write `count` samples of silence, which do not count for the level."""
         for begin in range(0, count, SAMPLE_RATE):
             _write_all(self._file, np.zeros(min(SAMPLE_RATE, count - begin), np.int16))
         self._parts.append((count, 1.0))
@@ -102,9 +102,9 @@ class Leveller:
 
 
 def raised(samples: Samples) -> Part:
-    """A stretch for voice activity, which hears nothing below -50 dB behind louder sound; those as loud are the same.
+    """A stretch as voice activity needs it: quiet ones amplified, for after loud sound it detects nothing below -50 dB.
 
-    What is quieter than MOST_RAISED makes up for stays below a usual level: it is the noise of 16 bits.
+    Amplified by MOST_RAISED at most: what stays quiet then is the noise of 16 bits.
     """
     powers = _powers(samples.astype(np.float32)) if len(samples) else np.zeros(1)
     level = 10 * math.log10(max(1e-10, float(powers.max())) / PCM_FULL_SCALE**2)
@@ -115,7 +115,7 @@ def raised(samples: Samples) -> Part:
 
 
 def _powers(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Mean squares of each moment; the rest that makes no whole one belongs to the last."""
+    """Mean square of each moment; samples left over at the end belong to the last one."""
     whole = max(1, len(values) // MOMENT)
     parts: Iterator[npt.NDArray[np.float32]] = (
         values[k * MOMENT : (k + 1) * MOMENT if k + 1 < whole else len(values)] for k in range(whole)

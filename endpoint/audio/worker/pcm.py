@@ -1,8 +1,8 @@
 """Sound of any rate, sample type and number of channels -> mono at 16 kHz. Feed and flush; no I/O.
 
-Sound that is int16 like that already passes as it is. The rest is mixed as float32, the mean of all channels, turned so
-that none cancels another, and resampled by soxr, which takes a fifth of swresample's time. What is loud or quiet stays
-so: endpoint/audio/worker/level.py makes int16 of it.
+Mono int16 at 16 kHz passes unchanged. Other sound is mixed as float32, the mean of all channels, with signs such that
+no channel cancels another, and resampled by soxr, which takes a fifth of swresample's time. The level is left as it
+is: endpoint/audio/worker/level.py makes int16 of it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from endpoint.audio.worker.level import Part, finite
 from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE
 
 ALIKE = 0.3  # correlation from which two channels are the same sound, or the same turned
-FEWEST = 2_000  # frames by which that is told; fewer may be alike by chance
+FEWEST = 2_000  # frames from which channels are compared; fewer may be alike by chance
 TURN_SECONDS = 0.005  # in which a channel goes over to the other sign: no click
 _AT_ONCE = 1 << 16  # frames mixed at once, for which it is decided which channels are turned: 1.4 s at 48 kHz
 
@@ -72,12 +72,12 @@ class Converter:
 
 
 class Mixer:
-    """The mean of the channels, those turned that would cancel others.
+    """The mean of the channels; a channel that would cancel another is turned, that is, its sign is changed.
 
-    Which are turned is decided anew for every call: the loudest channel leads, and each of the others, the louder
-    first, is turned as that one before it says that it is most like, or most opposite to. It stays as it was where it
-    is like none. What is compared are differences between samples: hum and offsets, which are alike in channels whose
-    speech is opposite, count little in them.
+    This is decided anew for every call. Channels are taken in order of loudness. Each is compared with those before it
+    and gets the sign of the one it correlates with most, or the opposite sign where that correlation is negative. A
+    channel that correlates with none keeps its sign. Compared are the differences between neighbouring samples: in them
+    hum and offsets, which may be alike in channels whose speech is opposite, count little.
     """
 
     def __init__(self) -> None:

@@ -35,7 +35,7 @@ from endpoint.errors import InvalidAudio, RequestError
 from endpoint.types import SAMPLE_RATE, SPEECH_FRAME
 
 BEGINNING_FRAMES = 60 * SAMPLE_RATE // SPEECH_FRAME
-HEAR_BYTES = vad.MOST_FRAMES * SPEECH_FRAME * BYTES_PER_SAMPLE  # read back at once
+READ_BYTES = vad.MOST_FRAMES * SPEECH_FRAME * BYTES_PER_SAMPLE  # read back at once
 
 WAVE_FRAMES = 1 << 18  # converted at once
 
@@ -52,7 +52,7 @@ class Decoded:
 def decode(data: Source, target: int, limits: Limits, track: int | None = None) -> Decoded:
     """Decode one audio stream of `data` into the file `target`: int16, mono, 16 kHz, on the file's clock.
 
-    What cannot be decoded is silent there and reported; a file cut short gives what is there.
+    Sound that cannot be decoded becomes silence and is reported; a file cut short gives the sound that it has.
     Raises InvalidAudio, TooLarge; MemoryError at the limit of the process.
     """
     report, leveller = Report(), Leveller(target)
@@ -125,16 +125,16 @@ def _chained(
         report.notices.append(("audio_unreadable", about))
 
 
-def hear(target: int, count: int, tell: Callable[[int], None] | None = None) -> int:
+def detect_speech(target: int, count: int, begun: Callable[[int], None] | None = None) -> int:
     """Append the probability of speech in each frame of the `count` samples in `target`, uint8; returns the frames.
 
-    Stretches that are quiet from end to end are raised for it: a far speaker may come after a near one.
-    tell: called with BEGINNING_FRAMES once so many are there, of a recording more than twice as long.
-    It comes after decoding, so that a recording that is refused costs none of it. The samples are read, not mapped:
-    the parent could not seal a file that is mapped here.
+    Stretches that are quiet from end to end are amplified first: a far speaker may come after a near one.
+    begun: called with BEGINNING_FRAMES once so many are judged, of a recording more than twice as long.
+    Runs after decoding, so a recording that is refused costs none of this time. The samples are read, not mapped: the
+    parent could not seal a file that is mapped here.
     """
     activity, end = vad.VoiceActivity(), count * BYTES_PER_SAMPLE
-    frames, beginning = 0, BEGINNING_FRAMES if tell and count > 2 * BEGINNING_FRAMES * SPEECH_FRAME else 0
+    frames, beginning = 0, BEGINNING_FRAMES if begun and count > 2 * BEGINNING_FRAMES * SPEECH_FRAME else 0
 
     def append(speech: vad.Probabilities) -> None:
         nonlocal frames
@@ -142,17 +142,17 @@ def hear(target: int, count: int, tell: Callable[[int], None] | None = None) -> 
             raise MemoryError("the memory file is full")
         frames += len(speech)
 
-    for at in range(0, end, HEAR_BYTES):
-        append(activity.feed(raised(np.frombuffer(os.pread(target, min(HEAR_BYTES, end - at), at), np.int16))))
-        if beginning and tell and frames >= beginning:
-            tell(beginning)
+    for at in range(0, end, READ_BYTES):
+        append(activity.feed(raised(np.frombuffer(os.pread(target, min(READ_BYTES, end - at), at), np.int16))))
+        if beginning and begun and frames >= beginning:
+            begun(beginning)
             beginning = 0
     append(activity.flush())
     return frames
 
 
 def serve(connection: socket.socket, limits: Limits) -> None:
-    """Answer requests until the parent hangs up."""
+    """Serve requests until the parent closes the connection."""
     vad.load()
     connection.send(b"ready")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # PyAV prints there, and uploads would fill the log
@@ -168,21 +168,21 @@ def serve(connection: socket.socket, limits: Limits) -> None:
                 began = time.perf_counter()
                 done = decode(data, target, limits, None if track < 0 else track)
                 decoded = time.perf_counter()
-                tell = partial(_tell, connection, done.samples) if kind == DECODE_WITH_BEGINNING else None
-                frames = hear(target, done.samples, tell) if kind != DECODE else 0
+                begun = partial(_send_beginning, connection, done.samples) if kind == DECODE_WITH_BEGINNING else None
+                frames = detect_speech(target, done.samples, begun) if kind != DECODE else 0
                 seconds = decoded - began, time.perf_counter() - decoded
                 report = json.dumps({**asdict(done), "seconds": seconds}).encode()
-                write_behind(target, report)  # not in the message, which has room for 64 KiB
-                answer: dict[str, object] = {"samples": done.samples, "frames": frames, "report": len(report)}
+                write_behind(target, report)  # not in the message, which may hold 64 KiB only
+                response: dict[str, object] = {"samples": done.samples, "frames": frames, "report": len(report)}
         except RequestError as error:
-            answer = {
+            response = {
                 "type": type(error).__name__, "code": error.code, "message": error.message, "param": error.param
             }  # fmt: skip
         except Exception as error:  # unforeseen: the parent logs it and ends this process
-            answer = {"type": "crash", "message": repr(error)}
+            response = {"type": "crash", "message": repr(error)}
         finally:
             os.close(target)
-        connection.send(json.dumps(answer).encode())
+        connection.send(json.dumps(response).encode())
 
 
 def write_behind(target: int, data: bytes) -> None:
@@ -190,7 +190,7 @@ def write_behind(target: int, data: bytes) -> None:
         raise MemoryError("the memory file is full")
 
 
-def _tell(connection: socket.socket, count: int, frames: int) -> None:
+def _send_beginning(connection: socket.socket, count: int, frames: int) -> None:
     connection.send(json.dumps({"beginning": frames, "of": count}).encode())
 
 

@@ -1,8 +1,8 @@
-"""What the server and its decoding processes say to each other: requests, limits, sizes.
+"""Messages between the server and its decoding processes: requests, responses, limits, sizes.
 
 Over a SOCK_SEQPACKET socket. A request is DECODE, DECODE_WITH_SPEECH or DECODE_WITH_BEGINNING, with the number of an
-audio track if one is asked for, and two memory files: the upload, which is used up, and an empty one. That one takes
-the samples, behind them the probabilities of speech, and behind these the report on the file, as JSON. The response is
+audio track if one is asked for, and two memory files: the upload, which is used up, and an empty one. Into that one go
+the samples, then the probabilities of speech, then the report on the file, as JSON. The response is
 JSON: {"samples", "frames", "report"}, the last in bytes, or the error {"type", "code", "message", "param"}. After
 DECODE_WITH_BEGINNING another may come first: {"beginning": frames, "of": samples}, once the beginning was judged.
 """

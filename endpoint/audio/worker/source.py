@@ -12,7 +12,7 @@ STEP = 4 << 20  # bytes given back at once
 class Source(FileIO):
     """A file of one byte or more. forgetful: whether reading gives back what was read; for readers that never go back.
 
-    FFmpeg's parsers of some containers read from the front to the end once they are open. Those of others look about.
+    Some of FFmpeg's parsers read from front to end once the container is open; others seek back and forth.
     """
 
     forgetful = False

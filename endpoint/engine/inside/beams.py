@@ -1,11 +1,11 @@
 """Beam search inside the batch: which texts the beams of each window go on with. openai/whisper's BeamSearchDecoder.
 
 The beams of a window are rows of vLLM's batch. At every step the likeliest continuations of all of them are chosen, and
-each row is made to say one: its logits are -inf but for that token. A row that goes on from another row's text takes
-over what that row's decoder kept (endpoint/engine/inside/blocks.py) and the state of the rules. A continuation stays in
+each row is forced to generate one: its logits are -inf but for that token. A row that continues another row's text
+takes over its keys and values (endpoint/engine/inside/blocks.py) and its state of the rules. A continuation stays in
 the row of its text wherever it can, so that little is copied.
 
-What was chosen leaves through logits that are asked for (`carriers`), as scores do in endpoint/engine/inside/rules.py.
+The choice is returned through logits that are asked for (`carriers`), as scores are in endpoint/engine/inside/rules.py.
 No step waits for the device, unless penalties are asked for (endpoint/engine/inside/choice.py).
 """
 
@@ -20,21 +20,22 @@ from torch import Tensor
 from endpoint.engine.beam import Beam, Step
 from endpoint.engine.tokens import WhisperTokens
 
-FORCED = 1e6  # logit of the token a row is made to say: above every number carried, and exact in float32
+FORCED = 1e6  # logit of the token a row is forced to generate: above every number carried, and exact in float32
 NOT_ENDED = 1.0  # carried where a log-probability would be at most 0
 _NO = float("-inf")
 
 
 def carriers(tokens: WhisperTokens) -> list[int]:
-    """Ids whose logits tell what a beam did: the log-probability of its token, its parent, of the end, and its token.
+    """Ids whose logits carry a step of a beam: the log-probability of its token, the no-speech score, the parent, the
+    log-probability of the end, and the token.
 
-    The first two are those that every request asks for. None of them is ever said after the prompt.
+    The first two are those that every request asks for. None of them is ever generated.
     """
     return [tokens.slot, tokens.no_speech, tokens.prev, tokens.sot, tokens.no_timestamps]
 
 
 def read_step(scores: Sequence[float]) -> Step:
-    """A step of a beam; scores: of the token that was said, and of `carriers`."""
+    """A step of a beam; scores: of the generated token, and of `carriers`."""
     _, logprob, _, parent, ended, token = scores
     return Step(round(parent), round(token), logprob, None if ended > 0 else ended)
 
@@ -43,7 +44,7 @@ def read_step(scores: Sequence[float]) -> Step:
 class _Groups:
     """Windows that are ranked together. rows: int64 [groups, widest], padded with row 0 where `there` is False.
 
-    own: int64 [n], all rows but the padding; at: where they are in `rows`, flattened. A mask would say the same, and
+    own: int64 [n], all rows but the padding; at: where they are in `rows`, flattened. Indices and not a mask, for which
     the host would have to wait for the device. size, most: int64 [groups, 1], as a Beam has them.
     """
 
@@ -124,26 +125,29 @@ class Beams:
         return sorted(whole), torn
 
     def follow(self, logits: Tensor, groups: Sequence[tuple[int, ...]]) -> None:
-        """Before the text begins all beams of a window are one: they say what the first says."""
+        """Before the text begins, all beams of a window generate what the first one generates."""
         for leader, *others in groups:
             logits[others] = logits[leader].clone()
 
     def give_up(self, logits: Tensor, rows: Sequence[int]) -> None:
-        """Rows that have lost others of their window end, and say so."""
+        """End rows that have lost other rows of their window, with -1 for a parent."""
         logits[rows] = _NO
         logits[rows, self._tokens.eot] = FORCED
         for token, value in zip(carriers(self._tokens), (_NO, _NO, -1.0, NOT_ENDED, 0.0), strict=True):
             logits[rows, token] = value
 
     def rank(self, logits: Tensor, groups: Sequence[tuple[int, ...]]) -> Moves:
-        """Choose what `groups` say next, and write it into their logits, float32 [rows, vocabulary]; the rules were."""
+        """Choose the next tokens of `groups` and force them in logits, float32 [rows, vocabulary].
+
+        The rules have been applied to these logits.
+        """
         packed = self._pack(tuple(groups))
         rows, there, own, at = packed.rows, packed.there, packed.own, packed.at
         logprobs = logits[rows.flatten()]
         scores = [self._tokens.slot, self._tokens.no_speech]
         slot, no_speech = logprobs[:, scores].unbind(-1)
-        told = no_speech > _NO  # at the step that tells of no speech
-        heard = torch.where(told, no_speech - slot, _NO).view(rows.shape)
+        scored = no_speech > _NO  # at the step that has a no-speech score
+        silence = torch.where(scored, no_speech - slot, _NO).view(rows.shape)
         logprobs[:, scores] = _NO
         logprobs = logprobs.log_softmax(-1)
         width = rows.shape[1]
@@ -157,12 +161,12 @@ class Beams:
         closing = logprobs[:, self._tokens.eot].view(rows.shape)
         carried = {
             self._tokens.slot: gained,
-            self._tokens.no_speech: heard + gained,
+            self._tokens.no_speech: silence + gained,
             self._tokens.prev: parent.float(),
             self._tokens.sot: torch.where(ended, closing, NOT_ENDED),
             self._tokens.no_timestamps: token.float(),
         }
-        self._tell(logits, packed, carried, torch.where(done, self._tokens.eot, token))
+        self._force(logits, packed, carried, torch.where(done, self._tokens.eot, token))
         return Moves(own, rows.gather(1, parent).flatten()[at])
 
     def _pack(self, groups: tuple[tuple[int, ...], ...]) -> _Groups:
@@ -188,11 +192,11 @@ class Beams:
         self._ended[packed.own] = now.expand_as(packed.rows).flatten()[packed.at]
         return ended, now >= packed.most
 
-    def _tell(self, logits: Tensor, packed: _Groups, carried: Mapping[int, Tensor], said: Tensor) -> None:
+    def _force(self, logits: Tensor, packed: _Groups, carried: Mapping[int, Tensor], tokens: Tensor) -> None:
         logits.index_fill_(0, packed.own, _NO)
         for token, values in carried.items():
             logits[packed.own, token] = values.flatten()[packed.at]
-        logits[packed.own, said.flatten()[packed.at]] = FORCED
+        logits[packed.own, tokens.flatten()[packed.at]] = FORCED
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the decoder keeps of a row's text, copied to another row: self-attention's keys and values, in vLLM's blocks."""
+"""Copies self-attention's keys and values, in vLLM's blocks, from row to row: beams take over each other's texts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SelfBlocks:
 
     def copy(self, rows: Tensor, sources: Tensor) -> None:
         """Let `rows` have the keys and values of `sources`, both int64 [n]; rows may be sources of others."""
-        if rows.device.type == "cpu":  # else it would be waited for, and the device copies faster than that
+        if rows.device.type == "cpu":  # on a device the host would have to wait for this; copying all rows is faster
             moved = rows != sources
             rows, sources = rows[moved], sources[moved]
             if not len(rows):

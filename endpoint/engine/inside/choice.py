@@ -1,8 +1,8 @@
-"""What a request asks of the choice of tokens beyond Whisper's rules: suppressed ids, penalties, truncation.
+"""Sampling options of a request beyond Whisper's rules: suppressed ids, penalties, truncation.
 
-Few requests ask for any of it, so rows that do are worked on one by one. It is done here and not by vLLM's sampler,
-which would erase the scores that the rules put into the logits (endpoint/engine/inside/rules.py). Meanings are vLLM's;
-they reach text only, for a penalty on timestamps would break Whisper's grammar.
+Few requests use any, so rows that do are processed one by one. This is done here and not by vLLM's sampler, which would
+erase the scores that the rules put into the logits (endpoint/engine/inside/rules.py). Options mean what they mean in
+vLLM, but apply to text only: a penalty on timestamps would break Whisper's grammar.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 _NO = float("-inf")
-READABLE = 500.0  # logits so far under the highest carry scores and are never sampled
+READABLE = 500.0  # logits this far below the highest carry scores and are never sampled
 
 
 @dataclass(frozen=True)
 class Choice:
-    """As endpoint.types.Sampling has them; temperature: that of the request, 0 for the most probable token."""
+    """As endpoint.options.Sampling has them; temperature: that of the request, 0 for the most probable token."""
 
     suppress: tuple[int, ...] = ()
     temperature: float = 0.0
@@ -31,7 +31,7 @@ class Choice:
 
     @property
     def counts(self) -> bool:
-        """Whether it matters what was generated before."""
+        """Whether tokens generated before count."""
         return self.repetition_penalty != 1 or bool(self.frequency_penalty or self.presence_penalty)
 
     @property
@@ -43,7 +43,7 @@ class Choice:
 class _Row:
     choice: Choice
     given: Tensor  # bool [text ids]: in the prompt
-    said: Tensor  # float32 [text ids]: how often generated
+    generated: Tensor  # float32 [text ids]: how often generated
 
 
 class Choices:
@@ -61,8 +61,8 @@ class Choices:
         self._rows.pop(row, None)
         if choice is not None and choice != Choice(temperature=choice.temperature):
             given = torch.zeros(self._texts, dtype=torch.bool, device=self._device)
-            said = torch.zeros(self._texts, device=self._device)
-            self._rows[row] = _Row(choice, given, said)
+            generated = torch.zeros(self._texts, device=self._device)
+            self._rows[row] = _Row(choice, given, generated)
 
     def give(self, row: int, prompt: Tensor) -> None:
         """The prompt of a row, int64 [n]: a repetition penalty counts its text too."""
@@ -77,46 +77,46 @@ class Choices:
             self._rows[source] = other
 
     def take(self, rows: Tensor, sources: Tensor) -> None:
-        """Let `rows` go on from what `sources` said, both int64 [n]."""
+        """Let `rows` go on from what `sources` generated, both int64 [n]."""
         if not self._rows:
             return
         before = dict(self._rows)
         for row, source in zip(rows.tolist(), sources.tolist(), strict=True):
             if row != source and source in before:
-                self._rows[row] = replace(before[source], said=before[source].said.clone())
+                self._rows[row] = replace(before[source], generated=before[source].generated.clone())
 
-    def note(self, rows: slice | Tensor, said: Tensor) -> None:
-        """`rows` (int64 [n], or a slice of n) have just generated `said` (int64 [n])."""
-        for place, row in self._among(rows, len(said)):
-            token = said[place : place + 1]
-            row.said.index_add_(0, token.clamp(max=self._texts - 1), (token < self._texts).to(row.said.dtype))
+    def note(self, rows: slice | Tensor, generated: Tensor) -> None:
+        """`rows` (int64 [n], or a slice of n) have just generated these tokens (int64 [n])."""
+        for at, row in self._among(rows, len(generated)):
+            token = generated[at : at + 1]
+            row.generated.index_add_(0, token.clamp(max=self._texts - 1), (token < self._texts).to(row.generated.dtype))
 
     def weigh(self, logits: Tensor, rows: slice | Tensor) -> None:
         """Suppress and penalise in place, float32 [n, vocabulary]."""
-        for place, row in self._among(rows, len(logits)):
-            text, choice = logits[place, : self._texts], row.choice
+        for at, row in self._among(rows, len(logits)):
+            text, choice = logits[at, : self._texts], row.choice
             if choice.suppress:
-                logits[place, torch.tensor(choice.suppress, device=self._device)] = _NO
+                logits[at, torch.tensor(choice.suppress, device=self._device)] = _NO
             if choice.counts:
-                seen = row.given | (row.said > 0)
+                seen = row.given | (row.generated > 0)
                 repeated = torch.where(text > 0, text / choice.repetition_penalty, text * choice.repetition_penalty)
                 text.copy_(torch.where(seen, repeated, text))
-                text.sub_(choice.frequency_penalty * row.said + choice.presence_penalty * (row.said > 0))
+                text.sub_(choice.frequency_penalty * row.generated + choice.presence_penalty * (row.generated > 0))
 
     def truncate(self, logits: Tensor, rows: slice | Tensor) -> None:
         """Leave only what top_k, top_p and min_p let through, in place; scores far below stay readable."""
-        for place, row in self._among(rows, len(logits)):
+        for at, row in self._among(rows, len(logits)):
             if row.choice.truncates:
-                values = logits[place]
+                values = logits[at]
                 sampled = values > values.max() - READABLE
                 values.masked_fill_(sampled & ~_kept(values, row.choice), _NO)
 
     def _among(self, rows: slice | Tensor, count: int) -> list[tuple[int, _Row]]:
-        """(place among `rows`, row) of those that have a choice."""
+        """(position among `rows`, row) of those that have a choice."""
         if not self._rows:
             return []
         numbers = range(rows.start or 0, (rows.start or 0) + count) if isinstance(rows, slice) else rows.tolist()
-        return [(place, self._rows[number]) for place, number in enumerate(numbers) if number in self._rows]
+        return [(at, self._rows[number]) for at, number in enumerate(numbers) if number in self._rows]
 
 
 def _kept(logits: Tensor, choice: Choice) -> Tensor:

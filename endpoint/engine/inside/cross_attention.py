@@ -1,9 +1,9 @@
-"""Cross-attention of a decoded window, out of the weights vLLM holds: a worker extension, run in the engine's process.
+"""Cross-attention of a decoded window: a worker extension, run in the engine's process with vLLM's weights.
 
 vLLM's decoder keeps no attention. So the text is fed to the decoder layers once more, all tokens of many windows at
-once, and the heads that follow the words are read. The encoder does not run again: its output for windows whose
-words were asked for (their request names them by KEEP) is kept when vLLM drops it, up to a number. What is done with
-the attention here is openai/whisper's timing.py find_alignment up to the warping, see endpoint/engine/time_warping.py.
+once, and the heads that follow the words are read. The encoder does not run again: its output for windows whose words
+were asked for (their keys begin with KEEP) is kept when vLLM drops it, for a limited number of windows. The attention
+is processed as in openai/whisper's timing.py find_alignment, up to the warping (endpoint/engine/time_warping.py).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MEDIAN_WIDTH = 7  # frames; openai/whisper medfilt_width
 # Pairs to put in order so that the middle one is the median (Devillard's network; the test proves it on all 0-1 rows).
 _LOW, _HIGH = (0, 0, 1, 2, 0, 3, 2, 2, 3, 4, 1, 1, 3), (5, 3, 6, 4, 1, 5, 6, 3, 6, 5, 4, 3, 4)
 MEDIAN_OF_SEVEN = tuple(zip(_LOW, _HIGH, strict=True))
-TINY = 1e-12  # far under any deviation of softmax weights that says something
+TINY = 1e-12  # far below any deviation of softmax weights that matters
 TOGETHER = 4  # windows in one pass: the attention of more is large
 
 
@@ -83,7 +83,7 @@ class AlignExtension:
     _whisper_kept: _Kept | None = None
 
     def whisper_keep(self, most: int) -> None:
-        """Keep up to `most` encoder outputs from now on. Every API process says so; the first is heard."""
+        """Keep up to `most` encoder outputs from now on. Every API process calls it; the first call counts."""
         if self._whisper_kept is not None:
             return
         cache = self.model_runner.encoder_cache
@@ -95,7 +95,7 @@ class AlignExtension:
         self._attach_blocks()
 
     def _attach_blocks(self) -> None:
-        """The rules get at the blocks of the decoder, for beam search; in the V1 runner."""
+        """Give the rules access to the decoder's blocks, for beam search; in the V1 runner."""
         batch = getattr(self.model_runner, "input_batch", None)
         for processor in batch.logitsprocs.all if batch is not None and hasattr(batch, "logitsprocs") else ():
             if isinstance(processor, WhisperRules):
@@ -112,22 +112,22 @@ class AlignExtension:
         """msgpack of Call to msgpack of list[Attention], in order."""
         asked = msgspec.msgpack.decode(call, type=Call)
         model = self.model_runner.get_model()
-        answers = []
+        found = []
         for begin in range(0, len(asked.requests), TOGETHER):
-            answers += self._attend(model, asked.requests[begin : begin + TOGETHER], asked.heads)
-        return msgspec.msgpack.encode(answers)
+            found += self._attend(model, asked.requests[begin : begin + TOGETHER], asked.heads)
+        return msgspec.msgpack.encode(found)
 
     def _attend(self, model: Any, requests: list[Request], heads: list[tuple[int, int]]) -> list[Attention]:
         sources = [self._source(model, request) for request in requests]
         ready = [k for k, source in enumerate(sources) if source is not None]
-        answers = [Attention(0, 0, b"") for _ in requests]
+        found = [Attention(0, 0, b"") for _ in requests]
         if ready:
             given = torch.stack([source for source in sources if source is not None])
             followed = follow_words(model.model.decoder, [requests[k] for k in ready], given, heads)
             for k, on_device in zip(ready, followed, strict=True):
                 matrix = on_device.cpu().numpy()
-                answers[k] = Attention(len(matrix), matrix.shape[1], matrix.tobytes())
-        return answers
+                found[k] = Attention(len(matrix), matrix.shape[1], matrix.tobytes())
+        return found
 
     def _source(self, model: Any, request: Request) -> Tensor | None:
         """The encoder's output [frames, width]: what was kept, or computed again from samples."""
@@ -145,7 +145,7 @@ class AlignExtension:
 
 
 def follow_words(decoder: Any, requests: list[Request], source: Tensor, heads: list[tuple[int, int]]) -> list[Tensor]:
-    """How much each text token looks at each frame, the mean over `heads`: float32 [rows, frames] of each request.
+    """How much each text token attends to each frame, the mean over `heads`: float32 [rows, frames] of each request.
 
     decoder: vLLM's, fed with the requests' ids, padded behind. source: the encoder's output [windows, 1500, width].
     """
@@ -192,14 +192,14 @@ def _cross_attention(layer: Any, hidden: Tensor, source: Tensor) -> tuple[Tensor
 
 
 def follow(scores: Tensor, request: Request) -> Tensor:
-    """How much each text token looks at each frame: float32 [rows, frames], the sum over heads.
+    """How much each text token attends to each frame: float32 [rows, frames], the sum over heads.
 
     scores: attention logits float32 [heads, tokens, 1500]. Row t of the attention belongs to the token predicted at t,
     not to the one read there.
     """
     weights = scores[:, : len(request.ids), : request.frames].softmax(-1)
     deviation, mean = torch.std_mean(weights, dim=-2, keepdim=True, unbiased=False)
-    # A frame that no token looks at deviates by 0: it tells nothing, and 0 / 0 would spoil every path.
+    # A frame that no token attends to deviates by 0, and 0 / 0 would spoil every path.
     smooth = median_filter((weights - mean) / deviation.clamp_min(TINY))
     return smooth.sum(0)[request.first - 1 : -1]
 
@@ -207,7 +207,7 @@ def follow(scores: Tensor, request: Request) -> Tensor:
 def median_filter(values: Tensor) -> Tensor:
     """Median over MEDIAN_WIDTH neighbours along the last dimension, mirrored at the edges; as it is when shorter.
 
-    A sorting network of the seven shifted copies: a tenth of the time that sorting each place takes on a CPU.
+    A sorting network of the seven shifted copies: a tenth of the time that sorting takes on a CPU.
     """
     reach, size = MEDIAN_WIDTH // 2, values.shape[-1]
     if size <= reach:

@@ -1,8 +1,9 @@
 """Encoders beside the decoder, on a CPU: threads of the engine's process.
 
-vLLM encodes inside the step that admits a request: every answer under way waits, and neither the encoder's products nor
-the decoder's keep several cores busy. Here each window is encoded by a thread of its own, on one core while there are
-more windows than cores, and the steps go on meanwhile; a request is admitted when it is done.
+vLLM encodes inside the step that admits a request: all requests being decoded wait, and neither the encoder's matrix
+products nor the decoder's keep several cores busy. Here each window is encoded by a thread of its own, on one core
+while there are more windows than cores, and the steps go on meanwhile. A request is admitted when its window is
+encoded.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
-from torch import Tensor, set_num_threads  # vLLM's CPU worker takes the name in torch away, for its main thread's sake
+from torch import Tensor, set_num_threads  # vLLM's CPU worker replaces torch.set_num_threads
 
 Encode = Callable[[Tensor], Tensor]  # int16 [n] to the encoder's output [1500, width]
 _encoders: list[Encode] = []  # of this process's model
@@ -31,10 +32,10 @@ def offered() -> Encode | None:
 KEPT = 32  # encoder outputs of shared windows; 1.5 MB each with whisper-base, 4 with large-v3
 
 
-class Ahead:
+class EncodeAhead:
     """Threads that encode, one for every core. Used by one thread.
 
-    What several requests share is encoded once: its output is kept while it is among the last KEPT.
+    A window that several requests share is encoded once: the last KEPT outputs of such windows are kept.
     """
 
     def __init__(self, encode: Encode) -> None:
@@ -60,7 +61,7 @@ class Ahead:
         return future
 
     def give_up(self, future: Future[Tensor]) -> None:
-        """A request of this future has ended before it; another may wait for a shared one."""
+        """The request ended before its window was encoded. A shared window is encoded all the same: others may wait."""
         if future not in self._kept.values():
             future.cancel()
 

@@ -1,7 +1,7 @@
-"""The encoder's self-attention on a CPU that multiplies bfloat16, in plain matrix products.
+"""The encoder's self-attention in plain matrix products, for a CPU with bfloat16 arithmetic.
 
-Of a small Whisper it is the greater part of all work. torch's fused kernel takes 15 ms for two heads of 1,500 frames on
-one core of an AMD EPYC (Zen 5), whatever the type; products and softmax one after the other take 6.
+It is the greater part of a small Whisper's work. torch's fused kernel takes 15 ms for two heads of 1,500 frames on one
+core of an AMD EPYC (Zen 5), in either type; a product, a softmax and a product take 6.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ ROWS = 375  # queries at once: their scores stay in a core's cache; a quarter of
 
 
 def is_worth_it(dtype: torch.dtype) -> bool:
-    """Where a product of bfloat16 is computed in bfloat16."""
+    """Whether the CPU multiplies bfloat16 natively."""
     # torch has no public name for the question.
     return dtype == torch.bfloat16 and torch.cpu._is_avx512_bf16_supported()
 

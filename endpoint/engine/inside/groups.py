@@ -1,10 +1,10 @@
 """Beams of one window stay together: admitted in one step, and never preempted. One encoding, one cross-attention.
 
-A scheduler's mixin. Requests wait here, in their order, until they surely fit: places, blocks for the longest text, and
-the budgets of one step. So vLLM never has to take a block back from a request that runs, and splits no group.
+A scheduler's mixin. Requests wait here, in order, until they are sure to fit: there are rows, blocks for the longest
+text, and room in the budgets of one step. So vLLM never takes a block back from a running request, and splits no group.
 
 The first beam of a window is its leader: its sound is encoded and written to blocks of the cross-attention, and the
-other beams are given the same blocks. vLLM counts who has a block, so they stay for as long as any beam does.
+other beams get the same blocks. vLLM counts the users of a block, so it is kept until the last beam ends.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Groups:
         self._own = [manager for manager in managers if not _is_cross(manager)]
         for manager in self._cross:
             manager.allocate_new_blocks = _sharing(manager, self._leaders)
-        self._blocks = self.kv_cache_manager.block_pool.num_gpu_blocks - 1  # one is vLLM's own, for nobody
+        self._blocks = self.kv_cache_manager.block_pool.num_gpu_blocks - 1  # one is reserved by vLLM
         write_once()
         _schedulers[:] = [self]
 
@@ -89,7 +89,7 @@ class Groups:
             self._line.append(ordered)
 
     def finish_requests(self, request_ids: Any, finished_status: RequestStatus) -> Any:
-        """Those that wait here are handed over first, so that vLLM ends them as it ends any other."""
+        """Requests that wait here are added to vLLM's first, so that it ends them like any other."""
         given = {request_ids} if isinstance(request_ids, str) else request_ids
         for request in [one for one in self._in_line() if given is None or one.request_id in given]:
             self._drop(request)
@@ -168,7 +168,7 @@ class Groups:
         found = super()._try_schedule_encoder_inputs  # type: ignore[misc]
         if not follows(request):
             return found(request, computed, new, budget, *rest, **named)
-        # As vLLM answers for requests that have nothing to encode, however many values that is.
+        # What vLLM returns for requests that have nothing to encode; versions differ in the number of values.
         empty = found(request, computed, 0, budget, *rest, **named)
         return (empty[0], new, *empty[2:])
 
@@ -203,7 +203,7 @@ def _sharing(manager: Any, leaders: dict[str, str]) -> Callable[..., Any]:
 
 
 def write_once() -> None:
-    """vLLM writes the cross-attention's keys and values for every row that begins; rows that share blocks, for one."""
+    """Make vLLM write cross-attention's keys and values once for rows that share blocks, not for every row."""
     from vllm.model_executor.layers.attention import cross_attention
 
     slots: Any = cross_attention._get_cross_slot_mapping

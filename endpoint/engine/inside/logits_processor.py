@@ -28,7 +28,7 @@ _last = itemgetter(-1)
 
 
 class WhisperRules(LogitsProcessor):
-    """One Grammar for the batch; what each row said is read from the lists vLLM keeps."""
+    """One Grammar for the batch; the tokens of each row are read from the lists that vLLM keeps."""
 
     def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:
         rows = vllm_config.scheduler_config.max_num_seqs
@@ -37,8 +37,8 @@ class WhisperRules(LogitsProcessor):
         self._prefix = 2 if tokens.multilingual else 0  # language and task come before the text
         self.blocks: SelfBlocks | None = None  # set by the worker, once there are blocks
         self._device = device
-        self._said: list[list[int]] = [[] for _ in range(rows)]  # vLLM's own lists of generated ids
-        self._seen = np.zeros(rows, np.int64)  # how many of them the grammar has taken note of
+        self._generated: list[list[int]] = [[] for _ in range(rows)]  # vLLM's own lists of generated ids
+        self._seen = np.zeros(rows, np.int64)  # how many of them the grammar has processed
 
     @classmethod
     def validate_params(cls, sampling_params: SamplingParams) -> None:
@@ -53,40 +53,40 @@ class WhisperRules(LogitsProcessor):
             return
         for row in batch_update.removed:
             self._put(row, None, [])
-        for row, params, prompt, said in batch_update.added:
+        for row, params, prompt, generated in batch_update.added:
             rules = (params.extra_args or {}).get(KEY)
-            self._put(row, RowRules(**rules) if rules else None, said, prompt)
+            self._put(row, RowRules(**rules) if rules else None, generated, prompt)
         for source, target, kind in batch_update.moved:
             swap = kind is MoveDirectionality.SWAP
             self._grammar.move(source, target, swap=swap)
             self._beams.move(source, target, swap=swap)
-            said, seen = self._said[target], self._seen[target]
-            self._said[target], self._seen[target] = self._said[source], self._seen[source]
+            generated, seen = self._generated[target], self._seen[target]
+            self._generated[target], self._seen[target] = self._generated[source], self._seen[source]
             if swap:
-                self._said[source], self._seen[source] = said, seen
+                self._generated[source], self._seen[source] = generated, seen
 
-    def _put(self, row: int, rules: RowRules | None, said: list[int], prompt: list[int] | None = None) -> None:
+    def _put(self, row: int, rules: RowRules | None, generated: list[int], prompt: list[int] | None = None) -> None:
         self._grammar.add(row, rules)
         self._beams.add(row, Beam(**rules.beam) if rules and rules.beam else None)
         if rules and rules.choice and prompt:
             self._grammar.choices.give(row, torch.tensor(prompt, device=self._device))
-        self._said[row], self._seen[row] = said, 0
-        for token in said:  # a request that was preempted comes back with what it had said
+        self._generated[row], self._seen[row] = generated, 0
+        for token in generated:  # a request that was preempted comes back with its tokens
             self._advance(np.array([row]), np.array([token]))
             self._seen[row] += 1
 
-    def _advance(self, rows: np.ndarray, said: np.ndarray) -> None:
-        both = torch.from_numpy(np.stack([rows, said])).to(self._device, non_blocking=True)
+    def _advance(self, rows: np.ndarray, generated: np.ndarray) -> None:
+        both = torch.from_numpy(np.stack([rows, generated])).to(self._device, non_blocking=True)
         self._grammar.advance(both[0], both[1])
 
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
         n = len(logits)
-        lists = self._said[:n]
+        lists = self._generated[:n]
         sizes = np.fromiter(map(len, lists), np.int64, n)
         new = np.flatnonzero(sizes > self._seen[:n])
-        if len(new) == n:  # nearly always: no row is looked up by its number
-            said = torch.from_numpy(np.fromiter(map(_last, lists), np.int64, n))
-            self._grammar.advance(slice(n), said.to(self._device, non_blocking=True))
+        if len(new) == n:  # nearly always; then rows need no indexing
+            generated = torch.from_numpy(np.fromiter(map(_last, lists), np.int64, n))
+            self._grammar.advance(slice(n), generated.to(self._device, non_blocking=True))
         elif len(new):
             self._advance(new, np.fromiter(map(_last, map(lists.__getitem__, new)), np.int64, len(new)))
         self._seen[new] += 1
@@ -96,7 +96,7 @@ class WhisperRules(LogitsProcessor):
         return logits
 
     def _search(self, logits: torch.Tensor, sizes: np.ndarray) -> None:
-        """sizes: int64 [rows], how many tokens each row has said."""
+        """sizes: int64 [rows], how many tokens each row has generated."""
         groups, torn = self._beams.groups()
         self._beams.follow(logits, [rows for rows in groups if sizes[rows[0]] < self._prefix])
         if torn:

@@ -1,7 +1,7 @@
-"""The decoding rules inside vLLM's V2 model runner, the newer one for GPUs; processor.py is the same for V1.
+"""The decoding rules inside vLLM's V2 model runner, the newer one for GPUs; logits_processor.py is the same for V1.
 
-Here a row is found by its request's slot, and what was said last is the token fed to the model, on the device
-already: a step needs no word from the host.
+Here a row is a request's slot, and the last generated token is the one fed to the model, which is on the device
+already: a step needs nothing from the host.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from vllm.sampling_params import SamplingParams
     from vllm.v1.worker.gpu.sample.logits_processor.interface import LogitsContext, LogitsProcRequestState
 
-KEY = "whisper"  # of SamplingParams.extra_args, as in processor.py
+KEY = "whisper"  # of SamplingParams.extra_args, as in logits_processor.py
 
 
 class WhisperRules(LogitsProcessor):
-    """One Grammar, a row per request slot. `heard` counts the tokens of a slot that its row has taken note of."""
+    """One Grammar, a row per request slot. `_seen` counts the tokens of a slot that its row has processed."""
 
     def __init__(self, vllm_config: VllmConfig, req_states: LogitsProcRequestState) -> None:
         rows = req_states.max_num_reqs
-        self._states, self._nobody = req_states, rows  # a row more, which nobody reads
+        self._states, self._nobody = req_states, rows  # one more row, which is never read
         self._grammar = Grammar(WhisperTokens.load(vllm_config.model_config.model), rows + 1, req_states.device)
-        self._heard = torch.zeros(rows, dtype=torch.long, device=req_states.device)
+        self._seen = torch.zeros(rows, dtype=torch.long, device=req_states.device)
         self._prompt = torch.zeros(rows, dtype=torch.long, device=req_states.device)
         self._new: list[int] = []
 
@@ -41,28 +41,28 @@ class WhisperRules(LogitsProcessor):
     def add_request(self, req_idx: int, sampling_params: SamplingParams) -> bool:
         rules = (sampling_params.extra_args or {}).get(KEY)
         self._grammar.add(req_idx, RowRules(**rules) if rules else None)
-        self._heard[req_idx] = 0
+        self._seen[req_idx] = 0
         if rules:
             self._new.append(req_idx)
         return bool(rules)
 
     def apply_staged_writes(self) -> None:
-        """A request that was preempted comes back with what it had said, behind its prompt."""
+        """A request that was preempted comes back with its generated tokens behind its prompt."""
         states = self._states
         for slot in self._new:
             prompt, filled = int(states.prompt_len.np[slot]), int(states.prefill_len.np[slot])
             self._prompt[slot] = prompt
             row = torch.tensor([slot], device=states.device)
             self._grammar.choices.give(slot, states.all_token_ids.gpu[slot, :prompt].long())
-            for place in range(prompt, filled):
-                self._grammar.advance(row, states.all_token_ids.gpu[slot, place : place + 1].long())
-            self._heard[slot] = filled - prompt
+            for at in range(prompt, filled):
+                self._grammar.advance(row, states.all_token_ids.gpu[slot, at : at + 1].long())
+            self._seen[slot] = filled - prompt
         self._new.clear()
 
     def apply(self, logits: torch.Tensor, ctx: LogitsContext) -> torch.Tensor:
         slots = ctx.expanded_idx_mapping.long()
-        said = ctx.pos.long() + 1 - self._prompt[slots]  # tokens said so far, the one fed now included
-        new = said > self._heard[slots]
+        generated = ctx.pos.long() + 1 - self._prompt[slots]  # tokens generated so far, the one fed now included
+        new = generated > self._seen[slots]
         self._grammar.advance(torch.where(new, slots, self._nobody), ctx.input_ids.long())
-        self._heard[slots] = torch.maximum(said, self._heard[slots])
+        self._seen[slots] = torch.maximum(generated, self._seen[slots])
         return self._grammar.apply(logits, slots)

@@ -1,7 +1,7 @@
 """Whisper for vLLM that takes samples: a model class of our own, and the request that feeds it.
 
-vLLM's takes log-mel features, which its processor makes one window after the other in the API's process. Here the API
-hands int16 samples over as they are, and the spectrogram is part of the model: on its device, for a batch.
+vLLM's own takes log-mel features, which its processor makes in the API's process, one window after the other. Here the
+API sends int16 samples, and the spectrogram is part of the model: on its device, for a batch.
 """
 
 from __future__ import annotations
@@ -146,12 +146,12 @@ def _same(first: Tensor, second: Tensor) -> bool:
 
 
 def register() -> None:
-    """vLLM knows the model from now on, in this process. An entry point of vllm.general_plugins, too."""
+    """Register the model with vLLM in this process. Also an entry point of vllm.general_plugins."""
     ModelRegistry.register_model(ARCHITECTURE, WhisperFromSamples)
 
 
 class WorkerExtension(AlignExtension):
-    """The worker's extension: the engine's process finds it here, and with it the model, installed or not."""
+    """The worker's extension. The engine's process imports this module for it, which also registers the model."""
 
 
 register()

@@ -1,18 +1,17 @@
 """vLLM's engine in a process that the supervisor started, for any number of API processes.
 
-`AsyncLLM` starts an engine for itself alone. Here the engine is told at its start where all its clients listen; each
+`AsyncLLM` starts an engine for itself alone. Here the engine gets the addresses of all its clients at its start; each
 API process then has an `AsyncLLM` that only connects (endpoint/engine/client.py). Requests and calls carry their
-client's number, and vLLM sends each answer to that client's socket.
+client's number, and vLLM sends each result to that client's socket.
 """
 
 from __future__ import annotations
 
-import os
 from multiprocessing.connection import Connection
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from endpoint.config import Settings
+from endpoint.config import Settings, add_environment
 from endpoint.engine.placement import Environment, addresses
 from endpoint.errors import EndpointError, EngineFailed
 
@@ -21,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def run(report: Connection, settings: Settings, environment: Environment, base: str, clients: int) -> int:
-    """Be the engine until a signal ends it; tells `report` None when it is ready. Raises EndpointError.
+    """Run the engine until a signal ends it; sends None to `report` when it is ready. Raises EndpointError.
 
     base: of its ZeroMQ addresses, as its clients' links have it.
     """
-    os.environ.update(environment)  # before torch is loaded
+    add_environment(environment)  # before torch is loaded
     from endpoint.engine.arguments import load_args
 
     try:
@@ -55,7 +54,7 @@ def _greeting(base: str) -> str:
 
 
 def _introduce(config: VllmConfig, base: str, clients: int, report: Connection) -> None:
-    """The other side of vLLM's handshake: says where the clients listen, and hears when the model is loaded."""
+    """The other side of vLLM's handshake: sends the clients' addresses, and waits until the model is loaded."""
     import zmq
     from vllm.utils.network_utils import zmq_socket_ctx
     from vllm.v1.engine import utils

@@ -1,9 +1,9 @@
-"""What the decoder may say next: Whisper's rules, for a whole batch at once.
+"""Which tokens the decoder may generate next: Whisper's rules, for a whole batch at once.
 
 Language, then task, then text under the reference's filters (openai/whisper decoding.py: SuppressBlank,
-SuppressTokens, ApplyTimestampRules). State lives in arrays, a row per request; a step is a few tensor
-operations whatever the batch: what a row may not say is one of a few masks made beforehand, and an earliest
-timestamp. No vLLM here: endpoint/engine/inside/logits_processor.py connects it.
+SuppressTokens, ApplyTimestampRules). State lives in arrays, a row per request. A step is a few tensor
+operations for any batch: the tokens a row may not generate are one of a few masks made beforehand, and the
+timestamps before an earliest one. No vLLM here: endpoint/engine/inside/logits_processor.py connects it.
 
 Scores leave through the logits. vLLM returns the logits of chosen ids after these rules, so the id
 <|startoflm|> (`slot`), which no checkpoint predicts, carries the step's log-sum-exp, lowered by OFFSET so
@@ -30,7 +30,7 @@ LOOP_PERIOD, LOOP_TOKENS, LOOP_TIMES = 32, 40, 5
 MAX_INITIAL_TIME = 50  # openai/whisper max_initial_timestamp: 1.0 s, in timestamp steps
 _NO = float("-inf")
 
-LANGUAGE, TASK, FIRST, TEXT, FREE = range(5)  # what a row says next; FREE: no rules
+LANGUAGE, TASK, FIRST, TEXT, FREE = range(5)  # what a row generates next; FREE: no rules
 
 
 @dataclass(frozen=True)
@@ -104,75 +104,77 @@ class Grammar:
                 values[source] = kept
 
     def take(self, rows: Tensor, sources: Tensor) -> None:
-        """Let `rows` go on from what `sources` said, both int64 [n]; rows may be sources of others."""
+        """Let `rows` go on from what `sources` generated, both int64 [n]; rows may be sources of others."""
         self.choices.take(rows, sources)
         for values in self._state:
             values[rows] = values[sources]
 
     # ---- a step -----------------------------------------------------------------------------------
 
-    def advance(self, rows: slice | Tensor, said: Tensor) -> None:
-        """Take note of what `rows` (int64 [n], or a slice of n) just said (int64 [n])."""
-        self.choices.note(rows, said)
+    def advance(self, rows: slice | Tensor, generated: Tensor) -> None:
+        """`rows` (int64 [n], or a slice of n) have just generated these tokens (int64 [n])."""
+        self.choices.note(rows, generated)
         phase = self.phase[rows]
         text = (phase == FIRST) | (phase == TEXT)
-        time = text & (said >= self.tokens.first_time)
+        time = text & (generated >= self.tokens.first_time)
         last = self.last_time[rows]
         # A closing timestamp may be repeated as the next start; else the next one must be later.
-        later = said + (last | (phase == FIRST))
+        later = generated + (last | (phase == FIRST))
         self.floor[rows] = torch.where(time, later, self.floor[rows])
         self.time_before[rows] = torch.where(phase == TEXT, last, self.time_before[rows])
         self.last_time[rows] = torch.where(text, time, last)
         self.phase[rows] = phase + (phase < TEXT)
         word = (text & ~time)[:, None]
         recent, repeated = self.recent[rows], self.repeated[rows]
-        self.repeated[rows] = torch.where(word, (repeated + 1) * (recent == said[:, None]), repeated)
-        self.recent[rows] = torch.where(word, torch.cat([said[:, None], recent[:, :-1]], dim=1), recent)
+        self.repeated[rows] = torch.where(word, (repeated + 1) * (recent == generated[:, None]), repeated)
+        self.recent[rows] = torch.where(word, torch.cat([generated[:, None], recent[:, :-1]], dim=1), recent)
 
     def apply(self, logits: Tensor, rows: Tensor | None = None, *, opening: bool = True) -> Tensor:
-        """Change logits in place, float32 [n, vocabulary]: -inf on what may not be said.
+        """Change logits in place, float32 [n, vocabulary]: -inf on tokens that may not be generated.
 
         rows: int64 [n], whose logits they are; None for rows 0 to n - 1.
         opening: False where the caller knows that no row is at its first step.
         """
         at = slice(len(logits)) if rows is None else rows
         phase, timed = self.phase[at], self.timed[at]
-        heard = self._hear(logits, phase) if opening else None
+        before = self._before_rules(logits, phase) if opening else None
         looping = (self.repeated[at] >= self._loop_limit).any(-1) & (phase == TEXT)
         about = looping, phase, self.translates[at], timed, self.last_time[at], self.time_before[at]
         logits.masked_fill_(self._masks[self._mask_of[_state_number(*about)]], _NO)
         begin = self.tokens.first_time
         text, times = logits[:, :begin], logits[:, begin : begin + TIMESTAMPS]
         times.masked_fill_(self._times < self.floor[at, None], _NO)
-        # Where timestamps together are likelier than any one text token, a timestamp it is.
+        # Where all timestamps together are likelier than the likeliest text token, only timestamps are allowed.
         wins = timed & ((phase == FIRST) | (phase == TEXT)) & (_log_sum_exp(times) > text.amax(-1))
         text.masked_fill_(wins[:, None], _NO)
-        if heard is not None and self.tokens.multilingual:
-            self._choose_language(logits, phase == LANGUAGE, heard[2], self.allowed[at])
+        if before is not None and self.tokens.multilingual:
+            self._choose_language(logits, phase == LANGUAGE, before[2], self.allowed[at])
         self.choices.weigh(logits, at)
         total, slot = _log_sum_exp(logits), self.tokens.slot
-        if heard is not None:
-            total = self._tell(logits, phase, total, *heard[:2])
+        if before is not None:
+            total = self._put_no_speech(logits, phase, total, *before[:2])
         logits[:, slot] = torch.where(phase == FREE, logits[:, slot], total - OFFSET)
         self.choices.truncate(logits, at)
         return logits
 
     def _opens(self, phase: Tensor) -> Tensor:
-        """bool [n]: rows at the step that tells of speech."""
+        """bool [n]: rows at the first step, which has the no-speech score."""
         return phase == (LANGUAGE if self.tokens.multilingual else FIRST)
 
-    def _hear(self, logits: Tensor, phase: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _before_rules(self, logits: Tensor, phase: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Before the rules: the log-sum-exp [n], the logits of no speech [n] and of the languages [n, languages]."""
         return _log_sum_exp(logits), logits[:, self.tokens.no_speech].clone(), logits[:, self._language_ids]
 
-    def _tell(self, logits: Tensor, phase: Tensor, total: Tensor, heard_total: Tensor, no_speech: Tensor) -> Tensor:
+    def _put_no_speech(
+        self, logits: Tensor, phase: Tensor, total: Tensor, full_total: Tensor, no_speech: Tensor
+    ) -> Tensor:
         """Put the score of no speech into the logits of opening rows; their log-sum-exp is that before the rules."""
         opens, place = self._opens(phase), self.tokens.no_speech
         logits[:, place] = torch.where(opens, no_speech - OFFSET, logits[:, place])
-        return torch.where(opens, heard_total, total)
+        return torch.where(opens, full_total, total)
 
     def _choose_language(self, logits: Tensor, rows: Tensor, scores: Tensor, allowed: Tensor) -> None:
-        """`rows` may say their likeliest allowed language only; the others' scores stay readable, lowered."""
+        """`rows` may generate their likeliest allowed language only; the others' scores stay readable, lowered."""
         best = torch.where(allowed, scores, _NO).argmax(-1, keepdim=True)
         lowered = (scores - OFFSET).scatter(1, best, scores.gather(1, best))
         logits.masked_fill_(rows[:, None], _NO)
@@ -194,7 +196,7 @@ def _state_number(*parts: Tensor) -> Tensor:
 
 
 def _masks(tokens: WhisperTokens, device: torch.device) -> tuple[Tensor, Tensor]:
-    """What may not be said, bool [masks, vocabulary], and which of them counts in each state, int64 [160]."""
+    """Tokens that may not be generated, bool [masks, vocabulary]; the number of each state's mask, int64 [160]."""
     ids = torch.arange(tokens.vocabulary)
     time = (ids >= tokens.first_time) & (ids < tokens.first_time + TIMESTAMPS)
 

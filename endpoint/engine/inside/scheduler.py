@@ -1,11 +1,10 @@
 """vLLM's scheduler, with four differences.
 
-An answer leaves the engine once, when it is complete. vLLM sends every token to the API's process as it comes, with its
-scores: for each of them messages are packed, sent, unpacked and looked up on the API's event loop. Nobody reads a token
-before its window is done.
+The output of a request leaves the engine once, when it is complete. vLLM sends every token with its scores to the API's
+process, and each of these messages costs time on the API's event loop. No token is needed before its window is done.
 
-On a CPU, a request is admitted when its window has been encoded, see endpoint/engine/inside/encode_ahead.py, and few
-rows wait for more while the cores encode in any case. Elsewhere several are admitted in one step rather than one
+On a CPU, a request is admitted when its window has been encoded, see endpoint/engine/inside/encode_ahead.py, and a step
+of few rows waits for more while all cores encode. Elsewhere several are admitted in one step rather than one
 in each of several, see endpoint/engine/inside/batch_admission.py.
 
 Requests are admitted when they surely fit, and beams of one window together, see endpoint/engine/inside/groups.py.
@@ -18,13 +17,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import set_num_threads  # vLLM's CPU worker takes the name in torch away
+from torch import set_num_threads  # vLLM's CPU worker replaces torch.set_num_threads
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.outputs import LogprobsLists
 
 from endpoint.engine.inside.batch_admission import Together
-from endpoint.engine.inside.encode_ahead import Ahead, offered
+from endpoint.engine.inside.encode_ahead import EncodeAhead, offered
 from endpoint.engine.inside.groups import Groups, beam_of, follows
 from endpoint.engine.inside.model import put_encoded, samples_of
 
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
 LONGEST_HOLD = 0.3  # seconds a step waits for windows that are being encoded
 ROWS_TOGETHER = 8  # rows from which on no step waits
-PATIENCE = 0.002  # seconds that an engine with nothing else to do waits at once: it has to look for new requests
+POLL_SECONDS = 0.002  # longest wait, in seconds, of an engine with nothing else to do: it has to look for new requests
 SHARED = "shared"  # in SamplingParams.extra_args: what requests of the same sound have in common
 LATER = 3  # scores that are read of every step after the first: of the token, and of the first two ids asked for
 BEAM_LATER = 6  # the same for beams: of the token, and of what endpoint/engine/inside/beams.py carries
@@ -49,7 +48,7 @@ def shared_of(request: Request) -> str:
     return (params.extra_args or {}).get(SHARED, "") if params else ""
 
 
-class Answer:
+class Output:
     """The outputs of one request so far, of which the last is yet to come. asked: ids whose scores vLLM returns.
 
     later: how many scores are read of every step after the first.
@@ -64,13 +63,13 @@ class Answer:
         """The whole, once `part` is the last."""
         if not self._parts:
             # vLLM's V1 runner reads this very list at every step, where it is in the same process: only the first has
-            # to tell of all languages.
+            # to have the scores of all languages.
             del self._asked[self._later - 1 :]
         self._parts.append(part)
         return None if part.finish_reason is None else self._whole()
 
     def _whole(self) -> EngineCoreOutput:
-        """What the last part says, with the tokens and scores of all.
+        """The last part, with the tokens and scores of all.
 
         Scores are one row after the other of `width`, for vLLM cuts a row there: all of the first step, `later` of each
         step behind it, and zeros.
@@ -81,29 +80,29 @@ class Answer:
         scores = [part.new_logprobs.logprobs for part in self._parts if part.new_logprobs is not None]
         if scores:
             # vLLM pads a step's scores to the longest list asked for in its batch.
-            said = np.concatenate(
+            flat = np.concatenate(
                 [scores[0][0, : self._width], *(rows[:, : self._later].ravel() for rows in scores[1:])]
             )
-            table = np.zeros((-(-said.size // self._width), self._width), np.float32)
-            table.flat[: said.size] = said
+            table = np.zeros((-(-flat.size // self._width), self._width), np.float32)
+            table.flat[: flat.size] = flat
             whole.new_logprobs = LogprobsLists(np.zeros(table.shape, np.int32), table, np.zeros(len(table), np.int32))
         return whole
 
 
-class _WholeAnswers:
+class _WholeOutputs:
     """Goes before one of vLLM's schedulers in the bases of a class."""
 
     requests: dict[str, Request]
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
-        self._answers: dict[str, Answer] = {}
+        self._outputs: dict[str, Output] = {}
 
     def add_request(self, request: Request) -> None:
         super().add_request(request)  # type: ignore[misc]
         params = request.sampling_params
         later = BEAM_LATER if beam_of(request) else LATER
-        self._answers[request.request_id] = Answer(params.logprob_token_ids if params else None, later)
+        self._outputs[request.request_id] = Output(params.logprob_token_ids if params else None, later)
 
     def update_from_output(
         self, scheduler_output: SchedulerOutput, model_runner_output: ModelRunnerOutput
@@ -112,10 +111,10 @@ class _WholeAnswers:
             scheduler_output, model_runner_output
         )
         for message in found.values():
-            wholes = [self._answers[part.request_id].add(part) for part in message.outputs]
+            wholes = [self._outputs[part.request_id].add(part) for part in message.outputs]
             message.outputs = [whole for whole in wholes if whole is not None]
-        for gone in self._answers.keys() - self.requests.keys():  # done, or given up
-            del self._answers[gone]
+        for gone in self._outputs.keys() - self.requests.keys():  # done, or given up
+            del self._outputs[gone]
         return {
             client: message
             for client, message in found.items()
@@ -123,7 +122,7 @@ class _WholeAnswers:
         }
 
 
-class _EncodesAhead:
+class _EncodesFirst:
     """Goes before one of vLLM's schedulers in the bases of a class, in a process that holds the model."""
 
     requests: dict[str, Any]
@@ -133,7 +132,7 @@ class _EncodesAhead:
         super().__init__(*given, **named)
         encode = offered()
         assert encode is not None
-        self._ahead = Ahead(encode)
+        self._ahead = EncodeAhead(encode)
         self._held: dict[str, tuple[Request, Future[Tensor]]] = {}
         self._threads = 0  # of a step, as set last
 
@@ -149,7 +148,7 @@ class _EncodesAhead:
             idle = not self.requests
             if idle or self._holds(end - time.monotonic()):
                 some = [encoded for _, encoded in self._held.values()]
-                wait(some, PATIENCE if idle else LONGEST_HOLD, FIRST_COMPLETED)
+                wait(some, POLL_SECONDS if idle else LONGEST_HOLD, FIRST_COMPLETED)
             self._admit([name for name, (_, encoded) in self._held.items() if encoded.done()])
             if idle or not self._holds(end - time.monotonic()):
                 break
@@ -167,8 +166,8 @@ class _EncodesAhead:
     def _holds(self, left: float) -> bool:
         """Whether this step waits for windows that are being encoded, `left` seconds at most.
 
-        A step costs nearly as much for one row as for eight: its time goes into reading the weights. While the cores
-        have windows to encode in any case, few rows wait for more.
+        A step costs nearly as much for one row as for eight: its time goes into reading the weights. While every
+        core has a window to encode, a step of few rows waits for more.
         """
         rows = min(ROWS_TOGETHER, self.max_num_running_reqs)
         return left > 0 and len(self._held) >= self._ahead.cores and len(self.requests) < rows
@@ -198,23 +197,23 @@ class _EncodesAhead:
         return running, waiting + len(self._held)
 
 
-class WholeAnswers(Together, Groups, _WholeAnswers, Scheduler):
+class WholeOutputs(Together, Groups, _WholeOutputs, Scheduler):
     pass
 
 
-class WholeAnswersAsync(Together, Groups, _WholeAnswers, AsyncScheduler):
+class WholeOutputsAsync(Together, Groups, _WholeOutputs, AsyncScheduler):
     pass
 
 
-class OnCpu(_EncodesAhead, Groups, _WholeAnswers, Scheduler):
+class OnCpu(_EncodesFirst, Groups, _WholeOutputs, Scheduler):
     pass
 
 
 def make(*, vllm_config: VllmConfig, **named: Any) -> Scheduler:
     """The scheduler for the way the engine was set up; vLLM calls this as it would call a scheduler's class."""
-    kind: type[Scheduler] = WholeAnswers
+    kind: type[Scheduler] = WholeOutputs
     if vllm_config.scheduler_config.async_scheduling:
-        kind = WholeAnswersAsync
+        kind = WholeOutputsAsync
     elif offered() is not None:
         kind = OnCpu
     return kind(vllm_config=vllm_config, **named)

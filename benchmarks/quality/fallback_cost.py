@@ -1,6 +1,6 @@
-"""What fallback and coverage repair cost on clean audio: the core with and without them, alternated. Prints JSON.
+"""What fallback and continuation cost on clean audio: the core with and without them, alternated. Prints JSON.
 
-python -m benchmarks.quality.repair_cost FOLDER MODEL
+python -m benchmarks.quality.fallback_cost FOLDER MODEL
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ async def main(folder: Path, model: str) -> None:
 
     times: dict[bool, list[float]] = {True: [], False: []}
     for turn in range(REPEATS + 1):
-        for repairing in (True, False):
-            if repairing:
+        for normal in (True, False):
+            if normal:
                 took = await work()
             else:
                 with (
@@ -47,7 +47,7 @@ async def main(folder: Path, model: str) -> None:
                 ):
                     took = await work()
             if turn:
-                times[repairing].append(took)
+                times[normal].append(took)
     await pipeline.close()
     print(json.dumps({"ratio": statistics.median(times[True]) / statistics.median(times[False])}))
 
