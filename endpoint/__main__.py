@@ -1,4 +1,4 @@
-"""The command line: `endpoint serve | transcribe | jobs | models | doctor | bench`."""
+"""The command line: `endpoint serve | worker | transcribe | jobs | models | doctor | bench`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from endpoint.errors import EndpointError
 COMMANDS = {
     "serve": "serve the model over HTTP",
     "transcribe": "transcribe files, with a local model or a server",
+    "worker": "work jobs off, without HTTP",
     "jobs": "submit, follow and fetch jobs of a server",
     "models": "fetch, list and remove models",
     "doctor": "show what is installed and what is missing",

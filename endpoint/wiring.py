@@ -47,7 +47,7 @@ def _model_engine(settings: Settings, links: Sequence[Link]) -> Engine:
             dtype="none",
             created=int(time.time()),
         )
-        return FakeEngine(info)
+        return FakeEngine(info, float(settings.engine_args.get("delay", 0)))  # seconds for each window
     try:
         from endpoint.engine.client import VllmEngine
 
@@ -96,5 +96,12 @@ def _pipeline(settings: Settings, decoder: Decoder, links: Sequence[Link] = ()) 
 
 def build_app(settings: Settings, links: Links | None = None, peers: Peers | None = None) -> FastAPI:
     from endpoint.api.app import create_app
+    from endpoint.jobs.wiring import build_background, build_jobs
 
-    return create_app(settings, build_models(settings, links, peers))
+    models = build_models(settings, links, peers)
+    jobs = build_jobs(settings)
+    background = None
+    if jobs is not None and settings.job_workers and models.peers.number == 0:
+        background = build_background(settings, jobs, models)
+        jobs.wake = background.runner.nudge
+    return create_app(settings, models, jobs, background)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -131,10 +131,22 @@ class StoreMachine(RuleBasedStateMachine):
     def claim(self) -> None:
         self.claim_one()
 
-    @rule()
-    def claim_twice(self) -> None:
-        self.claim_one()
-        self.claim_one()
+    @rule(most=st.integers(2, 6))
+    def claim_several(self, most: int) -> None:
+        """In the order of the positions before."""
+        found = {name: self.run(self.store.position(name)) for name in self.model.jobs}
+        in_order = sorted((position.position, name) for name, position in found.items() if position)
+        before = len(self.claims)
+        for _ in range(most):
+            self.claim_one()
+        assert [claim.job.id for claim in self.claims[before:]] == [name for _, name in in_order[:most]]
+
+    @rule(times=st.integers(1, 3))
+    def lose_workers(self, times: int) -> None:
+        for _ in range(times):
+            self.claim_one()
+            self.clock.now += 31.0
+            self.sweep_all()
 
     @precondition(lambda self: self.claims)
     @rule(index=INDEX, seconds=st.sampled_from([10.5, 1000.5]))
@@ -193,12 +205,16 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(forget=st.booleans())
     def sweep(self, forget: bool) -> None:
+        sources = self.sweep_all()
+        if forget:
+            self.run(self.store.forget_sources(sources))
+            self.model.sources.clear()
+
+    def sweep_all(self) -> Sequence[str]:
         swept = self.run(self.store.sweep())
         assert replace(swept, sources=tuple(sorted(swept.sources))) == self.model.sweep()
         assert self.run(self.store.sizes())["keys"] == len(self.model.keys)
-        if forget:
-            self.run(self.store.forget_sources(swept.sources))
-            self.model.sources.clear()
+        return swept.sources
 
     @rule(arrives=st.booleans(), again=st.booleans())
     def deliver(self, arrives: bool, again: bool) -> None:
@@ -233,7 +249,8 @@ class StoreMachine(RuleBasedStateMachine):
             assert self.run(self.store.get(name)) == self.model.jobs.get(name)
             assert self.run(self.store.result(name, 0)) == self.model.results.get(name)
             assert self.run(self.store.windows(name, 0)) == self.model.windows.get(name, {})
-            assert [event.type for event in self.run(self.store.events(name))] == self.model.events.get(name, [])
+            events = [(event.number, event.type) for event in self.run(self.store.events(name))]
+            assert events == list(enumerate(self.model.events.get(name, []), 1))
 
     @invariant()
     def positions_count_the_queue(self) -> None:

@@ -26,6 +26,7 @@ from endpoint.config import Settings
 
 if TYPE_CHECKING:
     from endpoint.jobs.service import Jobs
+    from endpoint.jobs.wiring import Background
     from endpoint.models import Models
 
 _ABOUT = """Speech to text with Whisper, behind OpenAI's audio API.
@@ -37,14 +38,16 @@ What this server does not support is refused with code `unsupported`.
 """
 
 
-def create_app(settings: Settings, models: Models, jobs: Jobs | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, models: Models, jobs: Jobs | None = None, background: Background | None = None
+) -> FastAPI:
     """The ASGI application. Its lifespan starts the models in the background and closes them at the end.
 
-    jobs: opened and closed by the caller; without them the routes of jobs are not there.
+    jobs: without them the routes of jobs are not there. background: works them off once the models are loaded.
 
     `app.state.server.draining = True` makes /ready fail while requests in flight are finished.
     """
-    server = ServerState(settings, models, jobs)
+    server = ServerState(settings, models, jobs, background)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,6 +14,7 @@ from endpoint.outgoing import OutgoingPolicy
 
 if TYPE_CHECKING:
     from endpoint.jobs.service import Jobs
+    from endpoint.jobs.wiring import Background
     from endpoint.models import Models
 
 log = structlog.get_logger(__name__)
@@ -23,20 +23,27 @@ log = structlog.get_logger(__name__)
 class ServerState:
     """One per application. The models start in the background, so that /health responds while they load."""
 
-    def __init__(self, settings: Settings, models: Models, jobs: Jobs | None = None) -> None:
-        """jobs: None where there are none, and no routes of theirs."""
+    def __init__(
+        self, settings: Settings, models: Models, jobs: Jobs | None = None, background: Background | None = None
+    ) -> None:
+        """jobs: None where there are none, and no routes of theirs. background: works them off in this process."""
         self.settings = settings
         self.failed = asyncio.Event()  # set if a model cannot be loaded: then the server must end
         self.models = models
-        self.jobs = jobs
+        self.jobs, self._background = jobs, background
+        self.loaded = asyncio.Event()  # set once every model is loaded
         most = settings.max_concurrent_requests, settings.max_concurrent_audio_seconds
         self.admission = Admission(*most, models.peers.load, models.peers.number)
         self.outgoing = OutgoingPolicy.parse(settings.url_hosts, settings.url_networks)
         self.draining = False  # set when the server gets a signal to stop: /ready fails, requests are finished
-        self._loading: asyncio.Task[None] | None = None
+        self._tasks = list[asyncio.Task[None]]()
 
     def open(self) -> None:
-        self._loading = asyncio.create_task(self._load(), name="load model")
+        self._tasks.append(asyncio.create_task(self._load(), name="load model"))
+        if self.jobs is not None:
+            self._tasks.append(asyncio.create_task(self.jobs.open(), name="open the store of jobs"))
+        if self._background is not None:
+            self._background.start(self.loaded.wait())
 
     async def _load(self) -> None:
         try:
@@ -44,13 +51,18 @@ class ServerState:
         except Exception:
             self.failed.set()
             log.exception("model not loaded")
+        else:
+            self.loaded.set()
 
     async def close(self) -> None:
         self.draining = True
-        if self._loading is not None:
-            self._loading.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._loading
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._background is not None:
+            await self._background.close()
+        if self.jobs is not None:
+            await self.jobs.store.close()
         await self.models.close()
 
     async def check(self) -> None:

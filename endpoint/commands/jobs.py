@@ -147,7 +147,7 @@ def _result(client: Client, given: argparse.Namespace) -> int:
 
 
 async def _requeue(job_id: str) -> int:
-    from endpoint.jobs.wiring import open_store  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    from endpoint.jobs.wiring import open_store
 
     store = open_store(load_settings())
     await store.open()

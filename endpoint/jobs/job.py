@@ -17,7 +17,7 @@ from endpoint.types import Usage
 
 MOST_LOST = 3  # workers that a job may lose before it has failed
 RESULT_SECONDS = 7 * 86_400.0  # how long results are kept, unless set otherwise
-BYTES_PER_SECOND = 16_000  # 128 kbit/s: what a recording's length is guessed by before it is decoded
+BYTES_PER_SECOND = 128_000 // 8  # 128 kbit/s: what a recording's length is guessed by before it is decoded
 
 
 class Status(StrEnum):

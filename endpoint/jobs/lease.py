@@ -22,7 +22,9 @@ class Leases:
     claim is lost: another worker has it, it was cancelled, or its lease ran out while the store was unavailable.
     """
 
-    def __init__(self, store: Callable[[], JobStore], lost: Callable[[str], None], seconds: float = LEASE_SECONDS) -> None:
+    def __init__(
+        self, store: Callable[[], JobStore], lost: Callable[[str], None], seconds: float = LEASE_SECONDS
+    ) -> None:
         self._make, self._lost, self._seconds = store, lost, seconds
         self._claims: dict[str, Claim] = {}
         self._lock = threading.Lock()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from endpoint.core.transcriber import Progress
-from endpoint.jobs.job import Claim, Job
+from endpoint.jobs.job import Claim
 from endpoint.jobs.store import JobStore, StoreUnavailable
 from endpoint.jobs.view import dumps, job_object
 from endpoint.types import Segment, Usage
@@ -20,7 +20,8 @@ class Progresses:
     """The job of a claim as it is worked on, written to the store at most every EVERY_SECONDS."""
 
     def __init__(self, store: JobStore, claim: Claim) -> None:
-        self._store, self.claim, self.job = store, claim, claim.job
+        self._store, self.claim = store, claim
+        self.job = replace(claim.job, started_at=claim.job.started_at or time.time())
         self._events = list[tuple[str, bytes]]()
         self._written = 0.0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import replace
 
@@ -24,16 +24,17 @@ from endpoint.jobs.progress import FileCheckpoint, Progresses
 from endpoint.jobs.spool import Spool
 from endpoint.jobs.store import LEASE_SECONDS, JobStore, LostClaim, StoreUnavailable
 from endpoint.memfile import MemoryFile
-from endpoint.types import Transcript, Usage
+from endpoint.types import Transcript
 
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 1.0  # between looks for a job, where nothing nudges
 RETRY_SECONDS = 1.0  # until a store that is unavailable is tried again
 SWEEP_SECONDS = 5.0
+ORPHAN_SECONDS = 3600.0  # between looks for audio that no job names, and how old it has to be
 
 Find = Callable[[str], Transcriber]  # the model of a name
-Fetch = Callable[[str], "asyncio.Future[MemoryFile]"]
+Fetch = Callable[[str], Awaitable[MemoryFile]]
 
 
 class Runner:
@@ -47,7 +48,7 @@ class Runner:
         store: Callable[[], JobStore],
         spool: Spool,
         find: Find,
-        fetch: Callable[..., object],
+        fetch: Fetch,
         *,
         owner: str,
         at_once: int = 4,
@@ -128,6 +129,7 @@ class Runner:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _sweep(self) -> None:
+        looked = float("-inf")
         while True:
             try:
                 await self._store.open()
@@ -138,6 +140,9 @@ class Runner:
                 if swept.reclaimed or swept.failed:
                     log.warning("workers were lost", reclaimed=swept.reclaimed, failed=swept.failed)
                     self.nudge()
+                if time.monotonic() - looked > ORPHAN_SECONDS:
+                    looked = time.monotonic()
+                    await delete_orphans(self._store, self._spool)
             except StoreUnavailable as error:
                 log.warning("jobs not swept", why=error.message)
             await asyncio.sleep(SWEEP_SECONDS)
@@ -149,6 +154,7 @@ class Runner:
         log.info("job begins", job=job.id, attempt=job.attempts, files=len(job.files))
         progresses = Progresses(self._store, claim)
         try:
+            await progresses.write()
             results = dict[int, bytes]()
             for number in range(len(job.files)):
                 if (made := await self._file(progresses, number)) is not None:
@@ -193,9 +199,9 @@ class Runner:
             await checkpoint.load()
             data = await self._bytes(file)
             transcript = await self._transcribe(progresses, number, data, checkpoint)
-        except (RequestError, EndpointError) as error:
-            if isinstance(error, EngineFailed | Unavailable) and not isinstance(error, RequestError):
-                raise
+        except (EngineFailed, Unavailable):
+            raise  # not the file's fault
+        except EndpointError as error:
             kind = "invalid_request_error" if isinstance(error, RequestError) else "server_error"
             failure = Failure(error.message, error.code, kind, error.param)
             progresses.change(number, status=Status.FAILED, error=failure)
@@ -207,7 +213,7 @@ class Runner:
         return encode_transcript(transcript)
 
     async def _bytes(self, file: JobFile) -> MemoryFile:
-        return await self._fetch(file.source) if file.url else await self._spool.open(file.source)  # type: ignore[misc]
+        return await self._fetch(file.source) if file.url else await self._spool.open(file.source)
 
     async def _transcribe(
         self, progresses: Progresses, number: int, data: MemoryFile, checkpoint: FileCheckpoint
@@ -225,17 +231,24 @@ class Runner:
         raise AssertionError("no transcript came")
 
 
+async def delete_orphans(store: JobStore, spool: Spool) -> int:
+    """Delete audio that no job names: of servers that were killed while a job was submitted. How many there were."""
+    old = {key for key, age in await spool.keys() if age > ORPHAN_SECONDS}
+    if not old:
+        return 0
+    for status in (Status.QUEUED, Status.RUNNING, Status.FAILED):
+        after: str | None = None
+        while page := await store.list(None, status, after, 100):
+            old -= {file.source for job in page for file in job.files}
+            after = page[-1].id
+    for key in old:
+        await spool.delete(key)
+    return len(old)
+
+
 def _final(job: Job) -> Job:
     """A job whose files are done: it has failed where all of them have."""
     failed = [file for file in job.files if file.status is Status.FAILED]
     if len(failed) == len(job.files):
         return replace(job, status=Status.FAILED, error=failed[0].error)
     return replace(job, status=Status.SUCCEEDED)
-
-
-def added(first: Usage, second: Usage) -> Usage:
-    return Usage(
-        first.audio_tokens + second.audio_tokens,
-        first.text_tokens + second.text_tokens,
-        first.output_tokens + second.output_tokens,
-    )

@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+import structlog
+
 from endpoint.errors import RequestError
 from endpoint.jobs.job import BYTES_PER_SECOND, Job, JobFile, Status
 from endpoint.jobs.spool import Spool
@@ -17,6 +19,9 @@ from endpoint.jobs.store import JobStore, StoreUnavailable
 from endpoint.memfile import MemoryFile
 from endpoint.outgoing import OutgoingPolicy
 
+log = structlog.get_logger(__name__)
+
+OPEN_SECONDS = 1.0  # until a store that is not there is tried again
 _AT_ONCE = 1 << 20  # bytes of a file that are hashed at once
 
 
@@ -48,7 +53,7 @@ class Upload(Protocol):
     def data(self) -> MemoryFile: ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class Jobs:
     """policy: of the addresses that jobs may name. wake: nudges the worker of this process."""
 
@@ -56,6 +61,15 @@ class Jobs:
     spool: Spool
     policy: OutgoingPolicy = field(default_factory=OutgoingPolicy)
     wake: Callable[[], None] = lambda: None
+
+    async def open(self) -> None:
+        """Connect to the store, again and again until it is there."""
+        while True:
+            try:
+                return await self.store.open()
+            except StoreUnavailable as error:
+                log.warning("the store of jobs is unavailable", why=error.message)
+                await asyncio.sleep(OPEN_SECONDS)
 
     async def submit(
         self, job: Job, uploads: Sequence[Upload], urls: Sequence[str] = (), idempotency_key: str | None = None

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,10 +96,8 @@ def build_jobs(settings: Settings) -> Jobs | None:
 def build_background(settings: Settings, jobs: Jobs, models: Models) -> Background:
     """A worker for the jobs of this process's store. `jobs.wake` nudges it afterwards."""
     owner = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    find: Callable[[str], Awaitable[MemoryFile]] = partial(_fetch, settings)
-    runner = Runner(
-        partial(open_store, settings), jobs.spool, models.find, find, owner=owner, at_once=settings.job_workers
-    )
+    stores, fetching = partial(open_store, settings), partial(_fetch, settings)
+    runner = Runner(stores, jobs.spool, models.find, fetching, owner=owner, at_once=settings.job_workers)
     secrets = split(settings.webhook_secrets.get_secret_value()) if settings.webhook_secrets else ()
     store = open_store(settings)
     return Background(runner, Dispatcher(store, policy_of(settings), secrets, owner=owner), store)
