@@ -1,6 +1,6 @@
 """Every name of vLLM that is used here and is no part of its documented interface, in one table.
 
-A new vLLM may move any of them: tests/test_engine_inside_vllm_internals.py then fails with the names. Documented are
+A new vLLM may move any of them: tests/test_vllm_internals.py then fails with the names. Documented are
 `vllm` itself, vllm.sampling_params, vllm.outputs and the interfaces of logits processors.
 """
 

@@ -1,4 +1,4 @@
-"""vLLM still has what is used of it: endpoint.engine.inside.vllm_internals names each thing that is gone."""
+"""vLLM still has what is used of it: tests.vllm_internals names each thing that is gone."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from importlib import import_module
 
 import pytest
 
-from endpoint.engine.inside.vllm_internals import INTERNALS
 from tests.test_architecture import TREES
+from tests.vllm_internals import INTERNALS
 
 pytest.importorskip("vllm", reason="the base build has no engine")
 
