@@ -79,7 +79,7 @@ MAY_IMPORT = {
         "options",
         "types",
     },
-    "wiring": {"api", "audio", "config", "engine", "errors", "core", "models", "options", "types"},
+    "wiring": {"api", "audio", "config", "engine", "errors", "core", "jobs", "models", "options", "types"},
     "supervisor": {"admission", "config", "engine", "errors", "models", "wiring"},
     "commands": {
         "call",

@@ -86,15 +86,14 @@ class StoreMachine(RuleBasedStateMachine):
     def submit(
         self, caller: str, key: str | None, fingerprint: str, priority: Priority, guess_ms: int, hook: bool
     ) -> None:
+        hooks = "https://example.test/hook" if hook else None
+        more = {"caller": caller, "fingerprint": fingerprint, "priority": priority, "callback_url": hooks}
+        self.submit_one(key, guess_ms=guess_ms, **more)
+
+    def submit_one(self, key: str | None, guess_ms: int, **fields: Any) -> None:
         self.submitted += 1
-        job = make_job(
-            self.submitted,
-            caller=caller,
-            fingerprint=fingerprint,
-            priority=priority,
-            files=(JobFile("f.wav", f"source-{self.submitted}", guess_ms=guess_ms),),
-            callback_url="https://example.test/hook" if hook else None,
-        )
+        files = (JobFile("f.wav", f"source-{self.submitted}", guess_ms=guess_ms),)
+        job = make_job(self.submitted, files=files, **fields)
         try:
             expected = self.model.submit(job, key)
         except IdempotencyMismatch:
@@ -103,6 +102,15 @@ class StoreMachine(RuleBasedStateMachine):
             assert self.run(self.store.submit(job, key)) == expected
         except IdempotencyMismatch:
             assert expected is None
+
+    @rule(
+        callers=st.text("abc", min_size=2, max_size=5),
+        priority=st.sampled_from(Priority),
+        guess_ms=st.sampled_from([0, 1000, 60_000]),
+    )
+    def submit_several(self, callers: str, priority: Priority, guess_ms: int) -> None:
+        for caller in callers:
+            self.submit_one(None, caller=caller, priority=priority, guess_ms=guess_ms)
 
     @rule(index=INDEX)
     def cancel(self, index: int) -> None:

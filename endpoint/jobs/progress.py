@@ -1,4 +1,4 @@
-"""How far a job is: told to the store now and then, and each window kept when it is decoded."""
+"""How far a job is: written to the store now and then; and each window, kept when it is decoded."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Progresses:
             await self.write()
 
     async def write(self) -> None:
-        """Raises LostClaim. A store that is unavailable is told later."""
+        """Raises LostClaim. A store that is unavailable gets it later."""
         events = [("job.progress", dumps(job_object(self.job)["progress"])), *self._events]
         try:
             await self._store.update(self.claim, self.job, events)

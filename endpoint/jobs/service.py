@@ -64,12 +64,7 @@ class Jobs:
 
     async def open(self) -> None:
         """Connect to the store, again and again until it is there."""
-        while True:
-            try:
-                return await self.store.open()
-            except StoreUnavailable as error:
-                log.warning("the store of jobs is unavailable", why=error.message)
-                await asyncio.sleep(OPEN_SECONDS)
+        await opened(self.store)
 
     async def submit(
         self, job: Job, uploads: Sequence[Upload], urls: Sequence[str] = (), idempotency_key: str | None = None
@@ -142,6 +137,16 @@ class Jobs:
             if not file.url:
                 with suppress(Exception):
                     await self.spool.delete(file.source)
+
+
+async def opened(store: JobStore) -> None:
+    """Connect to the store, again and again until it is there."""
+    while True:
+        try:
+            return await store.open()
+        except StoreUnavailable as error:
+            log.warning("the store of jobs is unavailable", why=error.message)
+            await asyncio.sleep(OPEN_SECONDS)
 
 
 def not_found(job_id: str) -> JobNotFound:

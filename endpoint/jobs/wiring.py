@@ -16,7 +16,7 @@ import structlog
 from endpoint.config import Settings, split
 from endpoint.errors import ConfigError
 from endpoint.jobs.runner import Runner
-from endpoint.jobs.service import Jobs
+from endpoint.jobs.service import Jobs, opened
 from endpoint.jobs.spool import spool_of
 from endpoint.jobs.sqlite import SqliteStore
 from endpoint.jobs.store import JobStore
@@ -45,12 +45,16 @@ class Background:
         """ready: done once the models are loaded."""
         self._tasks = [
             asyncio.create_task(self._run(ready), name="jobs"),
-            asyncio.create_task(self._dispatcher.run(), name="webhooks"),
+            asyncio.create_task(self._send(), name="webhooks"),
         ]
 
     async def _run(self, ready: Awaitable[object]) -> None:
         await ready
         await self.runner.run()
+
+    async def _send(self) -> None:
+        await opened(self._store)
+        await self._dispatcher.run()
 
     async def close(self, seconds: float = 0.0) -> None:
         """Take no more jobs; those under way get `seconds`, and are then handed back."""
@@ -97,7 +101,15 @@ def build_background(settings: Settings, jobs: Jobs, models: Models) -> Backgrou
     """A worker for the jobs of this process's store. `jobs.wake` nudges it afterwards."""
     owner = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     stores, fetching = partial(open_store, settings), partial(_fetch, settings)
-    runner = Runner(stores, jobs.spool, models.find, fetching, owner=owner, at_once=settings.job_workers)
+    runner = Runner(
+        stores,
+        jobs.spool,
+        models.find,
+        fetching,
+        owner=owner,
+        at_once=settings.job_workers,
+        lease_seconds=settings.job_lease_seconds,
+    )
     secrets = split(settings.webhook_secrets.get_secret_value()) if settings.webhook_secrets else ()
     store = open_store(settings)
     return Background(runner, Dispatcher(store, policy_of(settings), secrets, owner=owner), store)
