@@ -119,9 +119,8 @@ class Settings(BaseSettings):
     )
     job_workers: int = _field(4, "Jobs worked on at once in the server; 0: `endpoint worker` does it.", ge=0, le=64)
     job_lease_seconds: float = _field(
-        30.0, "Seconds after which the jobs of a worker that died go to another; each worker shows itself three times "
-        "as often.", ge=1, le=3600,
-    )  # fmt: skip
+        30.0, "Seconds after which the jobs of a worker that died go to another one.", ge=1, le=3600
+    )
     job_result_days: float = _field(7.0, "How long results of jobs are kept, in days.", gt=0)
     webhook_secrets: SecretStr | None = _field(
         None, "Secrets that sign webhooks, `whsec_...`; two during a rotation, separated by commas."

@@ -47,7 +47,8 @@ def _model_engine(settings: Settings, links: Sequence[Link]) -> Engine:
             dtype="none",
             created=int(time.time()),
         )
-        return FakeEngine(info, float(settings.engine_args.get("delay", 0)))  # seconds for each window
+        given = settings.engine_args
+        return FakeEngine(info, float(given.get("delay", 0)), str(given.get("log", "")), str(given.get("die", "")))
     try:
         from endpoint.engine.client import VllmEngine
 
