@@ -129,6 +129,15 @@ async def test_a_window_that_is_one_cut_off_piece_is_decoded_in_halves():
     assert all(" cut" not in h.text for h in found)
 
 
+async def test_what_the_next_window_has_too_is_left_to_it():
+    engine = Scripted(three_seconds)
+    first, *more = await decode_fully(engine, SPOKEN, Options(), until=SPOKEN.start + 6 * SAMPLE_RATE)
+    assert first.window is SPOKEN
+    assert len(more) == 1  # the speech before that sample is not
+    everything = await decode_fully(Scripted(three_seconds), SPOKEN, Options(), until=SPOKEN.start)
+    assert len(everything) == 1
+
+
 async def test_a_caller_who_wants_few_tokens_gets_no_more():
     few = Options(sampling=Sampling(max_new_tokens=3))
     (found,) = await decode_fully(Scripted(limited), SPOKEN, few)

@@ -17,8 +17,13 @@ CONTINUATIONS = 3  # of one window
 SHORTEST_HALVED = 5 * SAMPLE_RATE  # samples; the text of a shorter window fits within the token limit
 
 
-async def decode_fully(engine: WindowEngine, window: Window, options: Options) -> list[Hypothesis]:
+async def decode_fully(
+    engine: WindowEngine, window: Window, options: Options, until: int | None = None
+) -> list[Hypothesis]:
     """Decode well; where the text ends clearly before the speech does, decode the rest of the window as well.
+
+    until: sample of the file from which the next window has the sound too. Speech behind it is left to that window,
+    which has the beginning of its first word.
 
     This is repeated up to CONTINUATIONS times, or until the model finds no speech in the rest. Words are timed last, so
     that missing text is found by the model's own times, whether words are asked for or not.
@@ -27,9 +32,11 @@ async def decode_fully(engine: WindowEngine, window: Window, options: Options) -
     if options.sampling.max_new_tokens is not None:  # the caller wants no more
         return [await _timed(engine, first, options)]
     if _cut_off(first) and len(first.pieces) == 1 and len(window.samples) >= SHORTEST_HALVED:
-        return [h for half in halves(window) for h in await decode_fully(engine, half, options)]
+        return [h for half in halves(window) for h in await decode_fully(engine, half, options, until)]
     done = [_closed(first)]
     while len(done) <= CONTINUATIONS and (start := unfinished_from(done[-1])) is not None:
+        if until is not None and start >= until:
+            break
         rest = done[-1].window.after(start)
         found = await decode_well(engine, rest, in_language(options, rest, done[0]))
         done.append(_closed(found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -32,7 +33,8 @@ class Dispatcher:
     async def decode_each(self, windows: Sequence[Window], take: Take, *, at_first: int = WINDOWS_AT_ONCE) -> None:
         """Decode the next windows, at first `at_first` of them at once. A failure, of `take` too, cancels the rest."""
         followers = iter([*windows[1:], None])
-        numbered = list(enumerate(windows, self._count))
+        ends = [after.start if after.overlap else None for after in windows[1:]]
+        numbered = list(zip(itertools.count(self._count), windows, [*ends, None], strict=False))
         self._count += len(windows)
 
         async def taken(found: list[Hypothesis]) -> None:
@@ -44,33 +46,33 @@ class Dispatcher:
             return
         slots = Slots(at_first, WINDOWS_AT_ONCE)
 
-        async def one(number: int, window: Window) -> list[Hypothesis]:
+        async def one(number: int, window: Window, until: int | None) -> list[Hypothesis]:
             with self._call.record.waiting(Stage.QUEUE):
                 await slots.acquire()
             try:
-                return await self._decode(number, window, self._options)
+                return await self._decode(number, window, self._options, until)
             finally:
                 slots.release()
 
-        await in_order((one(number, window) for number, window in numbered), taken)
+        await in_order(itertools.starmap(one, numbered), taken)
 
-    async def _decode(self, number: int, window: Window, options: Options) -> list[Hypothesis]:
+    async def _decode(self, number: int, window: Window, options: Options, until: int | None) -> list[Hypothesis]:
         kept = self._call.checkpoint
         data = None if kept is None else kept.found.get(number)
         if data is not None and (found := decode_hypotheses(data, window)) is not None:
             return found
         async with self._gate.window(self._call.background):
-            made = await decode_fully(self._engine, window, options)
+            made = await decode_fully(self._engine, window, options, until)
         if kept is not None:
             await kept.save(number, encode_hypotheses(made))
         return made
 
-    async def _in_turn(self, numbered: Sequence[tuple[int, Window]], taken: Taken) -> None:
+    async def _in_turn(self, numbered: Sequence[tuple[int, Window, int | None]], taken: Taken) -> None:
         """One window after the other, each prompted with the text before it, as the reference does."""
         options = self._options
         given, texts = options, list[str]()
-        for number, window in numbered:
-            found = await self._decode(number, window, given)
+        for number, window, until in numbered:
+            found = await self._decode(number, window, given, until)
             # Text decoded at a high temperature, or recognized in silence, is a bad prompt for the next window.
             texts += [
                 h.text
