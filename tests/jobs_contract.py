@@ -5,17 +5,14 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from endpoint.jobs.redis import RedisStore
 from endpoint.jobs.sqlite import SqliteStore
 from endpoint.jobs.store import JobStore
 from tests.jobs_support import Clock, StoreFactory
-
-with suppress(ImportError):
-    from tests.redis_server import redis_url  # noqa: F401
 
 WAIT_SECONDS = 60.0  # tests of other things do not fail because the machine is busy
 
@@ -25,8 +22,6 @@ def store_factory(request: pytest.FixtureRequest, tmp_path: Path) -> StoreFactor
     numbers = itertools.count()
     if request.param == "sqlite":
         return lambda **options: SqliteStore(tmp_path / f"{next(numbers)}.db", wait_seconds=WAIT_SECONDS, **options)
-    from endpoint.jobs.redis import RedisStore
-
     url = request.getfixturevalue("redis_url")
     return lambda **options: RedisStore(url, prefix=f"test-{uuid.uuid4().hex}", **options)
 

@@ -285,6 +285,20 @@ async def test_a_failed_job_gets_another_chance(store: JobStore, clock: Clock) -
     assert (await store.sweep()).sources == ("source-1",)
 
 
+async def test_another_chance_starts_anew(store: JobStore) -> None:
+    await store.submit(make_job(1))
+    claim = await claimed(store)
+    (file,) = claim.job.files
+    error = Failure("damaged", "invalid_audio")
+    files = (replace(file, done_ms=5, status=Status.FAILED, error=error),)
+    await store.finish(claim, replace(claim.job, status=Status.FAILED, files=files, error=error), {0: b"part"})
+    assert await store.result("job_000001", 0) == b"part"
+    queued = await store.requeue("job_000001")
+    assert queued is not None
+    assert queued.files == (file,)
+    assert await store.result("job_000001", 0) is None
+
+
 async def test_stores_hold_nothing_of_each_other(store_factory: StoreFactory) -> None:
     one, other = store_factory(), store_factory()
     await one.open()

@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 1.0  # between looks for a job, where nothing nudges
 RETRY_SECONDS = 1.0  # until a store that is unavailable is tried again
-SWEEP_SECONDS = 5.0
+SWEEP_SECONDS = 3.0  # at most; a third of a short lease
 ORPHAN_SECONDS = 3600.0  # between looks for audio that no job names, and how old it has to be
 
 Find = Callable[[str], Transcriber]  # the model of a name
@@ -58,6 +58,7 @@ class Runner:
         self._owner, self._at_once, self._lease_seconds = owner, at_once, lease_seconds
         self._leases = Leases(store, self._cancel, lease_seconds)
         self._working: dict[str, asyncio.Task[None]] = {}
+        self._suspect: str | None = None  # a job that lost a worker: no others begin beside it, it may kill this one
         self._nudged = asyncio.Event()
         self._draining = False
 
@@ -96,25 +97,40 @@ class Runner:
 
     async def _claim(self) -> bool:
         """Whether there was a job to begin."""
-        if self._draining or len(self._working) >= self._at_once:
+        if self._draining or self._suspect is not None or len(self._working) >= self._at_once:
             return False
         try:
             await self._store.open()
-            claim = await self._store.claim(self._owner, self._lease_seconds)
+            claim = await self._take()
         except StoreUnavailable as error:
             log.warning("no job claimed", why=error.message)
             return False
         if claim is None:
             return False
+        if claim.job.lost:
+            self._suspect = claim.job.id
         self._leases.hold(claim)
         task = asyncio.create_task(self._work(claim), name=claim.job.id)
         self._working[claim.job.id] = task
         task.add_done_callback(lambda _: self._done(claim.job.id))
         return True
 
+    async def _take(self) -> Claim | None:
+        """The next job. A claim that comes while this worker ends is handed back."""
+        taking = asyncio.ensure_future(self._store.claim(self._owner, self._lease_seconds))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            with suppress(StoreUnavailable):
+                if (claim := await taking) is not None:
+                    await self._release(claim)
+            raise
+
     def _done(self, job_id: str) -> None:
         self._leases.drop(job_id)
         self._working.pop(job_id, None)
+        if self._suspect == job_id:
+            self._suspect = None
         self._nudged.set()
 
     def _cancel(self, job_id: str) -> None:
@@ -145,7 +161,7 @@ class Runner:
                     await delete_orphans(self._store, self._spool)
             except StoreUnavailable as error:
                 log.warning("jobs not swept", why=error.message)
-            await asyncio.sleep(SWEEP_SECONDS)
+            await asyncio.sleep(min(SWEEP_SECONDS, self._lease_seconds / 3))
 
     # ---- one job
 

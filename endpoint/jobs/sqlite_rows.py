@@ -52,7 +52,6 @@ def queue_again(step: Step, job: Job) -> None:
         "UPDATE callers SET turn = 0, work_ms = work_ms - (SELECT cost_ms FROM jobs WHERE id = ?) WHERE caller = ?",
         (job.id, job.caller),
     )
-    step.db.execute("UPDATE jobs SET cost_ms = 0 WHERE id = ?", (job.id,))
     keep(step, job)
 
 

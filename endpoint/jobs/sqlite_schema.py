@@ -20,8 +20,8 @@ PRAGMAS = (
 )
 
 # jobs: document is the job itself; the other columns repeat of it what is searched by. cost_ms: what its caller was
-# charged for it. callers: see endpoint.jobs.turns. outbox.given_up: it is listed as failed. orphans: sources to be
-# deleted. usage and outbox outlive their jobs, so they do not refer to them.
+# charged for the last claim. callers: see endpoint.jobs.turns. outbox.given_up: it is listed as failed. orphans:
+# sources to be deleted. usage and outbox outlive their jobs, so they do not refer to them.
 TABLES = (
     """CREATE TABLE jobs (
         id TEXT PRIMARY KEY,

@@ -1,0 +1,1 @@
+"""make chaos: jobs while workers, servers and stores are killed."""
