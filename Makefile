@@ -12,7 +12,7 @@ INSTALL := deploy/install.sh $(BUILD)
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test check format install install-dev conformance demo-model demo-model-eval quality
 .PHONY: quality-test-model compare
-.PHONY: beams mixed formats feed precision profile gpu load lock clean
+.PHONY: beams mixed chaos formats feed precision profile gpu load lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ beams: install-dev ## beam search beside openai/whisper's, token for token (ten 
 
 mixed: install-dev ## a thousand different requests, some given up, leave nothing behind in the engine (ten minutes)
 	$(BIN)/python -m benchmarks.mixed
+
+chaos: install-dev ## jobs while workers, servers and stores are killed and cut off (half an hour); CHAOS_ARGS=--small
+	$(BIN)/python -m benchmarks.chaos $(CHAOS_ARGS)
 
 formats: install-dev ## the same weights as a faster-whisper folder, an OpenAI .pt and a Hugging Face folder give the same text
 	$(BIN)/python -m benchmarks.formats

@@ -3,17 +3,23 @@
 EndpointError
 ├── RequestError                the caller must change the request
 │   ├── InvalidRequest          a field is missing, malformed or contradicts another
+│   │   └── IdempotencyMismatch  the key was used for another request
 │   ├── InvalidAudio            the bytes hold no audio that can be decoded
 │   ├── TooLarge                too many bytes, or too long a recording
 │   ├── InvalidKey              no key, or a wrong one
 │   ├── ModelNotFound           no such model is served
 │   ├── RouteNotFound           no such path
-│   └── MethodNotAllowed        the path does not take this method
+│   ├── MethodNotAllowed        the path does not take this method
+│   ├── JobNotFound             no such job
+│   ├── JobNotFinished          it has no result yet
+│   └── ResultExpired           it had one
 ├── Unavailable                 the same request can succeed later
 │   ├── NotReady                the model is still loading
-│   └── Overloaded              a limit of concurrent work is reached
+│   ├── Overloaded              a limit of concurrent work is reached
+│   └── StoreUnavailable        the store of jobs cannot be reached, or has no room
 ├── DeadlineExceeded            the request took longer than it may
 ├── EngineFailed                the model failed, or died
+├── MissingAudio                the audio of a job is gone
 └── ConfigError                 the settings are wrong; the server does not start
 
 `code` is a stable string for programs, the message is for people, `param` names the field. HTTP statuses are not here
@@ -99,3 +105,31 @@ class EngineFailed(EndpointError):
 
 class ConfigError(EndpointError):
     code = "invalid_settings"
+
+
+class IdempotencyMismatch(InvalidRequest):
+    code = "idempotency_mismatch"
+
+
+class JobNotFound(RequestError):
+    code = "job_not_found"
+
+
+class JobNotFinished(RequestError):
+    """Of a cancelled job there will never be a result."""
+
+    code = "job_not_finished"
+
+
+class ResultExpired(RequestError):
+    code = "result_expired"
+
+
+class StoreUnavailable(Unavailable):
+    """Nothing was changed, or it is not known whether it was."""
+
+    code = "store_unavailable"
+
+
+class MissingAudio(EndpointError):
+    code = "audio_missing"

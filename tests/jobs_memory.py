@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from endpoint.codec import encode_transcript
+from endpoint.errors import IdempotencyMismatch, StoreUnavailable
 from endpoint.jobs.job import RESULT_SECONDS, Claim, Delivery, Event, Failure, Job, JobFile, QueuePosition, Status
 from endpoint.jobs.keys import new_key
 from endpoint.jobs.service import Jobs
-from endpoint.jobs.store import IdempotencyMismatch, LostClaim, StoreUnavailable, Swept
+from endpoint.jobs.store import LostClaim, Swept
 from endpoint.jobs.view import dumps, last_event
 from endpoint.memfile import MemoryFile
 from endpoint.types import Transcript, Usage

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from endpoint.errors import IdempotencyMismatch
 from endpoint.jobs.job import MOST_LOST, RESULT_SECONDS, Claim, Job, Status
-from endpoint.jobs.store import IDEMPOTENCY_SECONDS, IdempotencyMismatch, LostClaim, Swept, worker_lost
+from endpoint.jobs.store import IDEMPOTENCY_SECONDS, LostClaim, Swept, worker_lost
 from tests.jobs_support import Clock
 
 

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
+from endpoint.errors import StoreUnavailable
 from endpoint.jobs.job import Delivery
-from endpoint.jobs.store import LEASE_SECONDS, StoreUnavailable
+from endpoint.jobs.store import LEASE_SECONDS
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Outbox:
         self.given_up: list[Delivery] = []
         self.done: list[str] = []
         self.unavailable = 0  # calls that fail from now on
+        self.unmarked = 0  # calls of `delivered` that do
 
     def _up(self) -> None:
         if self.unavailable:
@@ -45,6 +47,9 @@ class Outbox:
 
     async def delivered(self, delivery: Delivery) -> None:
         self._up()
+        if self.unmarked:
+            self.unmarked -= 1
+            raise StoreUnavailable("no disk")
         del self.waiting[delivery.id]
         self.done.append(delivery.id)
 

@@ -18,9 +18,8 @@ from endpoint import client as client_module
 from endpoint import client_values
 from endpoint.api import job_schemas, stream
 from endpoint.client import AsyncClient, Client, RequestFailed, verify_webhook
-from endpoint.errors import InvalidRequest
+from endpoint.errors import InvalidRequest, StoreUnavailable
 from endpoint.jobs.job import Failure, Priority, Status
-from endpoint.jobs.store import StoreUnavailable
 from endpoint.jobs.view import dumps
 from endpoint.net import free_port
 from tests.api_support import AUDIO, TRANSCRIPT, StandIn, serve

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from endpoint.jobs.keys import MissingAudio, checked, in_thread, is_key, new_key, reader
+from endpoint.errors import MissingAudio
+from endpoint.jobs.keys import checked, in_thread, is_key, new_key, reader
 from endpoint.memfile import MemoryFile
 
 WRONG = [

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from endpoint.call import Priority
+from endpoint.errors import IdempotencyMismatch
 from endpoint.jobs.job import Claim, Delivery, Failure, JobFile, Status
-from endpoint.jobs.store import IdempotencyMismatch, LostClaim
+from endpoint.jobs.store import LostClaim
 from tests.jobs_model import Model
 from tests.jobs_support import Clock, StoreFactory, make_job, succeeded
 

@@ -13,9 +13,10 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 
+from endpoint.errors import StoreUnavailable
 from endpoint.jobs.job import Claim, Failure, Job, JobFile, QueuePosition, Status
 from endpoint.jobs.redis import RedisStore
-from endpoint.jobs.store import JobStore, StoreUnavailable
+from endpoint.jobs.store import JobStore
 from tests.redis_server import RedisProcess
 
 JOBS = 3000

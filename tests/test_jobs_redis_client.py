@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from endpoint.errors import ConfigError
+from endpoint.errors import ConfigError, StoreUnavailable
 from endpoint.jobs import redis_client
 from endpoint.jobs.job import Job, JobFile
 from endpoint.jobs.redis import RedisStore
-from endpoint.jobs.store import StoreUnavailable
 from tests.redis_server import RedisProcess
 from tests.tcp_proxy import TcpProxy, proxy_to
 

@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from endpoint.errors import ConfigError
-from endpoint.jobs.keys import MissingAudio, new_key
+from endpoint.errors import ConfigError, MissingAudio, StoreUnavailable
+from endpoint.jobs.keys import new_key
 from endpoint.jobs.s3 import S3Spool
 from endpoint.jobs.spool import Spool, spool_of
-from endpoint.jobs.store import StoreUnavailable
 from endpoint.memfile import MemoryFile
 from endpoint.net import free_port
 from tests.test_jobs_keys import WRONG

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from endpoint.errors import IdempotencyMismatch, JobNotFound, StoreUnavailable
 from endpoint.jobs.job import BYTES_PER_SECOND, Job, Status
-from endpoint.jobs.service import JobNotFound, fingerprint
-from endpoint.jobs.store import IdempotencyMismatch, StoreUnavailable
+from endpoint.jobs.service import fingerprint
 from endpoint.memfile import MemoryFile
 from tests.jobs_memory import MemorySpool, MemoryStore, end_next, memory_jobs
 

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from endpoint.errors import ConfigError
-from endpoint.jobs.keys import MissingAudio, new_key
+from endpoint.errors import ConfigError, MissingAudio, StoreUnavailable
+from endpoint.jobs.keys import new_key
 from endpoint.jobs.s3 import S3Spool
 from endpoint.jobs.spool import PART_SECONDS, FolderSpool, Spool, spool_of
-from endpoint.jobs.store import StoreUnavailable
 from endpoint.memfile import MemoryFile
 from tests.test_jobs_keys import WRONG
 
@@ -131,7 +130,7 @@ def test_a_real_disk_that_is_full(tmp_path: Path) -> None:
 import asyncio, resource, signal, sys
 from pathlib import Path
 from endpoint.jobs.spool import FolderSpool
-from endpoint.jobs.store import StoreUnavailable
+from endpoint.errors import StoreUnavailable
 from endpoint.memfile import MemoryFile
 data = MemoryFile(bytes(3_000_000))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

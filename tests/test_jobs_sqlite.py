@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from endpoint.errors import StoreUnavailable
 from endpoint.jobs import sqlite_schema
 from endpoint.jobs.job import Job
 from endpoint.jobs.sqlite import SLACK_SECONDS, WAIT_SECONDS, SqliteStore
-from endpoint.jobs.store import StoreUnavailable
 from tests.jobs_support import make_job
 
 ROOT = Path(__file__).parents[1]

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from endpoint.call import Priority
+from endpoint.errors import IdempotencyMismatch, StoreUnavailable
 from endpoint.jobs.job import MOST_LOST, Claim, Failure, Job, JobFile, QueuePosition, Status
-from endpoint.jobs.store import IDEMPOTENCY_SECONDS, IdempotencyMismatch, JobStore, LostClaim, StoreUnavailable
+from endpoint.jobs.store import IDEMPOTENCY_SECONDS, JobStore, LostClaim
 from tests.jobs_support import Clock, StoreFactory, make_job, succeeded
 
 pytest_plugins = ["tests.jobs_contract"]

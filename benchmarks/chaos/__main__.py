@@ -31,6 +31,7 @@ from benchmarks.chaos.store_broken import store_broken
 from benchmarks.chaos.webhooks import webhooks
 from benchmarks.chaos.worker_killed import worker_killed
 from benchmarks.chaos.world import Row, World, world
+from endpoint.log import configure_logging
 
 CHECKS: tuple[Callable[[World], Awaitable[list[Row]]], ...] = (
     worker_killed,
@@ -85,15 +86,17 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--only", default="")
-    parser.add_argument("--at-once", type=int, default=1, help="checks side by side")
+    parser.add_argument("--at-once", type=int, help="checks side by side (default: 1, with --small 4)")
     parser.add_argument("--folder", type=Path, default=BUILD)
     given = parser.parse_args()
+    configure_logging("error")
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # what was started is ended
     stores = ("sqlite", "redis") if given.store == "both" else (given.store,)
     names = [name for name in given.only.split(",") if name]
     if unknown := set(names) - {check.__name__ for check in CHECKS}:
         parser.error(f"no such check: {', '.join(sorted(unknown))}")
-    return 0 if asyncio.run(run(given.folder, stores, given.seed, given.small, names, given.at_once)) else 1
+    at_once = given.at_once or (4 if given.small else 1)
+    return 0 if asyncio.run(run(given.folder.absolute(), stores, given.seed, given.small, names, at_once)) else 1
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ async def fairness(world: World) -> list[Row]:
             f"at most {MOST:g} times {alone:.2f} s, the time alone",
             figures,
             worst <= MOST * alone,
+            timed=True,
         ),
     ]
 

@@ -78,6 +78,7 @@ async def _cancelled(world: World, base: str) -> list[Row]:
                     f"{CANCEL_SECONDS:g} s",
                     f"{seconds:.2f} s, {status}",
                     status == "cancelled" and seconds <= CANCEL_SECONDS,
+                    timed=True,
                 )
             )
         before = _windows(world, running[0].id)
@@ -91,6 +92,7 @@ async def _cancelled(world: World, base: str) -> list[Row]:
                 "0",
                 f"{later}; {stopped - before} before that",
                 later == 0,
+                timed=True,
             )
         )
         for job in running[1:]:

@@ -62,7 +62,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 env=self._environment,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one thread forks
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one thread forks
             )
         self.pids.append(self._running.pid)
         self._timeline.mark(self.name, START)
@@ -144,7 +144,7 @@ class Process:
                     yield line | {"at": datetime.fromisoformat(line["timestamp"]).timestamp(), "pid": pid}
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx2
 
+from benchmarks.chaos.processes import die_with_parent
 from benchmarks.chaos.timeline import NOTE
 from benchmarks.chaos.world import Row, Sent, World
 from endpoint.jobs.job import Status
@@ -44,7 +45,7 @@ time.sleep(600)
 
 @dataclass
 class Broken:
-    """One way to break the store. accepted: jobs, before and meanwhile. meanwhile: what was sent while it was broken."""
+    """One way to break the store. accepted: ids of jobs. meanwhile: what was sent while it was broken."""
 
     name: str
     accepted: list[str] = field(default_factory=list)
@@ -136,12 +137,14 @@ def _rows(broken: Broken) -> list[Row]:
             f"{WITHIN_SECONDS:g} s",
             f"{slowest:.2f} s",
             slowest <= WITHIN_SECONDS,
+            timed=True,
         ),
         Row(
             f"{broken.name}: a job is accepted again within",
             f"{AGAIN_SECONDS:g} s",
             f"{broken.again:.2f} s",
             broken.again <= AGAIN_SECONDS,
+            timed=True,
         ),
     ]
 
@@ -155,7 +158,7 @@ def _sqlite(world: World, stack: AsyncExitStack) -> dict[str, tuple[Breaking, Br
 
     async def hold(half_written: int) -> None:
         command = [sys.executable, "-c", HOLDER, world.url, str(half_written)]
-        holders.append(subprocess.Popen(command, stdout=subprocess.PIPE))
+        holders.append(subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=die_with_parent))  # noqa: ASYNC220, PLW1509
         assert holders[-1].stdout is not None
         await asyncio.to_thread(holders[-1].stdout.readline)
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 START, READY, KILL, PAUSE, GO_ON, END, NOTE = "start", "ready", "kill", "pause", "go on", "end", "note"
 WIDTH, LEFT, ROW, CURVES = 900, 150, 18, 120  # of the plot, in pixels
+BARS = ((START, (KILL, END), "#c9d3da"), (PAUSE, (GO_ON, KILL, END), "#f0c9a0"))  # from, to, colour
 COLOURS = {"queued": "#d9a441", "running": "#3b78b0", "ended": "#4c9a61"}
 
 
@@ -64,37 +65,25 @@ class Timeline:
         return "".join([*parts, "</svg>"])
 
     def _row(self, name: str, y: int, scale: float, seconds: float) -> list[str]:
-        """Bars while it runs, pale ones while it is paused; a cross for every kill."""
+        """Bars while it runs, others while it is paused; a cross for every kill, dots for the rest."""
+        own = [mark for mark in self.marks if mark.process == name]
         parts = [f'<text x="{LEFT - 8}" y="{y + 10}" text-anchor="end">{name}</text>']
-        since, paused = None, None
-
-        def bar(begin: float, end: float, colour: str) -> None:
-            width = max(0.5, (end - begin) * scale)
-            place = f'x="{LEFT + begin * scale:.1f}" y="{y}" width="{width:.1f}" height="12"'
-            parts.append(f'<rect {place} fill="{colour}"/>')
-
-        for mark in [one for one in self.marks if one.process == name]:
+        for begin, ends, colour in BARS:
+            for number, mark in enumerate(own):
+                if mark.kind == begin:
+                    end = next((later.at for later in own[number:] if later.kind in ends), seconds)
+                    place = f'x="{LEFT + mark.at * scale:.1f}" width="{max(0.5, (end - mark.at) * scale):.1f}"'
+                    parts.append(f'<rect {place} y="{y}" height="12" fill="{colour}"/>')
+        for mark in own:
             x = LEFT + mark.at * scale
-            if mark.kind == START:
-                since = mark.at
-            elif mark.kind in (KILL, END):
-                if since is not None:
-                    bar(since, mark.at, "#c9d3da")
-                since = None
-            elif mark.kind == PAUSE:
-                paused = mark.at
-            elif mark.kind == GO_ON and paused is not None:
-                bar(paused, mark.at, "#f0c9a0")
-                paused = None
             if mark.kind == KILL:
                 path = f"M{x - 4:.1f} {y + 2}l8 8m0 -8l-8 8"
                 parts.append(f'<path d="{path}" stroke="#c0392b" stroke-width="2" fill="none"/>')
             elif mark.kind in (READY, NOTE):
-                parts.append(f'<circle cx="{x:.1f}" cy="{y + 6}" r="2.5" fill="#222"><title>{mark.text}</title></circle>')
-        if since is not None:
-            bar(since, seconds, "#c9d3da")
-        # Crosses and dots above the bars.
-        return sorted(parts, key=lambda part: not part.startswith(("<rect", "<text")))
+                parts.append(
+                    f'<circle cx="{x:.1f}" cy="{y + 6}" r="2.5" fill="#222"><title>{mark.text}</title></circle>'
+                )
+        return parts
 
     def _curves(self, top: int, scale: float) -> list[str]:
         if not self.counts:

@@ -23,7 +23,7 @@ REDIRECT = (302, "location: /elsewhere\r\n")
 
 
 async def webhooks(world: World) -> list[Row]:
-    """Each is delivered, under one id, or listed as failed: the schedule with a clock set by hand, the kill for real."""
+    """Each is delivered, under one id, or listed as failed: by a clock set by hand, then with real kills."""
     clock = Clock(time.time())
     store = world.new_store(clock=clock)
     await store.open()
@@ -75,9 +75,7 @@ async def _delivered(store: JobStore, clock: Clock, name: str, responses: list[i
     return Row(f"a receiver that responds: {name}", f"{wanted} attempts, 1 id, 0 left", figure, met)
 
 
-async def _failed(
-    store: JobStore, clock: Clock, name: str, responses: list[int | tuple[int, str]], wanted: int
-) -> Row:
+async def _failed(store: JobStore, clock: Clock, name: str, responses: list[int | tuple[int, str]], wanted: int) -> Row:
     async with receiving(*responses) as receiver:
         clock.now = time.time()
         job = await _job(store, receiver.url)
@@ -103,8 +101,7 @@ async def _killed(world: World) -> list[Row]:
                 receiver.responses.append((0, ""))
                 await _arrived(receiver, job.id, ARRIVAL_SECONDS)
             else:
-                while (found := await world.store.get(job.id)) is None or not found.status.final:
-                    await asyncio.sleep(0.002)
+                await world.ended([job.id], ARRIVAL_SECONDS, pause=0.002)
             worker.kill()
             before = len(receiver.requests)
             worker.start()

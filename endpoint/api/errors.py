@@ -14,20 +14,22 @@ from endpoint.errors import (
     DeadlineExceeded,
     EndpointError,
     EngineFailed,
+    IdempotencyMismatch,
     InvalidAudio,
     InvalidKey,
     InvalidRequest,
+    JobNotFinished,
+    JobNotFound,
     MethodNotAllowed,
     ModelNotFound,
     NotReady,
     Overloaded,
     RequestError,
+    ResultExpired,
     RouteNotFound,
     TooLarge,
     Unavailable,
 )
-from endpoint.jobs.service import JobNotFinished, JobNotFound, ResultExpired
-from endpoint.jobs.store import IdempotencyMismatch
 
 STATUS: dict[type[EndpointError], int] = {
     InvalidRequest: 400,

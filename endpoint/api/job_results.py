@@ -14,9 +14,9 @@ from endpoint.api.job_forms import ResultQuery
 from endpoint.api.openapi import JOB_CODES
 from endpoint.api.respond import noticed, warning_header
 from endpoint.codec import decode_transcript
-from endpoint.errors import InvalidRequest
+from endpoint.errors import InvalidRequest, JobNotFinished, ResultExpired
 from endpoint.jobs.job import Failure, Job, Status
-from endpoint.jobs.service import JobNotFinished, Jobs, ResultExpired
+from endpoint.jobs.service import Jobs
 from endpoint.jobs.view import dumps
 from endpoint.text.format import Rendering, render, warnings
 from endpoint.types import Notice, Transcript

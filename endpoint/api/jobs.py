@@ -34,10 +34,9 @@ from endpoint.api.state import ServerState
 from endpoint.api.stream import EventStream
 from endpoint.api.upload import Form, read_form
 from endpoint.call import Call, Stage
-from endpoint.errors import InvalidRequest, NotReady
+from endpoint.errors import InvalidRequest, NotReady, StoreUnavailable
 from endpoint.jobs.job import Event, Job, Status, new_id
 from endpoint.jobs.service import Jobs, fingerprint, not_found
-from endpoint.jobs.store import StoreUnavailable
 from endpoint.jobs.view import dumps, job_object
 from endpoint.jobs.webhook import validate_callback
 from endpoint.text.format import warnings

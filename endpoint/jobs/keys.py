@@ -7,19 +7,13 @@ import re
 from collections.abc import Callable
 from typing import BinaryIO, TypeVar
 
-from endpoint.errors import EndpointError
+from endpoint.errors import MissingAudio
 from endpoint.jobs.job import new_id
 from endpoint.memfile import MemoryFile
 
 PIECE = 1 << 20  # bytes that are copied at once
 
 T = TypeVar("T")
-
-
-class MissingAudio(EndpointError):
-    """The spool has nothing under this key, or it is no key."""
-
-    code = "audio_missing"
 
 
 def new_key() -> str:

@@ -9,8 +9,9 @@ from contextlib import suppress
 
 import structlog
 
+from endpoint.errors import StoreUnavailable
 from endpoint.jobs.job import Claim
-from endpoint.jobs.store import LEASE_SECONDS, JobStore, LostClaim, StoreUnavailable
+from endpoint.jobs.store import LEASE_SECONDS, JobStore, LostClaim
 
 log = structlog.get_logger(__name__)
 

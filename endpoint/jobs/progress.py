@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from endpoint.core.transcriber import Progress
+from endpoint.errors import StoreUnavailable
 from endpoint.jobs.job import Claim
-from endpoint.jobs.store import JobStore, StoreUnavailable
+from endpoint.jobs.store import JobStore
 from endpoint.jobs.view import dumps, job_object
 from endpoint.types import Segment, Usage
 

@@ -15,19 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from endpoint.errors import IdempotencyMismatch, StoreUnavailable
 from endpoint.jobs import redis_values as values
 from endpoint.jobs.job import MOST_LOST, RESULT_SECONDS, Claim, Delivery, Event, Job, QueuePosition, Status
 from endpoint.jobs.redis_client import RedisClient, in_time
 from endpoint.jobs.redis_values import Value, read_delivery, read_job, write_delivery, write_event, write_job
-from endpoint.jobs.store import (
-    IDEMPOTENCY_SECONDS,
-    LEASE_SECONDS,
-    IdempotencyMismatch,
-    LostClaim,
-    StoreUnavailable,
-    Swept,
-    worker_lost,
-)
+from endpoint.jobs.store import IDEMPOTENCY_SECONDS, LEASE_SECONDS, LostClaim, Swept, worker_lost
 from endpoint.jobs.view import dumps, job_object, last_event
 
 TRIES = 10  # for a job that changes all the time

@@ -14,14 +14,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from endpoint.errors import ConfigError
+from endpoint.errors import ConfigError, StoreUnavailable
 from endpoint.jobs import redis_scripts
 from endpoint.jobs.redis_values import Value
-from endpoint.jobs.store import StoreUnavailable
 
 OLDEST = 7  # version of Redis; Valkey says 7 for itself, too
 CONNECT_SECONDS, SOCKET_SECONDS = 1.0, 1.5
 MOST_SECONDS = 1.8  # for a whole method of the store, whatever it waits for
+CLOSED = "the handler is closed"  # uvloop's RuntimeError, of a connection that was reset before it is written to
 CONNECTIONS = 32  # of one process; further calls wait for one
 
 P = ParamSpec("P")
@@ -70,7 +70,7 @@ class RedisClient:
     async def open(self) -> None:
         """Raises ConfigError where the server is too old."""
         self._opened = True
-        version = str((await self._redis.info("server"))["redis_version"])
+        version = str((await self._reach(self._redis.info("server")))["redis_version"])
         if int(version.partition(".")[0]) < OLDEST:
             raise ConfigError(f"Redis {OLDEST} or newer is needed, or Valkey; this is Redis {version}.")
 
@@ -104,6 +104,11 @@ class RedisClient:
         except (RedisConnectionError, RedisTimeoutError):
             await self._redis.connection_pool.disconnect(inuse_connections=False)
             raise
+        except RuntimeError as error:
+            if CLOSED not in str(error):
+                raise
+            await self._redis.connection_pool.disconnect(inuse_connections=False)
+            raise RedisConnectionError(str(error)) from error
 
     def _check(self) -> None:
         if not self._opened:

@@ -17,12 +17,12 @@ import structlog
 from endpoint.call import Call, Priority
 from endpoint.codec import encode_transcript
 from endpoint.core.transcriber import Progress, Transcriber
-from endpoint.errors import EndpointError, EngineFailed, NotReady, RequestError, Unavailable
+from endpoint.errors import EndpointError, EngineFailed, NotReady, RequestError, StoreUnavailable, Unavailable
 from endpoint.jobs.job import Claim, Failure, Job, JobFile, Status
 from endpoint.jobs.lease import Leases
 from endpoint.jobs.progress import FileCheckpoint, Progresses
 from endpoint.jobs.spool import Spool
-from endpoint.jobs.store import LEASE_SECONDS, JobStore, LostClaim, StoreUnavailable
+from endpoint.jobs.store import LEASE_SECONDS, JobStore, LostClaim
 from endpoint.memfile import MemoryFile
 from endpoint.types import Transcript
 

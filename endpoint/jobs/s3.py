@@ -10,9 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO, TypeVar
 
-from endpoint.errors import ConfigError
-from endpoint.jobs.keys import PIECE, MissingAudio, checked, in_thread, is_key, new_key, reader
-from endpoint.jobs.store import StoreUnavailable
+from endpoint.errors import ConfigError, MissingAudio, StoreUnavailable
+from endpoint.jobs.keys import PIECE, checked, in_thread, is_key, new_key, reader
 from endpoint.memfile import MemoryFile
 
 CONNECT_SECONDS, READ_SECONDS = 5, 30

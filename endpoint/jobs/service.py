@@ -12,10 +12,10 @@ from typing import Protocol
 
 import structlog
 
-from endpoint.errors import RequestError
+from endpoint.errors import JobNotFound, StoreUnavailable
 from endpoint.jobs.job import BYTES_PER_SECOND, Job, JobFile, Status
 from endpoint.jobs.spool import Spool
-from endpoint.jobs.store import JobStore, StoreUnavailable
+from endpoint.jobs.store import JobStore
 from endpoint.memfile import MemoryFile
 from endpoint.outgoing import OutgoingPolicy
 
@@ -23,24 +23,6 @@ log = structlog.get_logger(__name__)
 
 OPEN_SECONDS = 1.0  # until a store that is not there is tried again
 _AT_ONCE = 1 << 20  # bytes of a file that are hashed at once
-
-
-class JobNotFound(RequestError):
-    """HTTP 404."""
-
-    code = "job_not_found"
-
-
-class JobNotFinished(RequestError):
-    """There is no result yet; of a cancelled job, ever. HTTP 409."""
-
-    code = "job_not_finished"
-
-
-class ResultExpired(RequestError):
-    """There was a result. HTTP 410."""
-
-    code = "result_expired"
 
 
 class Upload(Protocol):

@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from endpoint.errors import ConfigError
-from endpoint.jobs.keys import PIECE, MissingAudio, checked, in_thread, is_key, new_key, reader
-from endpoint.jobs.store import StoreUnavailable
+from endpoint.errors import ConfigError, MissingAudio, StoreUnavailable
+from endpoint.jobs.keys import PIECE, checked, in_thread, is_key, new_key, reader
 from endpoint.memfile import MemoryFile
 
 PART = ".part"  # the ending of files that are being written

@@ -15,12 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Concatenate, Literal, ParamSpec, TypeVar
 
+from endpoint.errors import StoreUnavailable
 from endpoint.jobs import sqlite_outbox as outbox
 from endpoint.jobs import sqlite_steps as steps
 from endpoint.jobs.job import RESULT_SECONDS, Claim, Delivery, Event, Job, QueuePosition, Status
 from endpoint.jobs.sqlite_rows import Step, get
 from endpoint.jobs.sqlite_schema import connect, wait
-from endpoint.jobs.store import LEASE_SECONDS, StoreUnavailable, Swept
+from endpoint.jobs.store import LEASE_SECONDS, Swept
 
 WAIT_SECONDS = 1.5  # for the steps before it and for locks of other processes
 SLACK_SECONDS = 0.3  # after which a step that is under way is no longer waited for: the disk hangs

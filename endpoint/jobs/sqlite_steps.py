@@ -12,9 +12,10 @@ from operator import itemgetter
 from typing import Literal
 
 from endpoint.codec import decode, encode
+from endpoint.errors import IdempotencyMismatch
 from endpoint.jobs.job import MOST_LOST, Claim, Event, Job, QueuePosition, Status
 from endpoint.jobs.sqlite_rows import Step, add_delivery, add_events, end, final, forget, get, held, keep, queue_again
-from endpoint.jobs.store import IDEMPOTENCY_SECONDS, IdempotencyMismatch, Swept, worker_lost
+from endpoint.jobs.store import IDEMPOTENCY_SECONDS, Swept, worker_lost
 from endpoint.jobs.turns import Queue, order
 from endpoint.jobs.view import dumps, job_object
 

@@ -10,27 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from endpoint.errors import InvalidRequest, Unavailable
 from endpoint.jobs.job import Claim, Delivery, Event, Failure, Job, QueuePosition, Status
 
 IDEMPOTENCY_SECONDS = 86_400.0  # how long a key is remembered
 LEASE_SECONDS = 30.0
 
 
-class StoreUnavailable(Unavailable):
-    """The store cannot be reached, or has no room: nothing was changed, or it is not known whether it was."""
-
-    code = "store_unavailable"
-
-
 class LostClaim(Exception):
     """The job is somebody else's by now, cancelled, or gone."""
-
-
-class IdempotencyMismatch(InvalidRequest):
-    """The key was used for another request. HTTP 422."""
-
-    code = "idempotency_mismatch"
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,9 @@ import httpx2
 import structlog
 from standardwebhooks import Webhook
 
-from endpoint.errors import ConfigError, InvalidRequest
+from endpoint.errors import ConfigError, InvalidRequest, StoreUnavailable
 from endpoint.jobs.job import Delivery
-from endpoint.jobs.store import LEASE_SECONDS, StoreUnavailable
+from endpoint.jobs.store import LEASE_SECONDS
 from endpoint.outgoing import Address, OutgoingPolicy, outgoing_client
 
 BACK_OFF = (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 36_000.0)  # before the 2nd, 3rd ... attempt; 27 h in all
