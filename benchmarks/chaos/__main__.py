@@ -30,7 +30,7 @@ from benchmarks.chaos.report import Outcome, write
 from benchmarks.chaos.store_broken import store_broken
 from benchmarks.chaos.webhooks import webhooks
 from benchmarks.chaos.worker_killed import worker_killed
-from benchmarks.chaos.world import Row, World, world
+from benchmarks.chaos.world import Row, World, redis_program, world
 from endpoint.log import configure_logging
 
 CHECKS: tuple[Callable[[World], Awaitable[list[Row]]], ...] = (
@@ -92,6 +92,10 @@ def main() -> int:
     configure_logging("error")
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # what was started is ended
     stores = ("sqlite", "redis") if given.store == "both" else (given.store,)
+    if "redis" in stores and redis_program() is None:
+        parser.error(
+            "there is neither redis-server nor valkey-server (Debian and Ubuntu: apt-get install redis-server)"
+        )
     names = [name for name in given.only.split(",") if name]
     if unknown := set(names) - {check.__name__ for check in CHECKS}:
         parser.error(f"no such check: {', '.join(sorted(unknown))}")

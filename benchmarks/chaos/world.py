@@ -209,6 +209,12 @@ class World:
         self.timeline.mark("redis", KILL)
 
 
+def redis_program() -> str | None:
+    from tests.redis_server import PROGRAMS
+
+    return next((path for name in PROGRAMS if (path := shutil.which(name))), None)
+
+
 @asynccontextmanager
 async def world(kind: str, folder: Path, seed: str, small: bool) -> AsyncIterator[World]:
     """At the end every process is ended, and the folder is deleted unless it is to be kept."""
@@ -220,9 +226,10 @@ async def world(kind: str, folder: Path, seed: str, small: bool) -> AsyncIterato
         stack.callback(lambda: made.keep or shutil.rmtree(folder, ignore_errors=True))
         made.url = str(folder / "jobs.db")
         if kind == "redis":
-            from tests.redis_server import PROGRAMS, RedisProcess
+            from tests.redis_server import RedisProcess
 
-            program = next(path for name in PROGRAMS if (path := shutil.which(name)))
+            program = redis_program()
+            assert program is not None
             (folder / "redis").mkdir()
             made.redis = RedisProcess(program, folder / "redis")
             made.url = made.redis.url

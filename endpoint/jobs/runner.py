@@ -145,10 +145,13 @@ class Runner:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _sweep(self) -> None:
-        looked = float("-inf")
+        looked, unavailable = float("-inf"), False
         while True:
             try:
                 await self._store.open()
+                if unavailable:  # nobody could renew a lease: those who live do it first
+                    unavailable = False
+                    await asyncio.sleep(self._lease_seconds / 2)
                 swept = await self._store.sweep()
                 for source in swept.sources:
                     await self._spool.delete(source)
@@ -161,6 +164,7 @@ class Runner:
                     await delete_orphans(self._store, self._spool)
             except StoreUnavailable as error:
                 log.warning("jobs not swept", why=error.message)
+                unavailable = True
             await asyncio.sleep(min(SWEEP_SECONDS, self._lease_seconds / 3))
 
     # ---- one job
