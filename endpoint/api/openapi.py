@@ -57,7 +57,7 @@ _JOB_ERRORS = _ERRORS | {
     503: f"{_ERRORS[503]} Or the jobs cannot be reached.",
 }
 JOB_CODES = CODES | {
-    404: ("job_not_found", *CODES[404]),
+    404: ("job_not_found", "file_not_found", *CODES[404]),
     409: ("job_not_finished", "job_cancelled"),
     410: ("result_expired",),
     422: ("idempotency_mismatch",),
