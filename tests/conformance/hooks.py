@@ -51,6 +51,10 @@ def before_call(context: Any, case: schemathesis.Case, kwargs: Any) -> None:
             _agree(case.body)
         elif isinstance(case.body, dict):
             _understood(case.body)
+        if case.path.endswith("/jobs") and isinstance(case.body, dict):
+            case.body.pop("stream", None)  # a job has events instead
+        if case.query:
+            case.query.pop("include[]", None)  # it has to be asked for at submission
     case.body = _with_recordings(case.body)
 
 
@@ -65,8 +69,17 @@ def _with_recordings(value: Any) -> Any:
 def _understood(body: dict[str, Any]) -> None:
     """Put a recording and a language into the JSON of Hugging Face's clients."""
     body["inputs"] = base64.b64encode(RECORDING.data).decode()
-    if isinstance(parameters := body.get("parameters"), dict) and parameters.get("language"):
-        parameters["language"] = "fr"
+    parameters = body.get("parameters")
+    if isinstance(parameters, dict):
+        if parameters.get("language"):
+            parameters["language"] = "fr"
+        _without_beams(parameters)
+
+
+def _without_beams(fields: dict[str, Any]) -> None:
+    """`n` counts beams, with `use_beam_search`."""
+    if not fields.get("use_beam_search"):
+        fields.pop("n", None)
 
 
 def _agree(form: dict[str, Any]) -> None:
@@ -77,6 +90,8 @@ def _agree(form: dict[str, Any]) -> None:
     else:
         form["file"] = BINARY
     form.pop("url", None)
+    form.pop("urls[]", None)
+    _without_beams(form)
     if form.get("model"):
         form["model"] = "whisper-1"
     if form.get("language"):
