@@ -85,7 +85,6 @@ async def test_words_are_there_if_they_were_asked_for(client: httpx.AsyncClient,
         ({"include[]": "logprobs"}, "include[]"),
         ({"timestamp_granularities[]": "segment"}, "timestamp_granularities[]"),
         ({"response_format": "text", "include[]": "logprobs"}, "include[]"),
-        ({"file": "1"}, "file"),
         ({"file": "-1"}, "file"),
     ],
 )
@@ -130,7 +129,7 @@ async def test_several_files(client: httpx.AsyncClient, store: MemoryStore) -> N
     one = await client.get(f"{PATH}/result", params={"file": 2, "response_format": "text"})
     assert one.text == f"{TRANSCRIPT.text}\n"
     assert_error(await client.get(f"{PATH}/result?file=1"), 400, "no_audio", "file")
-    assert_error(await client.get(f"{PATH}/result?file=3"), 400, "invalid_value", "file")
+    assert_error(await client.get(f"{PATH}/result?file=3"), 404, "file_not_found", "file")
 
 
 async def test_before_the_end_and_long_after_it(client: httpx.AsyncClient, store: MemoryStore) -> None:

@@ -24,6 +24,7 @@ from endpoint.net import free_port
 START_SECONDS = 600
 STOP_SECONDS = 20
 LONGEST_SECONDS = 1800  # that a request may take
+SEARCH_SECONDS = 300  # the same with a beam search; then it has failed
 PACKAGES = Path("build/peers")
 
 OURS, STOCK, FASTER, INT8 = "this endpoint", "vLLM's server", "faster-whisper float32", "faster-whisper int8"
@@ -44,7 +45,10 @@ class Row:
 class Contender:
     """A process with all that it starts. `turn` lets it run, `rest` stops it: an idle server costs its neighbours."""
 
-    def __init__(self, name: str, command: list[str], environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, name: str, command: list[str], environment: dict[str, str], log: Path, folder: Path | None = None
+    ) -> None:
+        """folder: to start in."""
         self.name, self.log, self._port = name, log, free_port()
         self._output = log.open("w")
         command = [*command, "--host", "127.0.0.1", "--port", str(self._port)]
@@ -54,6 +58,7 @@ class Contender:
             stdout=self._output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            cwd=folder,
         )
 
     @property
@@ -115,7 +120,7 @@ class Contender:
     def _ask(self, clip: Clip, language: bool, beam: int) -> tuple[str | None, float]:
         """Text, None for an error; and how long it took."""
         data: dict[str, Any] = {"model": "whisper", "response_format": "json", "temperature": "0"}
-        if self.name == OURS:
+        if self.name.startswith(OURS):
             del data["temperature"], data["model"]  # with it there would be no fallback
         if beam > 1 and self.name == STOCK:
             data |= {"use_beam_search": "true", "n": str(beam)}
@@ -123,13 +128,14 @@ class Contender:
             data["beam_size"] = str(beam)
         if language:
             data["language"] = clip.language
-        began = time.perf_counter()
-        with clip.path.open("rb") as file:
+        longest = SEARCH_SECONDS if beam > 1 else LONGEST_SECONDS
+        began, text = time.perf_counter(), None
+        with clip.path.open("rb") as file, suppress(httpx2.TimeoutException):
             response = httpx2.post(
-                f"{self.base}/v1/audio/transcriptions", data=data, files={"file": file}, timeout=LONGEST_SECONDS
+                f"{self.base}/v1/audio/transcriptions", data=data, files={"file": file}, timeout=longest
             )
-        took = time.perf_counter() - began
-        return (str(response.json()["text"]) if response.status_code == 200 else None), took
+            text = str(response.json()["text"]) if response.status_code == 200 else None
+        return text, time.perf_counter() - began
 
 
 def _still(process: psutil.Process) -> bool:

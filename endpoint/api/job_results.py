@@ -14,7 +14,7 @@ from endpoint.api.job_forms import ResultQuery
 from endpoint.api.openapi import JOB_CODES
 from endpoint.api.respond import noticed, warning_header
 from endpoint.codec import decode_transcript
-from endpoint.errors import InvalidRequest, JobNotFinished, ResultExpired
+from endpoint.errors import JobNotFinished, JobNotFound, ResultExpired
 from endpoint.jobs.job import Failure, Job, Status
 from endpoint.jobs.service import Jobs
 from endpoint.jobs.view import dumps
@@ -38,7 +38,11 @@ async def result_response(jobs: Jobs, job: Job, query: ResultQuery, notices: Seq
         return await _all(jobs, job, query, rendering, notices)
     index = query.file or 0
     if index >= len(job.files):
-        raise InvalidRequest(f"file: the job has {len(job.files)}, counted from 0", param="file")
+        raise JobNotFound(
+            f"The job has {len(job.files)} files; there is none with index {index}.",
+            code="file_not_found",
+            param="file",
+        )
     if (error := job.files[index].error) is not None:
         return failed(error)
     transcript = noticed(await _transcript(jobs, job, index, query), notices)

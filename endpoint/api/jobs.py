@@ -59,7 +59,7 @@ _EVENT_HEADER = {
     "name": LAST_EVENT_ID,
     "in": "header",
     "description": "Number of the last event that is known; it comes before `after`.",
-    "schema": {"type": "integer", "minimum": 0},
+    "schema": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
 }
 _LOCATION = {"description": "Path of the job.", "schema": {"type": "string"}}
 

@@ -57,7 +57,7 @@ _JOB_ERRORS = _ERRORS | {
     503: f"{_ERRORS[503]} Or the jobs cannot be reached.",
 }
 JOB_CODES = CODES | {
-    404: ("job_not_found", *CODES[404]),
+    404: ("job_not_found", "file_not_found", *CODES[404]),
     409: ("job_not_finished", "job_cancelled"),
     410: ("result_expired",),
     422: ("idempotency_mismatch",),
@@ -114,11 +114,21 @@ def audio_docs(
 def form_body(form: type[AudioForm], requests: Mapping[str, Example], sources: Sequence[str]) -> dict[str, Any]:
     """A request body that is a form. sources: fields one of which brings the recording."""
     schema = form.model_json_schema()
+    schema["properties"] = {name: _without_null(field) for name, field in schema["properties"].items()}
     if "files[]" in sources:
         schema["properties"]["files[]"] = _LIST
     schema["anyOf"] = [{"required": [source]} for source in sources]
     content = {"multipart/form-data": {"schema": schema, "examples": dict(requests)}}
     return {"required": True, "content": content}
+
+
+def _without_null(field: dict[str, Any]) -> dict[str, Any]:
+    """A form has no null: a field is left out."""
+    options = [option for option in field.get("anyOf", ()) if option != {"type": "null"}]
+    if len(options) != 1:
+        return field
+    rest = {name: value for name, value in field.items() if name not in {"anyOf", "default"}}
+    return {**options[0], **rest}
 
 
 def job_docs(
