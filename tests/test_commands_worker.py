@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -30,13 +29,13 @@ def test_a_worker_needs_a_store_and_something_to_do(flags: list[str]) -> None:
 @pytest.mark.timeout(300)
 async def test_it_works_off_what_the_store_has_and_ends_with_0(tmp_path: Path) -> None:
     path = tmp_path / "jobs.db"
-    store, spool = SqliteStore(path, wait_seconds=30), FolderSpool(tmp_path / "audio-8000")
+    store, spool = SqliteStore(path, wait_seconds=30), FolderSpool(tmp_path / "jobs-audio")
     await store.open()
     key = await spool.put(MemoryFile(SPEECH.read_bytes()))
     job = await store.submit(Job(new_id(), (JobFile("speech.flac", key),), model="fake"))
     command = [sys.executable, "-m", "endpoint", "worker", "--engine", "fake", "--decode-workers", "1"]
     worker = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
-        [*command, "--jobs-url", str(path)], stdout=subprocess.DEVNULL, env={**os.environ, "PORT": "8000"}
+        [*command, "--jobs-url", str(path)], stdout=subprocess.DEVNULL
     )
     try:
         while not (found := await store.get(job.id)) or not found.status.final:

@@ -36,8 +36,8 @@ def test_the_store_is_that_of_the_url(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_audio_is_beside_the_store_unless_set_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert audio_of(settings(port=80)) == str(tmp_path / "whisper-endpoint" / "audio-80")
-    assert audio_of(settings(port=80, jobs_url="/data/jobs.db")) == "/data/audio-80"
+    assert audio_of(settings(port=80)) == str(tmp_path / "whisper-endpoint" / "jobs-80-audio")
+    assert audio_of(settings(port=80, jobs_url="/data/all.db")) == "/data/all-audio"
     assert audio_of(settings(jobs_url="redis://x", job_audio="s3://bucket/a")) == "s3://bucket/a"
 
 

@@ -75,12 +75,17 @@ def open_store(settings: Settings) -> JobStore:
         return RedisStore(url, result_seconds=seconds)
     if "://" in url:
         raise ConfigError(f"JOBS_URL: {url.partition('://')[0]} is no store; give a file, redis://... or `off`")
-    path = Path(url) if url else settings.state_folder / f"jobs-{settings.port}.db"
+    path = store_file(settings)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"JOBS_URL: {path.parent} cannot be made: {error.strerror}") from error
     return SqliteStore(path, result_seconds=seconds)
+
+
+def store_file(settings: Settings) -> Path:
+    """SQLite's file; each server of a machine has its own, unless it is told otherwise."""
+    return Path(settings.jobs_url) if settings.jobs_url else settings.state_folder / f"jobs-{settings.port}.db"
 
 
 def build_jobs(settings: Settings) -> Jobs | None:
@@ -119,8 +124,10 @@ def audio_of(settings: Settings) -> str:
     """Where audio of jobs waits."""
     if settings.job_audio:
         return settings.job_audio
-    beside = Path(settings.jobs_url) if settings.jobs_url and "://" not in settings.jobs_url else None
-    return str((beside.parent if beside else settings.state_folder) / f"audio-{settings.port}")
+    if "://" in settings.jobs_url:
+        return str(settings.state_folder / "jobs-audio")
+    file = store_file(settings)
+    return str(file.with_name(f"{file.stem}-audio"))
 
 
 def policy_of(settings: Settings) -> OutgoingPolicy:
