@@ -84,7 +84,7 @@ def open_store(settings: Settings) -> JobStore:
 
 
 def store_file(settings: Settings) -> Path:
-    """SQLite's file; each server of a machine has its own, unless it is told otherwise."""
+    """SQLite's file; each server of a machine has its own, unless set otherwise."""
     return Path(settings.jobs_url) if settings.jobs_url else settings.state_folder / f"jobs-{settings.port}.db"
 
 
