@@ -7,9 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from tests.redis_server import redis_program, redis_url  # noqa: F401 - fixtures
 from tests.servers import running_server
+
+settings.register_profile("any machine", deadline=None)  # no test needs the machine to be quick
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)
