@@ -28,7 +28,7 @@ from endpoint.options import Options, Sampling, Task
 if TYPE_CHECKING:
     from endpoint.engine.client import VllmEngine
 
-AT_ONCE, PATIENCE = 24, 60
+AT_ONCE, WAIT_SECONDS = 24, 60
 
 
 def options(choose: random.Random, language: str) -> Options:
@@ -91,8 +91,8 @@ async def run(count: int, seed: int) -> int:
 
 
 async def emptied(engine: VllmEngine) -> dict[str, int]:
-    """What the engine holds once that is nothing, or after PATIENCE seconds."""
-    for _ in range(PATIENCE):
+    """What the engine holds once that is nothing, or after WAIT_SECONDS seconds."""
+    for _ in range(WAIT_SECONDS):
         if not any((held := await engine.held()).values()):
             break
         await asyncio.sleep(1)

@@ -42,7 +42,12 @@ class TcpProxy:
         if self.reset:
             self.cut()
             return
-        there, out = await asyncio.open_connection("127.0.0.1", self._target)
+        try:
+            there, out = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:  # refused, as its server refuses
+            self._writers.discard(writer)
+            writer.transport.abort()
+            return
         self._writers.add(out)
         for source, sink in ((reader, out), (there, writer)):
             task = asyncio.create_task(self._copy(source, sink))

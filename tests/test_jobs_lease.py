@@ -6,21 +6,28 @@ import asyncio
 import time
 from pathlib import Path
 
-from endpoint.jobs.job import Status
+from endpoint.jobs.job import Claim, Status
 from endpoint.jobs.lease import Leases
 from endpoint.jobs.sqlite import SqliteStore
+from endpoint.jobs.store import LEASE_SECONDS
 from tests.jobs_support import make_job
 
 LEASE = 1.5  # seconds: renewed every half
 
 
-async def test_a_claim_is_renewed_although_the_event_loop_is_busy(tmp_path: Path) -> None:
-    path, lost = tmp_path / "jobs.db", list[str]()
+async def claimed(path: Path, seconds: float = LEASE_SECONDS) -> tuple[SqliteStore, Claim]:
+    """A store with one job, which is ours."""
     store = SqliteStore(path, wait_seconds=30)
     await store.open()
     await store.submit(make_job(1))
-    claim = await store.claim("me", LEASE)
+    claim = await store.claim("me", seconds)
     assert claim is not None
+    return store, claim
+
+
+async def test_a_claim_is_renewed_although_the_event_loop_is_busy(tmp_path: Path) -> None:
+    path, lost = tmp_path / "jobs.db", list[str]()
+    store, claim = await claimed(path, LEASE)
     leases = Leases(lambda: SqliteStore(path, wait_seconds=30), lost.append, LEASE)
     leases.start()
     leases.hold(claim)
@@ -38,11 +45,7 @@ async def test_a_claim_is_renewed_although_the_event_loop_is_busy(tmp_path: Path
 
 async def test_who_loses_the_claim_is_called(tmp_path: Path) -> None:
     path, lost = tmp_path / "jobs.db", list[str]()
-    store = SqliteStore(path, wait_seconds=30)
-    await store.open()
-    await store.submit(make_job(1))
-    claim = await store.claim("me")
-    assert claim is not None
+    store, claim = await claimed(path)
     leases = Leases(lambda: SqliteStore(path, wait_seconds=30), lost.append, 0.1)
     leases.start()
     leases.hold(claim)
@@ -56,11 +59,7 @@ async def test_who_loses_the_claim_is_called(tmp_path: Path) -> None:
 
 async def test_a_claim_that_is_dropped_is_left_alone(tmp_path: Path) -> None:
     path, lost = tmp_path / "jobs.db", list[str]()
-    store = SqliteStore(path, wait_seconds=30)
-    await store.open()
-    await store.submit(make_job(1))
-    claim = await store.claim("me")
-    assert claim is not None
+    store, claim = await claimed(path)
     leases = Leases(lambda: SqliteStore(path, wait_seconds=30), lost.append, 0.05)
     leases.hold(claim)
     leases.drop(claim.job.id)

@@ -116,6 +116,8 @@ async def test_a_job_gives_what_the_request_gives(world: World) -> None:
     assert events[0] == "job.queued"
     assert events[-1] == "job.succeeded"
     assert "job.progress" in events
+    segments = decode_transcript(data).segments
+    assert events.count("transcript.segment") == len(segments) > 0  # those of the last moment, too
 
 
 async def test_one_bad_file_fails_alone_and_all_bad_ones_fail_the_job(world: World) -> None:
@@ -187,7 +189,7 @@ async def test_a_worker_that_ends_hands_back_and_the_next_goes_on_where_it_was(w
 async def test_cancelling_ends_the_work_in_the_engine(world: World) -> None:
     world.engine.delay = 1000
     job = await world.submit(b"sound")
-    runner = world.runner(lease_seconds=0.3)  # a claim is looked after three times in that
+    runner = world.runner(lease_seconds=3)  # a claim is looked after three times in that
     async with working(runner):
         await until(lambda: world.engine.running > 0)
         assert await world.store.cancel(job.id) is not None

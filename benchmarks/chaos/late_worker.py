@@ -12,7 +12,7 @@ from endpoint.jobs.job import Job, Status
 from endpoint.jobs.store import LostClaim
 
 WINDOWS = 12
-PATIENCE = 60.0
+WAIT_SECONDS = 60.0
 
 
 async def late_worker(world: World) -> list[Row]:
@@ -51,7 +51,7 @@ async def late_worker(world: World) -> list[Row]:
 async def _round(world: World, late: Process, other: Process) -> tuple[Job, int]:
     """The job, and how many windows the late worker began after its pause."""
     job = await world.put(world.make(WINDOWS))
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + WAIT_SECONDS
     while sum(row[1] == late.pid for row in world.decoded() if row[2] in world.expected[job.id].windows) < 2:
         if time.monotonic() > end:
             raise RuntimeError("the job was not begun")
@@ -66,7 +66,7 @@ async def _round(world: World, late: Process, other: Process) -> tuple[Job, int]
             await asyncio.sleep(0.02)
         late.go_on()
         begun = time.time()
-        ended = await world.ended([job.id], PATIENCE)
+        ended = await world.ended([job.id], WAIT_SECONDS)
         await asyncio.sleep(1.0)
         windows = [row for row in world.decoded() if row[2] in world.expected[job.id].windows]
         return ended[job.id], sum(row[0] > begun and row[1] == late.pid for row in windows)

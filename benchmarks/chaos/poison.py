@@ -12,7 +12,7 @@ from benchmarks.chaos.processes import Process
 from benchmarks.chaos.world import Row, World
 from endpoint.jobs.job import MOST_LOST, Status
 
-PATIENCE = 120.0
+WAIT_SECONDS = 120.0
 CANCEL_SECONDS = 1.0
 
 
@@ -29,7 +29,7 @@ async def poison(world: World) -> list[Row]:
     deaths = 0
     restarting = asyncio.create_task(_restart(worker))
     try:
-        jobs = await world.ended([bad.id, *good], PATIENCE)
+        jobs = await world.ended([bad.id, *good], WAIT_SECONDS)
     finally:
         restarting.cancel()
         deaths = len(worker.logs) - 1
@@ -107,7 +107,7 @@ def _windows(world: World, job_id: str) -> int:
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + WAIT_SECONDS
     while not condition():
         if time.monotonic() > end:
             raise RuntimeError("it did not come to that")

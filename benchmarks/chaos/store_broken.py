@@ -21,13 +21,13 @@ from benchmarks.chaos.processes import die_with_parent
 from benchmarks.chaos.timeline import NOTE
 from benchmarks.chaos.world import Row, Sent, World
 from endpoint.jobs.job import Status
-from tests.tcp_proxy import TcpProxy
+from tests.tcp_proxy import proxy_to
 
 Breaking = Callable[[], Awaitable[object]]
 BROKEN_SECONDS, SMALL_SECONDS = 8.0, 4.0
 WITHIN_SECONDS, AGAIN_SECONDS = 2.0, 5.0
 CLIENTS = 3
-PATIENCE = 60.0
+WAIT_SECONDS = 60.0
 FILLED, LIMIT = 1_500_000, 500_000  # bytes: of the log and the file; behind which the server cannot write
 
 # Holds the lock of the file, with a part of a transaction in its log, until it is killed.
@@ -71,7 +71,7 @@ async def store_broken(world: World) -> list[Row]:
                 broken = await _break(world, client, name, breaking, mending)
                 accepted += broken.accepted
                 rows += _rows(broken)
-        jobs = await world.ended(accepted, PATIENCE)
+        jobs = await world.ended(accepted, WAIT_SECONDS)
         succeeded = sum(job.status is Status.SUCCEEDED for job in jobs.values())
         lost = Counter(job.lost for job in jobs.values())
         same = server.alive and server.pid == pid
@@ -109,7 +109,7 @@ async def _break(world: World, client: httpx2.AsyncClient, name: str, breaking: 
     await mending()
     world.timeline.mark("store", NOTE, f"{name}: whole")
     began = time.monotonic()
-    while time.monotonic() < began + PATIENCE:
+    while time.monotonic() < began + WAIT_SECONDS:
         sent = await world.sent(client, sound)
         if sent.status == 202:
             made.again = time.monotonic() - began
@@ -206,35 +206,12 @@ def _sound(world: World) -> Row:
 # ---- Redis
 
 
-class Proxy(TcpProxy):
-    """Refuses what its server refuses."""
-
-    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await super().accept(reader, writer)
-        except OSError:
-            self._writers.discard(writer)
-            writer.transport.abort()
-
-
-@asynccontextmanager
-async def _proxied(port: int) -> AsyncIterator[Proxy]:
-    proxy = Proxy(port)
-    server = await asyncio.start_server(proxy.accept, "127.0.0.1", 0)
-    proxy.port = server.sockets[0].getsockname()[1]
-    try:
-        yield proxy
-    finally:
-        server.close()
-        await proxy.end()
-
-
 @asynccontextmanager
 async def _redis(world: World) -> AsyncIterator[dict[str, tuple[Breaking, Breaking]]]:
     from redis.asyncio import Redis
 
     direct: Any = Redis.from_url(world.url)
-    async with _proxied(world.redis.port) as proxy:
+    async with proxy_to(world.redis.port) as proxy:
         world.url = f"redis://127.0.0.1:{proxy.port}/0"
 
         async def up() -> None:

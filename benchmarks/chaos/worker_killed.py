@@ -14,7 +14,7 @@ from benchmarks.chaos.world import Row, World
 from endpoint.jobs.job import MOST_LOST, Job, Status
 
 WINDOWS = 4
-PATIENCE = 90.0
+WAIT_SECONDS = 90.0
 SLACK_SECONDS = 5.0
 
 
@@ -35,13 +35,13 @@ async def worker_killed(world: World) -> list[Row]:
             if number == 0:
                 await asyncio.gather(*(worker.wait_for("worker ready") for worker in fleet))
             done.append(await _kill_one(world, fleet))
-    jobs = await world.ended(ids, PATIENCE)
+    jobs = await world.ended(ids, WAIT_SECONDS)
     return [*await _outcome(world, ids, jobs), *_costs(world, done, kills)]
 
 
 async def _kill_one(world: World, fleet: Sequence[Process]) -> tuple[float, int]:
     await asyncio.sleep(world.choose.uniform(0.1, 1.2))
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < end:
         ready = [one for one in fleet if any(line.get("event") == "worker ready" for line in one.lines(-1))]
         active = [

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import structlog
 
-from endpoint.call import Call, Priority
+from endpoint.call import Call
 from endpoint.codec import encode_transcript
 from endpoint.core.transcriber import Progress, Transcriber
 from endpoint.errors import EndpointError, EngineFailed, NotReady, RequestError, StoreUnavailable, Unavailable
@@ -179,6 +179,7 @@ class Runner:
             for number in range(len(job.files)):
                 if (made := await self._file(progresses, number)) is not None:
                     results[number] = made
+            await progresses.write()  # the last segments
             await self._finish(claim, _final(progresses.job), results)
         except LostClaim:
             log.info("job given up: the claim is lost", job=job.id)
@@ -239,8 +240,8 @@ class Runner:
         self, progresses: Progresses, number: int, data: MemoryFile, checkpoint: FileCheckpoint
     ) -> Transcript:
         job = progresses.job
-        call = Call(job.id, job.caller, Priority(job.priority), background=True, checkpoint=checkpoint)
-        progresses.change(number, status=Status.RUNNING)
+        call = Call(job.id, job.caller, job.priority, background=True, checkpoint=checkpoint)
+        progresses.change(number, status=Status.RUNNING, error=None)
         steps = self._find(job.model).segments(data, job.options, call)
         async with aclosing(steps):
             async for step in steps:

@@ -9,8 +9,7 @@ from pathlib import Path
 VERSION = 1  # of the tables; kept in the file
 PAUSE_SECONDS = 0.02  # between attempts to turn the write-ahead log on
 
-# auto_vacuum comes before everything that writes to a new file. synchronous=FULL: what is committed outlives a power
-# cut, at 270 commits a second, measured.
+# auto_vacuum comes before everything that writes to a new file. synchronous=FULL: what is committed outlives a power cut.
 PRAGMAS = (
     "PRAGMA auto_vacuum = INCREMENTAL",
     "PRAGMA journal_mode = WAL",
