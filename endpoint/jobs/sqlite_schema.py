@@ -9,7 +9,7 @@ from pathlib import Path
 VERSION = 1  # of the tables; kept in the file
 PAUSE_SECONDS = 0.02  # between attempts to turn the write-ahead log on
 
-# auto_vacuum comes before everything that writes to a new file. synchronous=FULL: what is committed outlives a power cut.
+# auto_vacuum comes before everything that writes to a new file. synchronous=FULL: commits outlive a power cut.
 PRAGMAS = (
     "PRAGMA auto_vacuum = INCREMENTAL",
     "PRAGMA journal_mode = WAL",
