@@ -36,7 +36,7 @@ class Permit:
 
     def files(self, count: int) -> None:
         """Count each of the request's `count` files as a request. Raises Overloaded."""
-        self._admission.take(requests=count - self.requests)
+        self._admission.take(requests=count - self.requests, own=self.requests)
         self.requests = count
 
     def add(self, audio_seconds: float) -> None:
@@ -69,8 +69,12 @@ class Admission:
             self._load.seconds[self._number] -= permit.seconds
 
     def take(self, *, requests: int = 0, seconds: int = 0, own: int = 0) -> None:
-        """Take requests and seconds, or raise Overloaded and take nothing. own: seconds the request already holds."""
-        if requests > 0 and sum(self._load.requests) + requests > self._most_requests:
+        """Take requests or seconds, or raise Overloaded and take nothing. own: what the request holds of them already.
+
+        A request that nothing else is beside is always admitted: no later attempt would find more room.
+        """
+        beside = sum(self._load.requests) - own
+        if requests > 0 and beside > 0 and beside + own + requests > self._most_requests:
             raise Overloaded(
                 f"The server is at its limit of {self._most_requests} requests (MAX_CONCURRENT_REQUESTS; each file of "
                 "a request counts). Try again in a few seconds."

@@ -35,6 +35,17 @@ def test_every_file_of_a_request_counts_as_one() -> None:
     assert load.requests == [0]
 
 
+def test_a_request_alone_is_admitted_with_more_files_than_the_limit() -> None:
+    """Or it would be refused for ever, each time with the advice to try again."""
+    load, (admission,) = admissions(requests=3)
+    with admission.permit() as alone:
+        alone.files(5)
+        assert load.requests == [5]
+        with pytest.raises(Overloaded), admission.permit():
+            pass
+    assert load.requests == [0]
+
+
 def test_seconds_of_audio_are_bounded_but_a_request_alone_is_admitted() -> None:
     load, (admission,) = admissions(seconds=100)
     with admission.permit() as long:
