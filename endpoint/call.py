@@ -12,9 +12,8 @@ from enum import IntEnum, StrEnum
 from typing import Protocol
 
 from endpoint.admission import Permit
+from endpoint.caller import ANONYMOUS, Caller
 from endpoint.errors import DeadlineExceeded
-
-ANONYMOUS = "anonymous"
 
 
 class Stage(StrEnum):
@@ -97,7 +96,7 @@ class Call:
     """
 
     id: str = field(default_factory=lambda: f"req_{uuid.uuid4().hex}")
-    caller: str = ANONYMOUS
+    caller: Caller = ANONYMOUS
     priority: Priority = Priority.NORMAL
     seconds: float | None = None
     permit: Permit | None = None

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from endpoint.admission import Load
-from endpoint.config import Settings, split
+from endpoint.config import Settings
 from endpoint.errors import ConfigError, EndpointError, EngineFailed, ModelNotFound, NotReady
+from endpoint.settings.base import split
 
 if TYPE_CHECKING:
     from endpoint.core.transcriber import Transcriber

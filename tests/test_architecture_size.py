@@ -38,6 +38,11 @@ TESTED_BY = {
     "engine/inside/process": "test_live_several",
     "huggingface": "test_handler",
     "jobs/progress": "test_jobs_runner",
+    "settings/base": "test_config",
+    "settings/engine": "test_config",
+    "settings/http": "test_config",
+    "settings/jobs": "test_config",
+    "settings/model": "test_config",
 }
 UNTESTED_STILL: set[str] = set()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from endpoint.config import split
+from endpoint.settings.base import split
 
 EXPOSED = ("x-request-id", "retry-after", "x-warnings")
 

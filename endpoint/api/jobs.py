@@ -140,7 +140,7 @@ async def _new_job(server: ServerState, upload: Form, fields: JobForm, call: Cal
         files=(),
         options=fields.options(server.settings.vad),
         model=server.models.names.shown(fields.model),
-        caller=call.caller,
+        caller=call.caller.id,
         priority=fields.level,
         created_at=now,
         metadata=fields.metadata,

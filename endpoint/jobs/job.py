@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from endpoint.call import ANONYMOUS, Priority
+from endpoint.call import Priority
+from endpoint.caller import ANONYMOUS_ID
 from endpoint.options import Options
 from endpoint.types import Usage
 
@@ -75,7 +76,7 @@ class Job:
     files: tuple[JobFile, ...]
     options: Options = field(default_factory=Options)
     model: str = ""
-    caller: str = ANONYMOUS
+    caller: str = ANONYMOUS_ID
     priority: Priority = Priority.NORMAL
     status: Status = Status.QUEUED
     created_at: float = 0.0

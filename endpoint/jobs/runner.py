@@ -15,6 +15,7 @@ from dataclasses import replace
 import structlog
 
 from endpoint.call import Call
+from endpoint.caller import Caller
 from endpoint.codec import encode_transcript
 from endpoint.core.transcriber import Progress, Transcriber
 from endpoint.errors import EndpointError, EngineFailed, NotReady, RequestError, StoreUnavailable, Unavailable
@@ -240,7 +241,7 @@ class Runner:
         self, progresses: Progresses, number: int, data: MemoryFile, checkpoint: FileCheckpoint
     ) -> Transcript:
         job = progresses.job
-        call = Call(job.id, job.caller, job.priority, background=True, checkpoint=checkpoint)
+        call = Call(job.id, Caller(job.caller), job.priority, background=True, checkpoint=checkpoint)
         progresses.change(number, status=Status.RUNNING, error=None)
         steps = self._find(job.model).segments(data, job.options, call)
         async with aclosing(steps):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from endpoint.config import Settings, split
+from endpoint.config import Settings
 from endpoint.errors import ConfigError
 from endpoint.jobs.runner import Runner
 from endpoint.jobs.service import Jobs, opened
@@ -22,6 +22,7 @@ from endpoint.jobs.sqlite import SqliteStore
 from endpoint.jobs.store import JobStore
 from endpoint.jobs.webhook import Dispatcher
 from endpoint.outgoing import OutgoingPolicy, fetch
+from endpoint.settings.base import split
 
 if TYPE_CHECKING:
     from endpoint.memfile import MemoryFile
