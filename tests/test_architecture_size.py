@@ -43,6 +43,7 @@ TESTED_BY = {
     "settings/http": "test_config",
     "settings/jobs": "test_config",
     "settings/model": "test_config",
+    "stores/sqlite": "test_jobs_sqlite",
 }
 UNTESTED_STILL: set[str] = set()
 

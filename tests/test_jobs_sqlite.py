@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from endpoint.errors import StoreUnavailable
-from endpoint.jobs import sqlite_schema
 from endpoint.jobs.job import Job
-from endpoint.jobs.sqlite import SLACK_SECONDS, WAIT_SECONDS, SqliteStore
+from endpoint.jobs.sqlite import SqliteStore
+from endpoint.stores import sqlite as stores_sqlite
+from endpoint.stores.sqlite import SLACK_SECONDS, WAIT_SECONDS
 from tests.jobs_support import make_job
 
 ROOT = Path(__file__).parents[1]
@@ -121,8 +122,8 @@ async def submit_until_full(store: SqliteStore) -> list[Job]:
 
 
 async def test_on_a_full_disk_what_there_is_stays_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pragmas = (*sqlite_schema.PRAGMAS, "PRAGMA max_page_count = 80")
-    monkeypatch.setattr(sqlite_schema, "PRAGMAS", pragmas)
+    pragmas = (*stores_sqlite.PRAGMAS, "PRAGMA max_page_count = 80")
+    monkeypatch.setattr(stores_sqlite, "PRAGMAS", pragmas)
     async with opened(tmp_path / "jobs.db") as store:
         kept = await submit_until_full(store)
         assert kept

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from endpoint.jobs.sqlite_schema import TABLES, VERSION, connect
+from endpoint.jobs.sqlite_schema import TABLES, VERSION, make_tables
+from endpoint.stores.sqlite import connect
 
 
 def made(path: Path) -> sqlite3.Connection:
-    return connect(path, time.monotonic() + 60)
+    return connect(path, time.monotonic() + 60, make_tables)
 
 
 def test_a_file_is_made_with_its_folder_and_only_once(tmp_path: Path) -> None:
@@ -53,5 +54,5 @@ def test_a_lock_is_waited_for_until_the_deadline(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(sqlite3.OperationalError, match="locked"):
-            connect(path, time.monotonic() + 0.05)
+            connect(path, time.monotonic() + 0.05, make_tables)
     made(path).close()

@@ -8,8 +8,9 @@ from pathlib import Path
 from endpoint.jobs.job import Status
 from endpoint.jobs.sqlite import SqliteStore
 from endpoint.jobs.sqlite_rows import Step
-from endpoint.jobs.sqlite_schema import connect
+from endpoint.jobs.sqlite_schema import make_tables
 from endpoint.jobs.sqlite_steps import LEAST, LISTS
+from endpoint.stores.sqlite import connect
 from tests.jobs_support import Clock, make_job, succeeded
 
 
@@ -34,7 +35,7 @@ async def test_the_file_gets_small_again(tmp_path: Path) -> None:
 
 def test_nothing_looks_at_every_job(tmp_path: Path) -> None:
     """Jobs are searched by their indices, callers in the order of their work."""
-    connection = connect(tmp_path / "jobs.db", time.monotonic() + 60)
+    connection = connect(tmp_path / "jobs.db", time.monotonic() + 60, make_tables)
     step = Step(connection, 0.0, 0.0)
     queries = [
         (LEAST, (Status.QUEUED.value, Status.RUNNING.value)),

@@ -66,9 +66,10 @@ def _in_sqlite(path: str, many: int) -> None:
     """The store's own steps, many in a commit: each alone waits for the disk."""
     from endpoint.jobs import sqlite_steps as steps
     from endpoint.jobs.sqlite_rows import Step
-    from endpoint.jobs.sqlite_schema import connect
+    from endpoint.jobs.sqlite_schema import make_tables
+    from endpoint.stores.sqlite import connect
 
-    connection = connect(Path(path), time.monotonic() + 10)
+    connection = connect(Path(path), time.monotonic() + 10, make_tables)
     try:
         for number in range(many):
             if number % A_COMMIT == 0:
@@ -135,12 +136,13 @@ def _file(world: World) -> int:
 
 
 def _new_file(world: World) -> int:
-    from endpoint.jobs.sqlite_schema import connect
+    from endpoint.jobs.sqlite_schema import make_tables
+    from endpoint.stores.sqlite import connect
 
     with closing(sqlite3.connect(world.url, timeout=10)) as connection:
         rows = connection.execute("SELECT * FROM usage ORDER BY rowid").fetchall()
     path = world.folder / "new.db"
-    with closing(connect(path, time.monotonic() + 10)) as connection:
+    with closing(connect(path, time.monotonic() + 10, make_tables)) as connection:
         connection.execute("BEGIN")
         connection.executemany("INSERT INTO usage VALUES (?, ?, ?)", rows)
         connection.execute("COMMIT")

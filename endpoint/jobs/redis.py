@@ -16,12 +16,13 @@ from dataclasses import replace
 from typing import Literal
 
 from endpoint.errors import IdempotencyMismatch, StoreUnavailable
+from endpoint.jobs import redis_scripts
 from endpoint.jobs import redis_values as values
 from endpoint.jobs.job import MOST_LOST, RESULT_SECONDS, Claim, Delivery, Event, Job, QueuePosition, Status
-from endpoint.jobs.redis_client import RedisClient, in_time
-from endpoint.jobs.redis_values import Value, read_delivery, read_job, write_delivery, write_event, write_job
+from endpoint.jobs.redis_values import read_delivery, read_job, write_delivery, write_event, write_job
 from endpoint.jobs.store import IDEMPOTENCY_SECONDS, LEASE_SECONDS, LostClaim, Swept, worker_lost
 from endpoint.jobs.view import dumps, job_object, last_event
+from endpoint.stores.redis import RedisClient, Value, in_time
 
 TRIES = 10  # for a job that changes all the time
 NOTHING: tuple[str, int] = ("", 0)
@@ -39,7 +40,7 @@ class RedisStore:
         prefix: str = "whisper:",
     ) -> None:
         self._result_seconds = result_seconds
-        self._client = RedisClient(url, f"{{{prefix}}}", clock)
+        self._client = RedisClient(url, f"{{{prefix}}}", clock, redis_scripts.load())
 
     @in_time
     async def open(self) -> None:

@@ -9,8 +9,7 @@ from dataclasses import replace
 from endpoint.codec import decode, encode
 from endpoint.jobs.job import Delivery, Event, Job, Status
 from endpoint.jobs.view import last_delivery
-
-Value = str | bytes | int | float
+from endpoint.stores.redis import Value
 
 
 def read_job(fields: Sequence[bytes]) -> Job:

@@ -1,30 +1,20 @@
-"""Jobs in an SQLite file, for the processes of one machine. No service is needed.
-
-The statements are in endpoint.jobs.sqlite_steps and sqlite_outbox; here is how they are run: in
-one thread, each step a transaction.
-"""
+"""Jobs in an SQLite file. The statements are in endpoint.jobs.sqlite_steps and sqlite_outbox."""
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Concatenate, Literal, ParamSpec, TypeVar
 
-from endpoint.errors import StoreUnavailable
 from endpoint.jobs import sqlite_outbox as outbox
 from endpoint.jobs import sqlite_steps as steps
 from endpoint.jobs.job import RESULT_SECONDS, Claim, Delivery, Event, Job, QueuePosition, Status
 from endpoint.jobs.sqlite_rows import Step, get
-from endpoint.jobs.sqlite_schema import connect, wait
+from endpoint.jobs.sqlite_schema import make_tables
 from endpoint.jobs.store import LEASE_SECONDS, Swept
-
-WAIT_SECONDS = 1.5  # for the steps before it and for locks of other processes
-SLACK_SECONDS = 0.3  # after which a step that is under way is no longer waited for: the disk hangs
+from endpoint.stores.sqlite import WAIT_SECONDS, SqliteFile
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,23 +30,16 @@ class SqliteStore:
         result_seconds: float = RESULT_SECONDS,
         wait_seconds: float = WAIT_SECONDS,
     ) -> None:
-        self._path = path
+        self._file = SqliteFile(path, make_tables, wait_seconds)
         self._clock = clock
         self._result_seconds = result_seconds
-        self._wait_seconds = wait_seconds
-        self._thread: ThreadPoolExecutor | None = None
-        self._connection: sqlite3.Connection | None = None  # used in that thread only
 
     async def open(self) -> None:
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="jobs")
+        self._file.open()
         await self._read(steps.ping)
 
     async def close(self) -> None:
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            await asyncio.get_running_loop().run_in_executor(thread, self._disconnect)
-            thread.shutdown(wait=False)
+        await self._file.close()
 
     async def ping(self) -> None:
         await self._read(steps.ping)
@@ -154,49 +137,10 @@ class SqliteStore:
     # ---- transactions
 
     async def _read(self, step: Callable[Concatenate[Step, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._run("BEGIN", lambda at: step(at, *args, **kwargs))
+        return await self._file.read(lambda db: step(self._step(db), *args, **kwargs))
 
     async def _write(self, step: Callable[Concatenate[Step, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._run("BEGIN IMMEDIATE", lambda at: step(at, *args, **kwargs))
+        return await self._file.write(lambda db: step(self._step(db), *args, **kwargs))
 
-    async def _run(self, begin: str, step: Callable[[Step], T]) -> T:
-        if self._thread is None:
-            raise StoreUnavailable("The store of jobs is not open.")
-        transaction = partial(self._transaction, begin, step, time.monotonic() + self._wait_seconds)
-        try:
-            async with asyncio.timeout(self._wait_seconds + SLACK_SECONDS):
-                return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
-        except TimeoutError as error:
-            raise StoreUnavailable(f"The store of jobs, {self._path}, took too long.") from error
-
-    def _transaction(self, begin: str, step: Callable[[Step], T], deadline: float) -> T:
-        """In the thread. Raises StoreUnavailable, or what the step raises; nothing is written then."""
-        if time.monotonic() > deadline:
-            raise StoreUnavailable("The store of jobs has too much to do.")
-        try:
-            if self._connection is None:
-                self._connection = connect(self._path, deadline)
-            wait(self._connection, deadline)
-            return self._commit(self._connection, begin, step)
-        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
-            raise  # an error of this program
-        except (sqlite3.DatabaseError, OSError) as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL):
-                self._disconnect()  # the next step tries a new one
-            raise StoreUnavailable(f"The store of jobs, {self._path}, cannot be used: {error}.") from error
-
-    def _commit(self, connection: sqlite3.Connection, begin: str, step: Callable[[Step], T]) -> T:
-        connection.execute(begin)
-        try:
-            done = step(Step(connection, self._clock(), self._result_seconds))
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        return done
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+    def _step(self, db: sqlite3.Connection) -> Step:
+        return Step(db, self._clock(), self._result_seconds)

@@ -1,22 +1,10 @@
-"""The tables of the SQLite store, and how a connection to them is made."""
+"""The tables of the SQLite store."""
 
 from __future__ import annotations
 
 import sqlite3
-import time
-from pathlib import Path
 
 VERSION = 1  # of the tables; kept in the file
-PAUSE_SECONDS = 0.02  # between attempts to turn the write-ahead log on
-
-# auto_vacuum comes before everything that writes to a new file. synchronous=FULL: commits outlive a power cut.
-PRAGMAS = (
-    "PRAGMA auto_vacuum = INCREMENTAL",
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA foreign_keys = ON",
-    "PRAGMA journal_size_limit = 4194304",
-)
 
 # jobs: document is the job itself; the other columns repeat of it what is searched by. cost_ms: what its caller was
 # charged for the last claim. callers: see endpoint.jobs.turns. outbox.given_up: it is listed as failed. orphans:
@@ -93,43 +81,8 @@ TABLES = (
 )
 
 
-def connect(path: Path, deadline: float) -> sqlite3.Connection:
-    """A connection whose transactions are begun and ended by hand. deadline: of time.monotonic.
-
-    Raises sqlite3.DatabaseError, and OSError where the folder cannot be made.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        wait(connection, deadline)
-        _configure(connection, deadline)
-        _make_tables(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def wait(connection: sqlite3.Connection, deadline: float) -> None:
-    """Locks are waited for until then."""
-    milliseconds = max(0, round((deadline - time.monotonic()) * 1000))
-    connection.execute(f"PRAGMA busy_timeout = {milliseconds}")
-
-
-def _configure(connection: sqlite3.Connection, deadline: float) -> None:
-    """SQLite itself does not wait for others that turn the log on at the same time."""
-    while True:
-        try:
-            for pragma in PRAGMAS:
-                connection.execute(pragma)
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-        time.sleep(PAUSE_SECONDS)
-
-
-def _make_tables(connection: sqlite3.Connection) -> None:
+def make_tables(connection: sqlite3.Connection) -> None:
+    """Raises sqlite3.DatabaseError where they are of another version."""
     if _version(connection) == VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")

@@ -1,9 +1,9 @@
-"""The connection of the Redis store: its scripts, its time, and the limits within which it is available or not."""
+"""A connection to Redis 7 or newer, or Valkey: scripts, time, and the limits within which it is available or not."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -15,8 +15,8 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from endpoint.errors import ConfigError, StoreUnavailable
-from endpoint.jobs import redis_scripts
-from endpoint.jobs.redis_values import Value
+
+Value = str | bytes | int | float  # what a command takes
 
 OLDEST = 7  # version of Redis; Valkey says 7 for itself, too
 CONNECT_SECONDS, SOCKET_SECONDS = 1.0, 1.5
@@ -45,9 +45,9 @@ def in_time(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutin
 
 
 class RedisClient:
-    """clock: of tests; without one, the server's time counts. base: what all keys begin with."""
+    """base: what all keys begin with. clock: of tests; without one, the server's time counts. scripts: Lua, by name."""
 
-    def __init__(self, url: str, base: str, clock: Callable[[], float] | None) -> None:
+    def __init__(self, url: str, base: str, clock: Callable[[], float] | None, scripts: Mapping[str, str]) -> None:
         self.base = base
         self._clock = clock
         self._opened = False
@@ -65,7 +65,7 @@ class RedisClient:
         except ValueError as error:
             raise ConfigError(f"not the address of a Redis server: {error}") from error
         self._redis = Redis.from_pool(pool)
-        self._scripts = {name: self._redis.register_script(text) for name, text in redis_scripts.load().items()}
+        self._scripts = {name: self._redis.register_script(text) for name, text in scripts.items()}
 
     async def open(self) -> None:
         """Raises ConfigError where the server is too old."""

@@ -11,9 +11,9 @@ import pytest
 from redis.asyncio import Redis
 
 from endpoint.errors import ConfigError, StoreUnavailable
-from endpoint.jobs import redis_client
 from endpoint.jobs.job import Job, JobFile
 from endpoint.jobs.redis import RedisStore
+from endpoint.stores import redis as redis_client
 from tests.redis_server import RedisProcess
 from tests.tcp_proxy import TcpProxy, proxy_to
 
