@@ -1,7 +1,8 @@
 """A long recording of human speech as a job, beside the same as a request: python -m benchmarks.long_job [--hours 3]
 
-On a server with whisper-base. Prints how evenly the progress rises, whether the text is the same, and the most memory
-over the idle server. Exit status 1 if a line falls short.
+On a server with whisper-base. Prints how evenly the progress rises from the moment the job runs to its end, whether the
+text is the same, and the most memory over the idle server, each with PASS or FAIL; and where the progress was at every
+tenth of the time. Exit status 1 if a line fails.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from benchmarks.human.laid import load
 from endpoint.bench.containers import encode
 from endpoint.bench.usage import Processes
 from endpoint.client import Client
+from endpoint.client_values import Job
 from endpoint.config import load_settings
 from endpoint.local import running_server
 from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, Samples
@@ -50,9 +52,12 @@ def main() -> int:
             seconds = time.monotonic() - began
         print(f"as a job: {seconds:.0f} s, {hours * 3600 / seconds:.0f} times real time", flush=True)
         direct = as_request(f"{server.base}/v1", data)
-    far = unevenness(progress)
+    print("progress at every tenth of the time: " + " ".join(f"{at:.2f}" for at in tenths(progress)))
+    far, steps = unevenness(progress), [fraction for _, fraction in progress]
+    falls = sum(after < before for before, after in itertools.pairwise(steps))
     lines = [
         ("progress, furthest from a straight line", f"{far:.3f}", f"at most {UNEVEN}", far <= UNEVEN),
+        ("progress falls, times", f"{falls}", "0", not falls),
         ("text is that of the request", "yes" if text == direct else "no", "yes", text == direct),
         (
             "memory over the idle server, MiB",
@@ -62,7 +67,7 @@ def main() -> int:
         ),
     ]
     for what, measured, wanted, met in lines:
-        print(f"{what}: {measured} ({wanted}){'' if met else '  FALLS SHORT'}")
+        print(f"{'PASS' if met else 'FAIL'}  {what}: {measured} ({wanted})")
     return 0 if all(met for *_, met in lines) else 1
 
 
@@ -81,13 +86,16 @@ def recording(hours: float) -> Samples:
 
 
 def as_job(base: str, data: bytes) -> tuple[str, list[tuple[float, float]]]:
-    """The text, and (time, fraction) as it rose."""
+    """The text, and (time, fraction) since the job runs, to its end."""
     progress = list[tuple[float, float]]()
+
+    def look(seen: Job) -> None:
+        if seen["status"] != "queued":
+            progress.append((time.monotonic(), seen["progress"]["fraction"]))
+
     with Client(base) as client:
         job = client.submit(data, language="en")
-        done = client.wait(
-            job["id"], on_progress=lambda seen: progress.append((time.monotonic(), seen["progress"]["fraction"]))
-        )
+        done = client.wait(job["id"], on_progress=look)
         if done["status"] != "succeeded":
             raise RuntimeError(f"the job is {done['status']}: {done['error']}")
         return str(client.result(job["id"])["text"]), progress
@@ -105,12 +113,15 @@ def as_request(base: str, data: bytes) -> str:
 
 
 def unevenness(progress: list[tuple[float, float]]) -> float:
-    """The most that the fraction is off a straight line from when it begins to rise to the last one seen."""
-    rising = [(moment, fraction) for moment, fraction in progress if fraction > 0]
-    if len(rising) < 3:
-        return 0.0
-    (first, low), (last, high) = rising[0], rising[-1]
-    return max(abs(f - low - (high - low) * (t - first) / (last - first)) for t, f in rising)
+    """The most that the fraction is off a straight line from 0 at the first moment to 1 at the last."""
+    (first, _), (last, _) = progress[0], progress[-1]
+    return max(abs(fraction - (moment - first) / (last - first)) for moment, fraction in progress)
+
+
+def tenths(progress: list[tuple[float, float]]) -> list[float]:
+    (first, _), (last, _) = progress[0], progress[-1]
+    moments = [first + (last - first) * k / 10 for k in range(11)]
+    return [max(fraction for moment, fraction in progress if moment <= limit) for limit in moments]
 
 
 @contextmanager

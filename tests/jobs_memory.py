@@ -152,10 +152,13 @@ class MemoryStore:
         self._held(claim)
         return claim
 
-    async def update(self, claim: Claim, job: Job, events: Sequence[tuple[str, bytes]] = ()) -> None:
+    async def update(
+        self, claim: Claim, job: Job, events: Sequence[tuple[str, bytes]] = (), after: int | None = None
+    ) -> None:
         self._held(claim)
         self.jobs[job.id] = job
-        for kind, data in events:
+        known = 0 if after is None else len(self.happened[job.id]) - after
+        for kind, data in events[known:]:
             self.note(job.id, kind, data)
 
     async def save_window(self, claim: Claim, file: int, window: int, data: bytes) -> None:
@@ -202,7 +205,9 @@ class MemoryStore:
     async def replay_delivery(self, delivery_id: str) -> bool:
         return False
 
-    async def usage_rows(self, caller: str | None = None) -> Sequence[tuple[str, str, int]]:
+    async def usage_rows(
+        self, caller: str | None = None, after: str = "", limit: int = 1000
+    ) -> Sequence[tuple[str, str, int]]:
         return []
 
     async def sizes(self) -> Mapping[str, int]:

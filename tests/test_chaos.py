@@ -1,4 +1,4 @@
-"""`make chaos` in its short form, on SQLite: real processes that are killed, paused, cut off and filled up."""
+"""`make chaos` in its short form, on both stores: real processes that are killed, paused, cut off and filled up."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ from benchmarks.chaos.timeline import GO_ON, KILL, PAUSE, READY, START, Timeline
 from benchmarks.chaos.worker_killed import _repeated
 from tests.test_architecture import ROOT
 
-MOST_SECONDS = 400  # a minute on two idle cores
+MOST_SECONDS = 400  # for each store; a minute on two idle cores
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
+@pytest.fixture(scope="module", params=["sqlite", "redis"])
+def report(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[dict[str, object]]]:
     """The rows of every check."""
+    if request.param == "redis":
+        request.getfixturevalue("redis_program")  # skips without one
     folder: Path = tmp_path_factory.mktemp("chaos")
-    command = [sys.executable, "-m", "benchmarks.chaos", "--store", "sqlite", "--small", "--folder", str(folder)]
+    command = [sys.executable, "-m", "benchmarks.chaos", "--store", request.param, "--small", "--folder", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=MOST_SECONDS, check=False)
     print(done.stdout, done.stderr)  # what was measured, where a test fails
     assert done.returncode in (0, 1)

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from endpoint.call import Call, Stage
-from endpoint.core.dispatch import WINDOWS_AT_ONCE
+from endpoint.core.dispatch import LEAST_AT_ONCE, PART, WINDOWS_AT_ONCE
 from endpoint.core.pipeline import DETECT_WINDOWS, Pipeline
 from endpoint.core.transcriber import Progress, transcribe
 from endpoint.engine.fake import FakeEngine
 from endpoint.errors import ConfigError, EndpointError, EngineFailed, InvalidAudio, NotReady
 from endpoint.options import Options
-from endpoint.types import SAMPLE_RATE, SPEECH_FRAME, Audio, EngineInfo, Hypothesis, Samples, Window
+from endpoint.types import (
+    SAMPLE_RATE,
+    SPEECH_FRAME,
+    Audio,
+    EngineInfo,
+    Hypothesis,
+    Samples,
+    Segment,
+    Window,
+    samples_to_ms,
+)
 
 PLAIN = Options(vad=None)
 SECONDS = 5.0  # of a window
@@ -150,15 +162,47 @@ async def test_windows_are_decoded_in_parallel_but_leave_room_for_others() -> No
     assert engine.most_running == WINDOWS_AT_ONCE
 
 
+@pytest.mark.parametrize(("seconds", "least", "most"), [(60, 6, 6), (400, 7, 31), (1600, 32, 32)])
+async def test_in_the_background_a_part_of_the_windows_is_decoded_at_once(seconds: int, least: int, most: int) -> None:
+    pipeline, engine = await ready(sound(*[500] * seconds), Engine(delay=0.001))
+    await transcribe(pipeline, b"?", PLAIN, Call(background=True))
+    assert engine.most_running == min(WINDOWS_AT_ONCE, max(LEAST_AT_ONCE, len(engine.asked) // PART))
+    assert least <= engine.most_running <= most
+
+
 @pytest.mark.parametrize("in_turn", [False, True])
-async def test_progress_counts_every_window_once(in_turn: bool) -> None:
+async def test_progress_counts_the_sound_of_every_window_once(in_turn: bool) -> None:
     pipeline, engine = await ready(sound(*[500 + 37 * k for k in range(30)]))
     options = replace(PLAIN, condition_on_previous_text=in_turn)
     steps = [step async for step in pipeline.segments(b"?", options, Call())]
     seen = [(step.done, step.total) for step in steps if isinstance(step, Progress)]
-    total = len(engine.asked)
-    assert total > 5
-    assert list(dict.fromkeys(seen)) == [(k, total) for k in range(total + 1)]
+    assert len(engine.asked) > 5
+    ends = itertools.accumulate((len(window.samples) for window, _ in engine.asked), initial=0)
+    assert list(dict.fromkeys(seen)) == [(samples_to_ms(end), 30_000) for end in ends]
+    assert seen[-1] == (30_000, 30_000)
+
+
+async def test_progress_counts_windows_that_are_decoded_before_an_earlier_one() -> None:
+    gate = asyncio.Event()
+
+    class FirstIsLast(Engine):
+        async def decode(self, window: Window, options: Options) -> Hypothesis:
+            if window.start == 0:
+                await gate.wait()
+            return await super().decode(window, options)
+
+    pipeline, engine = await ready(sound(*[500] * 20), FirstIsLast())
+    settled = list[Segment]()
+    async with aclosing(pipeline.segments(b"?", replace(PLAIN, language="en"), Call())) as steps:
+        async for step in steps:
+            if isinstance(step, Progress):
+                settled += step.segments
+                if 0 < step.total - step.done <= SECONDS * 1000:  # all but the first
+                    assert settled == []
+                    gate.set()
+    assert gate.is_set()
+    assert settled
+    assert len(engine.asked) > 2
 
 
 @pytest.mark.parametrize(("multilingual", "language"), [(True, "de"), (False, None)])

@@ -17,7 +17,7 @@ from endpoint.call import Call
 from endpoint.core.pipeline import Pipeline
 from endpoint.core.transcriber import Progress, transcribe
 from endpoint.options import Options, VadOptions
-from endpoint.types import SAMPLE_RATE, SPEECH_FRAME, Audio, Hypothesis, Segment, Transcript
+from endpoint.types import SAMPLE_RATE, SPEECH_FRAME, Audio, Hypothesis, Segment, Transcript, samples_to_ms
 from tests.test_core_pipeline import PLAIN, SECONDS, Engine, ready, sound
 
 
@@ -129,4 +129,5 @@ def test_all_speech_is_decoded_once_although_the_beginning_goes_first(
         wanted[span.start : span.end] = True
     assert np.array_equal(times > 0, wanted)
     assert np.sum(times > 1) == sum(window.overlap for window in windows)
-    assert emitted[-1] == (len(windows), len(windows))
+    total = samples_to_ms(sum(len(window.samples) for window in windows))
+    assert emitted[-1] == (total, total)

@@ -167,12 +167,20 @@ class StoreMachine(RuleBasedStateMachine):
             assert renewed == self.model.renew(claim, seconds)
 
     @precondition(lambda self: self.claims)
-    @rule(index=INDEX, duration_ms=st.sampled_from([500, 90_000]), kinds=st.sampled_from([[], ["x"], ["x", "y"]]))
-    def update(self, index: int, duration_ms: int, kinds: list[str]) -> None:
+    @rule(
+        index=INDEX,
+        duration_ms=st.sampled_from([500, 90_000]),
+        kinds=st.sampled_from([[], ["x"], ["x", "y"]]),
+        times=st.integers(1, 2),
+    )
+    def update(self, index: int, duration_ms: int, kinds: list[str], times: int) -> None:
+        """A write that is repeated, as it is not known whether it was done, keeps its events once."""
         claim = self.any_claim(index)
         files = (replace(claim.job.files[0], duration_ms=duration_ms, done_ms=500, status=Status.RUNNING),)
         job = replace(claim.job, files=files, started_at=self.clock())
-        self.under_claim(claim, self.store.update(claim, job, [(kind, b"{}") for kind in kinds]))
+        after = len(self.model.events.get(job.id, [])) if times > 1 else None
+        for _ in range(times):
+            self.under_claim(claim, self.store.update(claim, job, [(kind, b"{}") for kind in kinds], after))
         if self.held(claim):
             self.model.update(claim, job, kinds)
 

@@ -20,7 +20,7 @@ from endpoint.jobs.store import JobStore
 from tests.redis_server import RedisProcess
 
 JOBS = 3000
-ALWAYS_THERE = {"numbers", "usage", "usage_callers"}  # counters, and accounts, which outlive the jobs
+ALWAYS_THERE = {"numbers", "usage_rows"}  # counters, and accounts, which outlive the jobs
 
 
 def a_job(number: int, caller: str = "someone", audio_ms: int = 1000, callback_url: str | None = None) -> Job:

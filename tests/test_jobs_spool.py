@@ -153,18 +153,15 @@ async def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
             await use
 
 
-def test_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings(tmp_path: Path) -> None:
     assert isinstance(spool_of(str(tmp_path)), FolderSpool)
     assert isinstance(spool_of("s3://bucket/a/b"), S3Spool)
     for wrong in ("", " ", "http://bucket/a", "s3://", "s3:///a"):
         with pytest.raises(ConfigError):
             spool_of(wrong)
-    monkeypatch.setitem(sys.modules, "boto3.session", None)
-    with pytest.raises(ConfigError, match=r"whisper-endpoint\[s3\]"):
-        spool_of("s3://bucket")
 
 
-def test_a_folder_needs_no_boto3() -> None:
+def test_a_folder_loads_no_boto3() -> None:
     program = "import sys; from endpoint.jobs.spool import spool_of; spool_of('/tmp/x'); print('boto3' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "False\n"

@@ -207,6 +207,18 @@ async def test_progress_is_kept_with_its_events(store: JobStore) -> None:
     assert await store.events("job_none") == []
 
 
+async def test_events_of_a_write_that_is_repeated_are_kept_once(store: JobStore) -> None:
+    await store.submit(make_job(1))
+    claim = await claimed(store)
+    first = [("job.a", b"1"), ("job.b", b"2")]
+    await store.update(claim, claim.job, first, after=1)
+    await store.update(claim, claim.job, [*first, ("job.c", b"3")], after=1)  # more came meanwhile
+    await store.update(claim, claim.job, first, after=1)
+    assert [event.data for event in await store.events(claim.job.id, after=1)] == [b"1", b"2", b"3"]
+    await store.update(claim, claim.job, first, after=4)  # the same again, on purpose
+    assert await event_types(store, claim.job) == ["job.queued", "job.a", "job.b", "job.c", "job.a", "job.b"]
+
+
 async def test_windows_are_kept_until_the_job_is_final(store: JobStore) -> None:
     await store.submit(make_job(1))
     claim = await claimed(store)
@@ -238,6 +250,22 @@ async def test_a_finished_job_has_results_usage_and_its_last_event(store: JobSto
     assert await event_types(store, job) == ["job.queued", "job.succeeded"]
     assert json.loads((await store.events(job.id))[-1].data)["finished_at"] == int(clock.now)
     await all_refused(store, claim)
+
+
+async def test_usage_is_read_in_pages(store: JobStore) -> None:
+    for number in range(7):
+        await store.submit(make_job(number, caller="b" if number == 3 else "a\0a"))
+        claim = await claimed(store)
+        await store.finish(claim, succeeded(claim.job, 1000 + number), {})
+    pages, after = list[list[int]](), ""
+    while page := await store.usage_rows(after=after, limit=3):
+        pages.append([milliseconds - 1000 for _, _, milliseconds in page])
+        after = page[-1][0]
+    assert pages == [[0, 1, 2], [3, 4, 5], [6]]
+    theirs = await store.usage_rows("a\0a", "job_000001", 3)
+    assert theirs == [(f"job_{number:06d}", "a\0a", 1000 + number) for number in (2, 4, 5)]
+    assert await store.usage_rows("b") == [("job_000003", "b", 1003)]
+    assert await store.usage_rows("b", "job_000003") == await store.usage_rows(limit=0) == []
 
 
 async def test_a_moment_that_the_worker_names_stays(store: JobStore) -> None:

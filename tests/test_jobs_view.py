@@ -54,6 +54,52 @@ def test_progress_is_a_part_of_the_audio(status: Status, guess_ms: int, done_ms:
     }
 
 
+@pytest.mark.parametrize("guesses_ms", [(60_000, 20_000), (0, 0)])
+def test_progress_never_falls_whatever_the_files_turn_out_to_be(guesses_ms: tuple[int, int]) -> None:
+    first, second = (JobFile("a", "s", guess_ms=guess) for guess in guesses_ms)
+    steps = [
+        (first, second),
+        (replace(first, duration_ms=30_000, done_ms=10_000), second),
+        (replace(first, duration_ms=30_000, done_ms=30_000, status=Status.SUCCEEDED), second),
+        (replace(first, duration_ms=30_000, done_ms=30_000), replace(second, duration_ms=3_600_000)),
+        (replace(first, duration_ms=30_000, done_ms=30_000), replace(second, duration_ms=3_600_000, done_ms=9_000)),
+    ]
+    jobs = [make_job(1, files=files, status=Status.RUNNING) for files in steps]
+    fractions = [job_object(job)["progress"]["fraction"] for job in jobs]
+    assert fractions == sorted(fractions)
+    assert fractions[0] == 0.0
+    assert fractions[2] == fractions[3] == pytest.approx(0.75 if any(guesses_ms) else 0.5)
+    ended = replace(jobs[-1], status=Status.SUCCEEDED)
+    assert job_object(ended)["progress"]["fraction"] == 1.0
+
+
+LOST = Failure("lost", "worker_lost", "server_error")
+BAD = Failure("bad", "no_audio")
+
+
+@pytest.mark.parametrize(
+    ("status", "shown", "codes"),
+    [
+        (Status.QUEUED, ["queued", "succeeded", "failed"], [None, None, "no_audio"]),  # its worker was lost
+        (Status.RUNNING, ["running", "succeeded", "failed"], [None, None, "no_audio"]),
+        (Status.CANCELLED, ["cancelled", "succeeded", "failed"], [None, None, "no_audio"]),
+        (Status.FAILED, ["failed", "succeeded", "failed"], ["worker_lost", None, "no_audio"]),
+    ],
+)
+def test_files_that_were_not_finished_are_what_their_job_is(
+    status: Status, shown: list[str], codes: list[str | None]
+) -> None:
+    files = (
+        JobFile("a", "s", status=Status.RUNNING),
+        JobFile("b", "s", status=Status.SUCCEEDED),
+        JobFile("c", "s", status=Status.FAILED, error=BAD),
+    )
+    job = make_job(1, files=files, status=status, error=LOST if status is Status.FAILED else None)
+    seen = job_object(job)["files"]
+    assert [file["status"] for file in seen] == shown
+    assert [file["error"] and file["error"]["code"] for file in seen] == codes
+
+
 def test_files_and_failures_are_in_openais_terms() -> None:
     error = Failure("damaged", "invalid_audio", param="file")
     file = JobFile("a.mp3", "secret/key", duration_ms=1500, status=Status.FAILED, error=error)

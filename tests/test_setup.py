@@ -94,8 +94,8 @@ def test_every_import_is_a_dependency() -> None:
     tops -= sys.stdlib_module_names | {"endpoint", "handler"}
     imported = {canonicalize_name(named.get(top, top)) for top in tops}
     faces = {"starlette", "pydantic-core", "botocore"}  # fastapi, pydantic and boto3 show them
-    extras = names_of(PROJECT["optional-dependencies"]["gpu"]) | names_of(PROJECT["optional-dependencies"]["s3"])
-    assert imported - names_of(PROJECT["dependencies"]) - extras - faces == set()
+    engine = names_of(PROJECT["optional-dependencies"]["gpu"])
+    assert imported - names_of(PROJECT["dependencies"]) - engine - faces == set()
 
 
 def test_every_dependency_is_used() -> None:

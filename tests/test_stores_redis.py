@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
 
 from endpoint.errors import ConfigError, StoreUnavailable
 from endpoint.jobs.job import Job, JobFile
@@ -149,6 +150,22 @@ async def test_connections_that_fell_silent_are_given_up_together(proxy: TcpProx
         await behind.ping()
     await behind.ping()
     await normal_again(behind)
+
+
+@pytest.mark.parametrize(("why", "caught"), [("the handler is closed", StoreUnavailable), ("a fault", RuntimeError)])
+async def test_a_connection_that_uvloop_closed_before_a_write_is_a_lost_one(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch, why: str, caught: type[Exception]
+) -> None:
+    """uvloop raises RuntimeError there, asyncio nothing. What else raises it is a fault of ours, and stays one."""
+
+    async def closed(*_: object, **__: object) -> None:
+        raise RuntimeError(f"unable to perform operation on <TCPTransport closed=True>; {why}")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AbstractConnection, "send_packed_command", closed)
+        with pytest.raises(caught):
+            await store.ping()
+    await normal_again(store)
 
 
 async def test_more_calls_at_once_than_connections(store: RedisStore) -> None:

@@ -24,7 +24,7 @@ class _Shown(BaseModel):
 class JobProgress(_Shown):
     audio_seconds_done: float = Field(ge=0, description="Of all files together.")
     audio_seconds_total: float = Field(ge=0, description="Of all files; guessed by their size until they are decoded.")
-    fraction: float = Field(ge=0, le=1, description="Share that is done.")
+    fraction: float = Field(ge=0, le=1, description="Share that is done; it never falls while the job runs.")
 
 
 class JobQueue(_Shown):

@@ -18,16 +18,21 @@ from endpoint.types import Hypothesis, Window, WindowEngine
 PROMPT_RESET_TEMPERATURE = 0.5  # openai/whisper transcribe.py
 PROMPT_CHARACTERS = 2_000  # 223 tokens of any language are shorter
 WINDOWS_AT_ONCE = 32  # of one file, so that a long file leaves room for others in the engine's batch
+PART, LEAST_AT_ONCE = 8, 6  # of a file in the background, this part at once, or these: see `_at_once`
 
 Take = Callable[[list[Hypothesis], bool], Awaitable[None]]  # hypotheses of a window; whether the next one overlaps it
 Taken = Callable[[list[Hypothesis]], Awaitable[None]]
+Decoded = Callable[[Window], None]
 
 
 class Dispatcher:
-    """Decodes the windows of one call, in the order and number that it may; those of its checkpoint are not decoded."""
+    """Decodes the windows of one call, in the order and number that it may; those of its checkpoint are not decoded.
 
-    def __init__(self, engine: WindowEngine, gate: Gate, options: Options, call: Call) -> None:
-        self._engine, self._gate, self._options, self._call = engine, gate, options, call
+    decoded: called with each window as soon as it is decoded, whatever the order.
+    """
+
+    def __init__(self, engine: WindowEngine, gate: Gate, options: Options, call: Call, decoded: Decoded) -> None:
+        self._engine, self._gate, self._options, self._call, self._decoded = engine, gate, options, call, decoded
         self._count = 0  # of windows so far
 
     async def decode_each(self, windows: Sequence[Window], take: Take, *, at_first: int = WINDOWS_AT_ONCE) -> None:
@@ -44,7 +49,8 @@ class Dispatcher:
         if self._options.condition_on_previous_text:
             await self._in_turn(numbered, taken)
             return
-        slots = Slots(at_first, WINDOWS_AT_ONCE)
+        most = self._at_once(len(windows))
+        slots = Slots(min(at_first, most), most)
 
         async def one(number: int, window: Window, until: int | None) -> list[Hypothesis]:
             with self._call.record.waiting(Stage.QUEUE):
@@ -56,7 +62,20 @@ class Dispatcher:
 
         await in_order(itertools.starmap(one, numbered), taken)
 
+    def _at_once(self, count: int) -> int:
+        """How many of so many windows. In the background fewer of a short recording: windows that are begun are not
+        counted as done, and an engine encodes all of them before it ends the first, so progress would stand still.
+        """
+        if not self._call.background:
+            return WINDOWS_AT_ONCE
+        return min(WINDOWS_AT_ONCE, max(LEAST_AT_ONCE, count // PART))
+
     async def _decode(self, number: int, window: Window, options: Options, until: int | None) -> list[Hypothesis]:
+        found = await self._found(number, window, options, until)
+        self._decoded(window)
+        return found
+
+    async def _found(self, number: int, window: Window, options: Options, until: int | None) -> list[Hypothesis]:
         kept = self._call.checkpoint
         data = None if kept is None else kept.found.get(number)
         if data is not None and (found := decode_hypotheses(data, window)) is not None:

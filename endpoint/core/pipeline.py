@@ -18,7 +18,7 @@ import structlog
 from endpoint.audio.decode import Decoder
 from endpoint.audio.spans import find_sure_spans
 from endpoint.audio.window import cut
-from endpoint.call import Call, Record, Stage
+from endpoint.call import Call, Stage
 from endpoint.core.continuation import decode_once
 from endpoint.core.dispatch import WINDOWS_AT_ONCE, Dispatcher
 from endpoint.core.gate import Gate
@@ -41,10 +41,12 @@ from endpoint.types import (
     EngineInfo,
     Hypothesis,
     Notice,
+    Segment,
     Span,
     Transcript,
     Window,
     WindowEngine,
+    samples_to_ms,
 )
 
 log = structlog.get_logger(__name__)
@@ -114,7 +116,7 @@ class Pipeline:
         planner = WindowPlanner(options, self._longest)
         engine = MeasuredEngine(self._engine, call.record)
         language = FileLanguage(options, partial(decode_once, engine))
-        recording = _Recording(Dispatcher(engine, self._gate, options, call), language, options, call.record, emit)
+        recording = _Recording(engine, self._gate, options, call, language=language, emit=emit)
         async with aclosing(self._sound(data, options, call)) as sound:
             async for audio, whole in sound:
                 windows = await self._plan(engine, planner, audio, whole, options)
@@ -165,8 +167,8 @@ class Pipeline:
     def _count(self, recording: _Recording, options: Options, transcript: Transcript) -> None:
         lost = sum(end - start for start, end in transcript.uncovered)
         again = sum(hypothesis.temperature > options.temperature for hypothesis in recording.hypotheses)
-        repeated = len(recording.hypotheses) - recording.total + again
-        self.counts.update(files=1, windows=recording.total, repeated=repeated, uncovered_ms=lost)
+        repeated = len(recording.hypotheses) - recording.windows + again
+        self.counts.update(files=1, windows=recording.windows, repeated=repeated, uncovered_ms=lost)
         if lost:
             total = self.counts["uncovered_ms"]
             log.warning("speech without text", coverage=transcript.coverage, spans=transcript.uncovered, total_ms=total)
@@ -186,31 +188,35 @@ class Pipeline:
 
 
 class _Recording:
-    """One recording: its windows are decoded, settled and emitted in order.
+    """One recording: its windows are decoded in any order; what they hold is settled and emitted in order.
 
-    done: windows decoded, of `total`.
+    windows: how many so far.
     """
 
     def __init__(
-        self, dispatcher: Dispatcher, language: FileLanguage, options: Options, record: Record, emit: Emit
+        self, engine: WindowEngine, gate: Gate, options: Options, call: Call, *, language: FileLanguage, emit: Emit
     ) -> None:
-        self._dispatcher, self._language = dispatcher, language
-        self._options, self._record, self._emit = options, record, emit
+        self._dispatcher, self._language = Dispatcher(engine, gate, options, call, self._decoded), language
+        self._options, self._record, self._emit = options, call.record, emit
         self.assembler, self.hypotheses = Assembler(options), list[Hypothesis]()
-        self.done = self.total = 0
+        self.windows = 0
+        self._done = self._total = 0  # samples of them
 
     async def decode(self, windows: Sequence[Window], last: bool) -> None:
         """Decode the next windows. last: there will be no more."""
-        first = WINDOWS_AT_ONCE if not self._options.incremental else SECOND_AT_ONCE if self.total else 1
-        self.total += len(windows)
+        first = WINDOWS_AT_ONCE if not self._options.incremental else SECOND_AT_ONCE if self.windows else 1
+        self.windows += len(windows)
+        self._total += sum(len(window.samples) for window in windows)
         if windows or last:
-            self._emit(Progress(self.done, self.total))
+            self._progress()
         await self._dispatcher.decode_each(windows, self._take, at_first=first)
 
+    def _decoded(self, window: Window) -> None:
+        self._done += len(window.samples)
+        self._progress()
+
     async def _take(self, found: list[Hypothesis], shared: bool) -> None:
-        settled = await self._language.feed(found)
-        self.done += 1
-        self._feed(settled, shared)
+        self._feed(await self._language.feed(found), shared)
 
     async def flush(self) -> None:
         """Settle what is left."""
@@ -221,7 +227,11 @@ class _Recording:
         self.hypotheses += settled
         with self._record.spending(Stage.ASSEMBLE):
             segments = self.assembler.feed(settled, shared=shared)
-        self._emit(Progress(self.done, self.total, tuple(segments)))
+        if segments:
+            self._progress(segments)
+
+    def _progress(self, segments: Sequence[Segment] = ()) -> None:
+        self._emit(Progress(samples_to_ms(self._done), samples_to_ms(self._total), tuple(segments)))
 
 
 def _sure(audio: Audio, options: Options) -> tuple[Span, ...]:

@@ -15,7 +15,9 @@ from endpoint.types import EngineInfo, Segment, Transcript
 
 @dataclass(frozen=True)
 class Progress:
-    """done: windows decoded, of `total` known so far. segments: settled since the last progress, in order."""
+    """How far a recording is, in milliseconds of the sound of its windows: `done` are decoded, in whatever order, of
+    `total` known so far. segments: settled since the last progress, in order.
+    """
 
     done: int
     total: int

@@ -14,17 +14,30 @@ from endpoint.jobs.store import JobStore
 from endpoint.jobs.view import dumps, job_object
 from endpoint.types import Segment, Usage
 
+PROGRESS, SEGMENT = "job.progress", "transcript.segment"
 EVERY_SECONDS = 1.0  # at most so often the store is written to
 
 
 class Progresses:
-    """The job of a claim as it is worked on, written to the store at most every EVERY_SECONDS."""
+    """The job of a claim as it is worked on, written to the store at most every EVERY_SECONDS.
+
+    Each segment is an event once, whoever worked on the job before, and however often a write is repeated.
+    """
 
     def __init__(self, store: JobStore, claim: Claim) -> None:
         self._store, self.claim = store, claim
         self.job = replace(claim.job, started_at=claim.job.started_at or time.time())
-        self._events = list[tuple[str, bytes]]()
+        self._events = list[tuple[str, bytes]]()  # that the store is not known to have
+        self._after = 0  # number of the event that they come after
+        self._known = set[bytes]()  # segments that are events since before this claim
         self._written = 0.0
+
+    async def begin(self) -> None:
+        """Raises LostClaim, StoreUnavailable."""
+        while events := await self._store.events(self.claim.job.id, self._after):
+            self._after = events[-1].number
+            self._known.update(event.data for event in events if event.type == SEGMENT)
+        await self.write()
 
     def change(self, number: int, **changes: Any) -> None:
         """Of one file."""
@@ -44,21 +57,27 @@ class Progresses:
         )
 
     async def step(self, number: int, step: Progress, audio_seconds: float) -> None:
-        """A step of the file `number`, of so many seconds. Raises LostClaim."""
+        """A step of the file `number`, of so many seconds. Raises LostClaim.
+
+        What is done never falls: a worker that begins again finds the windows that were kept one after the other.
+        """
         duration = round(audio_seconds * 1000)
         done = duration * step.done // step.total if step.total else duration
-        self.change(number, duration_ms=duration, done_ms=done)
-        self._events += [("transcript.segment", _segment(number, segment)) for segment in step.segments]
+        self.change(number, duration_ms=duration, done_ms=max(done, self.job.files[number].done_ms))
+        segments = [_segment(number, segment) for segment in step.segments]
+        self._events += [(SEGMENT, data) for data in segments if data not in self._known]
         if time.monotonic() - self._written >= EVERY_SECONDS:
             await self.write()
 
     async def write(self) -> None:
         """Raises LostClaim. A store that is unavailable gets it later."""
-        events = [("job.progress", dumps(job_object(self.job)["progress"])), *self._events]
+        if not self._events or self._events[-1][0] != PROGRESS:
+            self._events.append((PROGRESS, dumps(job_object(self.job)["progress"])))
         try:
-            await self._store.update(self.claim, self.job, events)
+            await self._store.update(self.claim, self.job, self._events, self._after)
         except StoreUnavailable:
             return
+        self._after += len(self._events)
         self._events.clear()
         self._written = time.monotonic()
 

@@ -146,10 +146,13 @@ class RedisStore:
         return replace(claim, job=read_job(found), until=float(found[5]))
 
     @in_time
-    async def update(self, claim: Claim, job: Job, events: Sequence[tuple[str, bytes]] = ()) -> None:
+    async def update(
+        self, claim: Claim, job: Job, events: Sequence[tuple[str, bytes]] = (), after: int | None = None
+    ) -> None:
         kept = replace(claim.job, files=job.files, started_at=job.started_at)
         written = (write_event(kind, data) for kind, data in events)
-        await self._held("update", claim, write_job(kept), kept.audio_ms, values.sources(kept), *written)
+        known = "" if after is None else after
+        await self._held("update", claim, write_job(kept), kept.audio_ms, values.sources(kept), known, *written)
 
     @in_time
     async def save_window(self, claim: Claim, file: int, window: int, data: bytes) -> None:
@@ -238,12 +241,11 @@ class RedisStore:
     # ---- accounts
 
     @in_time
-    async def usage_rows(self, caller: str | None = None) -> Sequence[tuple[str, str, int]]:
-        found = await self._client.run("usage", *(("0", "") if caller is None else ("1", caller)))
-        rows = []
-        for name, pairs in zip(found[::2], found[1::2], strict=True):
-            rows += [(job.decode(), name.decode(), int(ms)) for job, ms in zip(pairs[::2], pairs[1::2], strict=True)]
-        return sorted(rows)
+    async def usage_rows(
+        self, caller: str | None = None, after: str = "", limit: int = 1000
+    ) -> Sequence[tuple[str, str, int]]:
+        found = await self._client.run("usage", *(("0", "") if caller is None else ("1", caller)), after, max(0, limit))
+        return [values.read_usage(row) for row in found]
 
     @in_time
     async def sizes(self) -> Mapping[str, int]:

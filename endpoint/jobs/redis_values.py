@@ -45,6 +45,12 @@ def read_delivery(document: bytes) -> Delivery:
     return decode(Delivery, document)
 
 
+def read_usage(row: bytes) -> tuple[str, str, int]:
+    """(job id, caller, audio in ms)"""
+    job, milliseconds, caller = row.split(b"\0", 2)
+    return job.decode(), caller.decode(), int(milliseconds)
+
+
 def webhook(job: Job | None) -> tuple[Value, Value, Value]:
     """(id, document, due) of the last delivery of a job; empty without one."""
     delivery = None if job is None else last_delivery(job)

@@ -175,7 +175,7 @@ class Runner:
         log.info("job begins", job=job.id, attempt=job.attempts, files=len(job.files))
         progresses = Progresses(self._store, claim)
         try:
-            await progresses.write()
+            await progresses.begin()
             results = dict[int, bytes]()
             for number in range(len(job.files)):
                 if (made := await self._file(progresses, number)) is not None:

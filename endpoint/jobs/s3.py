@@ -1,7 +1,7 @@
 """Audio of jobs in a bucket of S3, or of a service that speaks its protocol.
 
 boto3 reads keys, region and address (AWS_ENDPOINT_URL) from the environment and its own files. Its calls block, so they
-run in threads. It is installed with the extra `s3`.
+run in threads. It is imported where a bucket is used only: that takes a while.
 """
 
 from __future__ import annotations
@@ -89,12 +89,10 @@ class S3Spool:
 
 def _connect(endpoint_url: str | None) -> tuple[Any, tuple[type[Exception], ...]]:
     """boto3's client, and the errors it raises."""
-    try:
-        import boto3.session
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError, ClientError
-    except ImportError as error:
-        raise ConfigError("S3 needs the extra `s3`: pip install 'whisper-endpoint[s3]'") from error
+    import boto3.session
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
     config = Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,

@@ -85,8 +85,10 @@ class SqliteStore:
     async def renew(self, claim: Claim, seconds: float = LEASE_SECONDS) -> Claim:
         return await self._write(steps.renew, claim, seconds)
 
-    async def update(self, claim: Claim, job: Job, events: Sequence[tuple[str, bytes]] = ()) -> None:
-        await self._write(steps.update, claim, job, events)
+    async def update(
+        self, claim: Claim, job: Job, events: Sequence[tuple[str, bytes]] = (), after: int | None = None
+    ) -> None:
+        await self._write(steps.update, claim, job, events, after)
 
     async def save_window(self, claim: Claim, file: int, window: int, data: bytes) -> None:
         await self._write(steps.save_window, claim, file, window, data)
@@ -128,8 +130,10 @@ class SqliteStore:
 
     # ---- accounts
 
-    async def usage_rows(self, caller: str | None = None) -> Sequence[tuple[str, str, int]]:
-        return await self._read(outbox.usage_rows, caller)
+    async def usage_rows(
+        self, caller: str | None = None, after: str = "", limit: int = 1000
+    ) -> Sequence[tuple[str, str, int]]:
+        return await self._read(outbox.usage_rows, caller, after, limit)
 
     async def sizes(self) -> Mapping[str, int]:
         return await self._read(outbox.sizes)

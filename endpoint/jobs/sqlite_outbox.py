@@ -18,6 +18,10 @@ NOT_DELIVERED = """
     UPDATE outbox SET attempts = attempts + 1, failed = ?, given_up = ?, due = ?, owner = NULL, lease_until = NULL
     WHERE id = ? AND attempts = ?
 """
+USAGE = "SELECT job, caller, audio_ms FROM usage WHERE job > :after ORDER BY job LIMIT :limit"
+USAGE_OF_ONE = """
+    SELECT job, caller, audio_ms FROM usage WHERE caller = :caller AND job > :after ORDER BY job LIMIT :limit
+"""
 SIZES = """
     SELECT 'jobs', COUNT(*) FROM jobs
     UNION ALL SELECT 'queued', COUNT(*) FROM jobs WHERE status = 'queued'
@@ -63,9 +67,9 @@ def replay_delivery(step: Step, delivery_id: str) -> bool:
 # ---- accounts
 
 
-def usage_rows(step: Step, caller: str | None) -> Sequence[tuple[str, str, int]]:
-    query = "SELECT job, caller, audio_ms FROM usage WHERE :caller IS NULL OR caller = :caller ORDER BY job"
-    return step.db.execute(query, {"caller": caller}).fetchall()
+def usage_rows(step: Step, caller: str | None, after: str, limit: int) -> Sequence[tuple[str, str, int]]:
+    values = {"caller": caller, "after": after, "limit": max(0, limit)}
+    return step.db.execute(USAGE if caller is None else USAGE_OF_ONE, values).fetchall()
 
 
 def sizes(step: Step) -> Mapping[str, int]:

@@ -85,9 +85,11 @@ def orphan(step: Step, job: Job) -> None:
     step.db.executemany("INSERT OR IGNORE INTO orphans VALUES (?)", sources)
 
 
-def add_events(step: Step, job_id: str, events: Sequence[tuple[str, bytes]]) -> None:
+def add_events(step: Step, job_id: str, events: Sequence[tuple[str, bytes]], after: int | None = None) -> None:
+    """after: as JobStore.update's."""
     last: int = step.db.execute("SELECT COALESCE(MAX(number), 0) FROM events WHERE job = ?", (job_id,)).fetchone()[0]
-    rows = [(job_id, number, kind, data) for number, (kind, data) in enumerate(events, last + 1)]
+    new = events if after is None else events[max(0, last - after) :]
+    rows = [(job_id, number, kind, data) for number, (kind, data) in enumerate(new, last + 1)]
     step.db.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", rows)
 
 

@@ -183,14 +183,14 @@ def renew(step: Step, claim: Claim, seconds: float) -> Claim:
     return replace(claim, job=job, until=until)
 
 
-def update(step: Step, claim: Claim, job: Job, events: Sequence[tuple[str, bytes]]) -> None:
+def update(step: Step, claim: Claim, job: Job, events: Sequence[tuple[str, bytes]], after: int | None) -> None:
     kept = replace(held(step, claim), files=job.files, started_at=job.started_at)
     row = step.db.execute("SELECT cost_ms FROM jobs WHERE id = ?", (kept.id,)).fetchone()
     growth = max(0, kept.audio_ms - row[0])
     step.db.execute("UPDATE callers SET work_ms = work_ms + ? WHERE caller = ?", (growth, kept.caller))
     step.db.execute("UPDATE jobs SET cost_ms = cost_ms + ? WHERE id = ?", (growth, kept.id))
     keep(step, kept)
-    add_events(step, kept.id, events)
+    add_events(step, kept.id, events, after)
 
 
 def save_window(step: Step, claim: Claim, file: int, window: int, data: bytes) -> None:

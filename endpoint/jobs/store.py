@@ -106,10 +106,13 @@ class JobStore(Protocol):
         """Raises LostClaim."""
         ...
 
-    async def update(self, claim: Claim, job: Job, events: Sequence[tuple[str, bytes]] = ()) -> None:
+    async def update(
+        self, claim: Claim, job: Job, events: Sequence[tuple[str, bytes]] = (), after: int | None = None
+    ) -> None:
         """Keep progress: files, started_at; and events (type, JSON data). Charges the caller what `audio_ms` grew by.
 
-        Raises LostClaim.
+        after: number of the event that they come after. Those that are there already are not kept again: so a worker
+        that does not know whether a write was done repeats it. None: after the last. Raises LostClaim.
         """
 
     async def save_window(self, claim: Claim, file: int, window: int, data: bytes) -> None:
@@ -168,8 +171,13 @@ class JobStore(Protocol):
 
     # ---- accounts
 
-    async def usage_rows(self, caller: str | None = None) -> Sequence[tuple[str, str, int]]:
-        """(job id, caller, audio in ms), one for each job that succeeded; they outlive the jobs."""
+    async def usage_rows(
+        self, caller: str | None = None, after: str = "", limit: int = 1000
+    ) -> Sequence[tuple[str, str, int]]:
+        """(job id, caller, audio in ms), one for each job that succeeded, by id; they outlive the jobs.
+
+        after: id of the last job of the page before. limit: rows of this page.
+        """
         ...
 
     async def sizes(self) -> Mapping[str, int]:

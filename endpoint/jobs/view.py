@@ -13,7 +13,6 @@ REALTIME_FACTOR = 10.0  # seconds of audio a second that an estimate is made wit
 
 def job_object(job: Job, position: QueuePosition | None = None, speed: float = REALTIME_FACTOR) -> dict[str, Any]:
     """position: of a queued job. speed: seconds of audio that are worked off in a second."""
-    total = job.audio_ms
     queue = position and {
         "position": position.position,
         "audio_seconds_ahead": position.ahead_ms / 1000,
@@ -31,11 +30,11 @@ def job_object(job: Job, position: QueuePosition | None = None, speed: float = R
         "priority": job.priority.name.lower(),
         "progress": {
             "audio_seconds_done": job.done_ms / 1000,
-            "audio_seconds_total": total / 1000,
-            "fraction": 1.0 if job.status is Status.SUCCEEDED else min(1.0, job.done_ms / total) if total else 0.0,
+            "audio_seconds_total": job.audio_ms / 1000,
+            "fraction": _fraction(job),
         },
         "queue": queue,
-        "files": [_file(file) for file in job.files],
+        "files": [_file(job, file) for file in job.files],
         "options": json.loads(encode_options(job.options))["value"],
         "metadata": job.metadata,
         "usage": {"type": "duration", "seconds": job.usage.audio_tokens // 50} if job.status.final else None,
@@ -69,12 +68,26 @@ def dumps(body: dict[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _file(file: JobFile) -> dict[str, Any]:
+def _fraction(job: Job) -> float:
+    """1 at the end only where it went well. Files count by their guessed lengths, so that it does not fall when one is
+    decoded and found to be longer.
+    """
+    if job.status is Status.SUCCEEDED:
+        return 1.0
+    weights = [file.guess_ms or 1 for file in job.files]  # of addresses, nothing is guessed
+    parts = (min(1.0, file.done_ms / file.audio_ms) if file.audio_ms else 0.0 for file in job.files)
+    return sum(weight * part for weight, part in zip(weights, parts, strict=True)) / max(1, sum(weights))
+
+
+def _file(job: Job, file: JobFile) -> dict[str, Any]:
+    """What was not finished is what became of its job."""
+    left = not file.status.final and job.status is not Status.RUNNING
+    error = job.error if left else file.error
     return {
         "name": file.name,
-        "status": file.status.value,
+        "status": job.status.value if left else file.status.value,
         "duration": None if file.duration_ms is None else file.duration_ms / 1000,
-        "error": file.error and _error(file.error),
+        "error": error and _error(error),
     }
 
 

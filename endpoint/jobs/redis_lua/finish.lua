@@ -18,7 +18,8 @@ if status ~= 'failed' then orphan_sources(id) end -- a failed job can be queued 
 add_event(id, event)
 add_delivery(id, webhook, webhook_doc, due)
 if usage ~= '' then
-  call('HSETNX', key('usage', caller), id, usage)
-  call('SADD', key('usage_callers'), caller)
+  local row = id .. '\0' .. usage .. '\0' .. caller -- by id, so that a page of them is found
+  call('ZADD', key('usage_rows'), 0, row)
+  call('ZADD', key('usage_rows', caller), 0, row)
 end
 return 1

@@ -1,6 +1,7 @@
 #!lua
--- id, owner, token, document, cost, sources, events... Returns 1, or 0 where the claim is lost.
-local _, id, owner, token, doc, cost, sources = unpack(ARGV, 1, 7)
+-- id, owner, token, document, cost, sources, number of the event before these or nothing, events... Returns 1, or 0
+-- where the claim is lost. Events that are there already are not added.
+local _, id, owner, token, doc, cost, sources, after = unpack(ARGV, 1, 8)
 if not held(id, owner, token) then return 0 end
 local caller, charged = unpack(call('HMGET', key('job', id), 'caller', 'charged'))
 local growth = tonumber(cost) - tonumber(charged)
@@ -11,5 +12,6 @@ if growth > 0 then
 end
 call('HSET', key('job', id), 'doc', doc, 'cost', cost, 'sources', sources)
 call('HINCRBY', key('job', id), 'version', 1)
-for at = 8, #ARGV do add_event(id, ARGV[at]) end
+local known = after == '' and 0 or call('LLEN', key('events', id)) - after
+for at = 9 + math.max(0, known), #ARGV do add_event(id, ARGV[at]) end
 return 1
