@@ -144,12 +144,19 @@ async def test_words_are_timed_where_they_are_asked_for() -> None:
 
 
 async def test_results_come_in_window_order_whoever_is_done_first() -> None:
-    class Uneven(Engine):
+    class LastFirst(Engine):
         async def decode(self, window: Window, options: Options) -> Hypothesis:
-            await asyncio.sleep(0.02 / (1 + window.start / SAMPLE_RATE))
-            return await super().decode(window, options)
+            waiting.add(window.start)
+            for _ in range(100):  # until all are here
+                await asyncio.sleep(0)
+            while max(waiting) > window.start:  # noqa: ASYNC110 - the others have no event to wait for
+                await asyncio.sleep(0)
+            made = await super().decode(window, options)
+            waiting.remove(window.start)
+            return made
 
-    pipeline, engine = await ready(sound(*[500] * 40), Uneven())
+    waiting = set[int]()
+    pipeline, engine = await ready(sound(*[500] * 40), LastFirst())
     segments = (await transcribe(pipeline, b"?", PLAIN)).segments
     assert [window.start for window, _ in engine.asked] == sorted((w.start for w, _ in engine.asked), reverse=True)
     assert [segment.start_ms for segment in segments] == sorted(segment.start_ms for segment in segments)

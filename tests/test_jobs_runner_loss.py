@@ -14,7 +14,7 @@ from endpoint.call import Priority
 from endpoint.codec import decode_transcript
 from endpoint.core.pipeline import Pipeline
 from endpoint.errors import StoreUnavailable
-from endpoint.jobs import progress
+from endpoint.jobs import progress, runner
 from endpoint.jobs.job import Claim, Job, Status
 from endpoint.jobs.runner import Runner
 from endpoint.jobs.sqlite import SqliteStore
@@ -100,14 +100,14 @@ async def test_events_are_kept_once_although_nobody_knows_whether_they_were_writ
                 raise StoreUnavailable("it took too long")
 
     monkeypatch.setattr(progress, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(runner, "RETRY_SECONDS", 0.0)
     monkeypatch.setattr(world, "new_store", lambda: Unsure(world.path, wait_seconds=30))
     job = await world.submit(b"sound", options=ENGLISH)
     async with working(world.runner()):
         await world.ended(job)
     assert Unsure.writes > 2
     events = await seen(world, job, "transcript.segment")
-    assert [(event["id"], event["text"]) for event in events] == (await segments(world, job))[: len(events)]
-    assert len(events) > 0
+    assert [(event["id"], event["text"]) for event in events] == await segments(world, job)
 
 
 async def test_no_job_begins_beside_one_that_lost_a_worker(world: World) -> None:
@@ -118,13 +118,13 @@ async def test_no_job_begins_beside_one_that_lost_a_worker(world: World) -> None
     others = [await world.submit(b"sound") for _ in range(3)]
     engine = Held()
     await served(world, engine)
-    runner = world.runner(at_once=4)
-    async with working(runner):
-        await until(lambda: runner.working > 0)
-        for _ in range(5):  # it is told that there is more
-            runner.nudge()
+    worker = world.runner(at_once=4)
+    async with working(worker):
+        await until(lambda: worker.working > 0)
+        for _ in range(5):  # it is to look for more
+            worker.nudge()
             await asyncio.sleep(0.01)
-        assert runner.working == 1
+        assert worker.working == 1
         assert [(await world.store.get(job.id)).status for job in others] == [Status.QUEUED] * 3  # type: ignore[union-attr]
         engine.gate.set()
         first = await world.ended(suspect)
@@ -138,9 +138,9 @@ async def test_jobs_that_lost_none_are_worked_on_side_by_side(world: World) -> N
     engine = Held()
     await served(world, engine)
     jobs = [await world.submit(b"sound") for _ in range(3)]
-    runner = world.runner(at_once=2)
-    async with working(runner):
-        await until(lambda: runner.working == 2)
+    worker = world.runner(at_once=2)
+    async with working(worker):
+        await until(lambda: worker.working == 2)
         engine.gate.set()
         assert {(await world.ended(job)).status for job in jobs} == {Status.SUCCEEDED}
 
@@ -169,10 +169,10 @@ async def test_after_an_outage_of_the_store_workers_may_renew_their_leases_befor
         await sleep(0.001 if swept else seconds)
 
     monkeypatch.setattr(asyncio, "sleep", noted)
-    runner = Runner(
+    worker = Runner(
         lambda: Outage(world.path, wait_seconds=30), world.spool, world.find, world.fetch, owner="w", lease_seconds=8.0
     )
-    async with working(runner):
+    async with working(worker):
         await until(lambda: len(steps) >= 6)
     pause = 8.0 / 3
     assert steps[:6] == [pause, pause, 4.0, "sweep", pause, "sweep"]

@@ -69,17 +69,18 @@ class Progresses:
         if time.monotonic() - self._written >= EVERY_SECONDS:
             await self.write()
 
-    async def write(self) -> None:
-        """Raises LostClaim. A store that is unavailable gets it later."""
+    async def write(self) -> bool:
+        """Whether it is known to be written: a store that is unavailable gets it with the next. Raises LostClaim."""
         if not self._events or self._events[-1][0] != PROGRESS:
             self._events.append((PROGRESS, dumps(job_object(self.job)["progress"])))
         try:
             await self._store.update(self.claim, self.job, self._events, self._after)
         except StoreUnavailable:
-            return
+            return False
         self._after += len(self._events)
         self._events.clear()
         self._written = time.monotonic()
+        return True
 
 
 class FileCheckpoint:

@@ -180,7 +180,7 @@ class Runner:
             for number in range(len(job.files)):
                 if (made := await self._file(progresses, number)) is not None:
                     results[number] = made
-            await progresses.write()  # the last segments
+            await self._last(progresses)
             await self._finish(claim, _final(progresses.job), results)
         except LostClaim:
             log.info("job given up: the claim is lost", job=job.id)
@@ -200,6 +200,14 @@ class Runner:
     async def _release(self, claim: Claim) -> None:
         with suppress(LostClaim, StoreUnavailable):  # then its lease runs out
             await self._store.release(claim)
+
+    async def _last(self, progresses: Progresses) -> None:
+        """What became of the last segments is written, too."""
+        while True:
+            if await progresses.write():
+                return
+            log.warning("last segments not kept yet", job=progresses.job.id)
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _finish(self, claim: Claim, job: Job, results: dict[int, bytes]) -> None:
         while True:
