@@ -31,6 +31,8 @@ class TcpProxy:
     def cut(self) -> None:
         """Reset every connection that there is."""
         for writer in self._writers:
+            if writer.is_closing():  # cut before, or closed by its client
+                continue
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, CUT)
             writer.transport.abort()
 
