@@ -27,7 +27,7 @@ RUN deploy/install.sh ${BUILD}
 ENV PATH=/opt/endpoint/bin:${PATH} \
     HOME=/cache XDG_CACHE_HOME=/cache TMPDIR=/cache HF_HOME=/cache/huggingface VLLM_CACHE_ROOT=/cache/vllm \
     TORCHINDUCTOR_CACHE_DIR=/cache/inductor TRITON_CACHE_DIR=/cache/triton NUMBA_CACHE_DIR=/cache/numba \
-    PYTHONUNBUFFERED=1 PORT=8000
+    PYTHONUNBUFFERED=1 HOST=0.0.0.0 PORT=8000
 RUN useradd --uid 1000 --no-create-home --home-dir /cache endpoint && install -d -o endpoint -g endpoint /cache
 USER endpoint
 VOLUME /cache

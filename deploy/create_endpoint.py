@@ -23,12 +23,15 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--instance-type", default="nvidia-l4")
     made.add_argument("--instance-size", default="x1")
     made.add_argument("--type", default="authenticated", choices=("public", "authenticated", "private"))
+    made.add_argument("--api-key", help="a key of the server's own, in X-API-Key; a public endpoint needs one")
     made.add_argument("--dry-run", action="store_true", help="print the arguments and create nothing")
     return made
 
 
 def arguments(options: argparse.Namespace) -> dict[str, Any]:
-    """Arguments of huggingface_hub.create_inference_endpoint."""
+    """Arguments of huggingface_hub.create_inference_endpoint. Where its proxy asks for a token, the server need not."""
+    guard = {"secrets": {"API_KEY": options.api_key}} if options.api_key else {}
+    allowed = {} if options.api_key else {"ALLOW_ANONYMOUS": "true"}
     return {
         "name": options.name,
         "repository": options.model,
@@ -41,12 +44,15 @@ def arguments(options: argparse.Namespace) -> dict[str, Any]:
         "instance_size": options.instance_size,
         "type": options.type,
         "custom_image": {"url": options.image, "port": PORT, "healthRoute": "/health"},
-        "env": {"MODEL_ID": "/repository", "SERVED_MODEL_NAME": options.model, "PORT": str(PORT)},
+        "env": {"MODEL_ID": "/repository", "SERVED_MODEL_NAME": options.model, "PORT": str(PORT), **allowed},
+        **guard,
     }
 
 
 def main() -> None:
     options = parser().parse_args()
+    if options.type == "public" and not options.api_key:
+        parser().error("anyone reaches a public endpoint: give it an --api-key")
     wanted = arguments(options)
     if options.dry_run:
         print(json.dumps(wanted, indent=2))

@@ -1,4 +1,4 @@
-"""The command line: `endpoint serve | worker | transcribe | jobs | models | doctor | bench`."""
+"""The command line: `endpoint serve | worker | transcribe | jobs | keys | models | doctor | bench`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ COMMANDS = {
     "transcribe": "transcribe files, with a local model or a server",
     "worker": "work jobs off, without HTTP",
     "jobs": "submit, follow and fetch jobs of a server",
+    "keys": "make, list, rotate and revoke API keys",
     "models": "fetch, list and remove models",
     "doctor": "show what is installed and what is missing",
     "bench": "measure a running server",

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from endpoint.errors import ConfigError
 from endpoint.options import VadOptions
+from endpoint.settings.access import AccessSettings
 from endpoint.settings.base import split
 from endpoint.settings.engine import EngineSettings
 from endpoint.settings.http import HttpSettings
@@ -38,7 +39,7 @@ SHORT_NAMES = {  # short names of models in the settings; a folder of such a nam
 }
 
 
-class Settings(EngineSettings, JobSettings, HttpSettings, ModelSettings, BaseSettings):
+class Settings(EngineSettings, JobSettings, AccessSettings, HttpSettings, ModelSettings, BaseSettings):
     """Every setting, with its unit in the description. Unknown command-line flags are refused by the parser.
 
     The groups stand in reverse: pydantic takes the fields of the last one first.
@@ -79,6 +80,11 @@ class Settings(EngineSettings, JobSettings, HttpSettings, ModelSettings, BaseSet
         if self.model_cache:
             return Path(self.model_cache)
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "whisper-endpoint" / "models"
+
+    @property
+    def jobs_file(self) -> Path:
+        """SQLite's file; each server of a machine has its own, unless set otherwise."""
+        return Path(self.jobs_url) if self.jobs_url else self.state_folder / f"jobs-{self.port}.db"
 
     @property
     def state_folder(self) -> Path:

@@ -6,7 +6,9 @@ EndpointError
 │   │   └── IdempotencyMismatch  the key was used for another request
 │   ├── InvalidAudio            the bytes hold no audio that can be decoded
 │   ├── TooLarge                too many bytes, or too long a recording
-│   ├── InvalidKey              no key, or a wrong one
+│   ├── InvalidKey              no key, or one that is unknown, expired or revoked
+│   ├── PermissionDenied        the key is not for this, or not for this model
+│   ├── KeyNotFound             no such key
 │   ├── ModelNotFound           no such model is served
 │   ├── RouteNotFound           no such path
 │   ├── MethodNotAllowed        the path does not take this method
@@ -63,6 +65,14 @@ class TooLarge(RequestError):
 
 class InvalidKey(RequestError):
     code = "invalid_api_key"
+
+
+class PermissionDenied(RequestError):
+    code = "missing_scope"
+
+
+class KeyNotFound(RequestError):
+    code = "key_not_found"
 
 
 class ModelNotFound(RequestError):

@@ -96,6 +96,7 @@ def _pipeline(settings: Settings, decoder: Decoder, links: Sequence[Link] = ()) 
 
 
 def build_app(settings: Settings, links: Links | None = None, peers: Peers | None = None) -> FastAPI:
+    from endpoint.access.wiring import build_keys
     from endpoint.api.app import create_app
     from endpoint.jobs.wiring import build_background, build_jobs
 
@@ -105,4 +106,4 @@ def build_app(settings: Settings, links: Links | None = None, peers: Peers | Non
     if jobs is not None and settings.job_workers and models.peers.number == 0:
         background = build_background(settings, jobs, models)
         jobs.wake = background.runner.nudge
-    return create_app(settings, models, jobs, background)
+    return create_app(settings, models, jobs, background, build_keys(settings))

@@ -14,6 +14,8 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
+from endpoint.access.service import Keys
+from endpoint.access.wiring import build_keys
 from endpoint.api.app import create_app
 from endpoint.call import Call
 from endpoint.config import Settings
@@ -123,13 +125,13 @@ class StandIn:
 Cores = StandIn | Mapping[str, StandIn]  # the only model's, or by served name
 
 
-def app_of(cores: Cores, *, jobs: Jobs | None = None, **settings: object) -> FastAPI:
+def app_of(cores: Cores, *, jobs: Jobs | None = None, keys: Keys | None = None, **settings: object) -> FastAPI:
     if isinstance(cores, StandIn):
         made = Settings(engine="fake", **{"served_model_name": "whisper-test"} | settings)
         cores = {made.model_name: cores}
     else:
         made = Settings(engine="fake", models=",".join(f"{name}=hub/{name}" for name in cores), **settings)
-    return create_app(made, Models(Names.of(made), cores), jobs)
+    return create_app(made, Models(Names.of(made), cores), jobs, keys=keys or build_keys(made))
 
 
 def client_of(cores: Cores, **settings: object) -> httpx.AsyncClient:

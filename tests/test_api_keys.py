@@ -1,4 +1,4 @@
-"""The shared key: without it, only pages and probes are served, and no body is read."""
+"""Keys of requests: who is served without one, in which headers they come, and which scope each route needs."""
 
 from __future__ import annotations
 
@@ -8,39 +8,107 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 from openai import AuthenticationError, OpenAI
+from starlette.routing import Mount, Route
 from structlog.testing import capture_logs
 
-from endpoint.api.keys import SharedKey
+from endpoint.access.service import Keys
+from endpoint.access.tokens import Mint
+from endpoint.api.keys import OPEN, Authentication, Needs
 from tests.api_support import AUDIO, TRANSCRIPT, StandIn, app_of, assert_error, client_of, serve
+from tests.jobs_memory import memory_jobs
 
 KEY = "sk-" + "canary/+=~"
 BEARER = {"authorization": f"Bearer {KEY}"}
-OPEN = {"/", "/health", "/ready", "/docs", "/openapi.json"}
 
 
 def keyed(core: StandIn | None = None, **settings: object) -> httpx.AsyncClient:
     return client_of(core or StandIn(), api_key=KEY, **settings)
 
 
-def routes() -> list[tuple[str, str]]:
-    """(method, path) of every route."""
-    found = app_of(StandIn(), api_key=KEY).openapi()["paths"]
-    paths = [(method.upper(), path) for path, operations in found.items() for method in operations]
-    return paths + [(method, path.replace("/v1", "/api/v1")) for method, path in paths if path.startswith("/v1")]
+ADMIN = {"api_key": KEY, "keys_url": "jobs"}  # with all routes
+
+# Which scope each route needs, without the prefix /api; several: one of them. Nothing else is served without a key.
+SCOPES = {
+    "transcribe": {
+        "POST /v1/audio/transcriptions",
+        "POST /v1/audio/translations",
+        "POST /v1/audio/detect-language",
+        "POST /transcribe",
+        "POST /transcribe/{model:path}",
+        "POST /transcribe-{model:path}",
+        "POST /detect-language",
+        "POST /",
+        "POST /openai/deployments/{model}/audio/transcriptions",
+        "POST /openai/deployments/{model}/audio/translations",
+        "POST /asr",
+        "POST /inference",
+        "POST /load",
+    },
+    "jobs": {
+        "POST /v1/audio/jobs",
+        "GET /v1/audio/jobs",
+        "GET /v1/audio/jobs/{job_id}",
+        "DELETE /v1/audio/jobs/{job_id}",
+        "GET /v1/audio/jobs/{job_id}/events",
+        "GET /v1/audio/jobs/{job_id}/result",
+        "POST /v1/audio/jobs/{job_id}/cancel",
+        "GET /results/{job_id}",
+    },
+    "realtime": {"POST /v1/realtime/client_secrets"},
+    "admin": {
+        "POST /v1/admin/keys",
+        "GET /v1/admin/keys",
+        "GET /v1/admin/keys/{key_id}",
+        "POST /v1/admin/keys/{key_id}/rotate",
+        "POST /v1/admin/keys/{key_id}/revoke",
+    },
+    "admin jobs realtime transcribe": {"GET /v1/models", "GET /v1/models/{model:path}", "GET /version"},
+    "": {"GET /", "GET /health", "GET /ready", "GET /docs", "GET /openapi.json", "HEAD /openapi.json"},
+}
 
 
-@pytest.mark.parametrize(("method", "path"), sorted(routes()))
-async def test_every_route_but_pages_and_probes_needs_the_key(method: str, path: str) -> None:
+def scopes_of_routes() -> dict[str, set[str]]:
+    """Of the application with all its routes: scopes, and the routes that need one of them."""
+    found = dict[str, set[str]]()
+    for route in app_of(StandIn(), jobs=memory_jobs(), **ADMIN).routes:
+        if isinstance(route, Mount):  # the files of the documentation, which are public as well
+            assert route.path == "/docs"
+            continue
+        assert isinstance(route, Route | APIRoute), route
+        dependencies = route.dependant.dependencies if isinstance(route, APIRoute) else ()
+        needed = [one.call.scopes for one in dependencies if isinstance(one.call, Needs)]
+        assert len(needed) <= 1
+        name = " ".join(sorted(needed[0])) if needed else ""
+        for method in route.methods or ():
+            found.setdefault(name, set()).add(f"{method} {route.path}")
+    return found
+
+
+def test_every_route_has_its_scope_and_the_public_ones_are_these() -> None:
+    expected = {scope: set(routes) for scope, routes in SCOPES.items()}
+    for routes in expected.values():
+        routes |= {route.replace(" /v1/", " /api/v1/") for route in routes}
+    assert scopes_of_routes() == expected
+    public = {route.partition(" ")[2] for route in expected[""]}
+    assert public == OPEN
+
+
+async def test_without_a_key_only_pages_and_probes_are_served() -> None:
     core = StandIn()
-    async with keyed(core) as client:
-        response = await client.request(method, path.replace("{model}", "whisper-test"))
-    if method == "GET" and path in OPEN:
-        assert response.status_code == 200
-        return
-    message = assert_error(response, 401, "invalid_api_key")
-    assert "no API key" in message
-    assert response.headers["www-authenticate"] == "Bearer"
+    async with keyed(core, jobs=memory_jobs(), keys_url="jobs") as client:
+        for scope, routes in SCOPES.items():
+            for route in routes:
+                method, _, path = route.partition(" ")
+                for before in ("", "/api") if path.startswith("/v1/") else ("",):
+                    response = await client.request(method, before + path)
+                    if not scope:
+                        assert response.status_code == 200, route
+                        continue
+                    message = assert_error(response, 401, "invalid_api_key")
+                    assert "no valid API key" in message
+                    assert response.headers["www-authenticate"] == "Bearer"
     assert core.calls == []
 
 
@@ -132,15 +200,16 @@ async def test_a_socket_is_closed_before_it_is_open() -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    def scope(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
-        return {"type": "websocket", "path": "/v1/realtime", "headers": list(headers)}
+    def scope(*headers: tuple[bytes, bytes], protocols: tuple[str, ...] = ()) -> dict[str, Any]:
+        return {"type": "websocket", "path": "/v1/realtime", "headers": list(headers), "subprotocols": protocols}
 
-    guarded = SharedKey(app, KEY)
+    guarded = Authentication(app, Keys(Mint(b"pepper"), None, KEY))
     await guarded(scope(), None, send)
     assert sent == [{"type": "websocket.close", "code": 1008}]
     await guarded(scope((b"authorization", f"Bearer {KEY}".encode())), None, send)
+    await guarded(scope(protocols=("realtime", f"openai-insecure-api-key.{KEY}")), None, send)
     await guarded({"type": "lifespan"}, None, send)
-    assert sent[1:] == ["reached", "reached"]
+    assert sent[1:] == ["reached"] * 3
 
 
 def test_the_official_client_brings_it_and_is_refused_without() -> None:

@@ -9,22 +9,26 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from endpoint import __version__
+from endpoint.api.admin import admin_routes
 from endpoint.api.azure import azure_routes
 from endpoint.api.compat import compat_routes
 from endpoint.api.cors import add_cors
 from endpoint.api.errors import install_error_handlers
 from endpoint.api.jobs import job_routes, result_routes
-from endpoint.api.keys import SharedKey, key_documented
+from endpoint.api.keys import Authentication, needs
 from endpoint.api.log import RequestLog
 from endpoint.api.paths import PlainPath
-from endpoint.api.routes import PREFIXES, openai_routes
+from endpoint.api.realtime import secret_routes
+from endpoint.api.routes import PREFIXES, model_routes, openai_routes
 from endpoint.api.state import ServerState
 from endpoint.api.system import docs_assets, system_routes
 from endpoint.api.whisper_asr import asr_routes
 from endpoint.api.whisper_cpp import whisper_cpp_routes
+from endpoint.caller import Scope
 from endpoint.config import Settings
 
 if TYPE_CHECKING:
+    from endpoint.access.service import Keys
     from endpoint.jobs.service import Jobs
     from endpoint.jobs.wiring import Background
     from endpoint.models import Models
@@ -39,15 +43,20 @@ What this server does not support is refused with code `unsupported`.
 
 
 def create_app(
-    settings: Settings, models: Models, jobs: Jobs | None = None, background: Background | None = None
+    settings: Settings,
+    models: Models,
+    jobs: Jobs | None = None,
+    background: Background | None = None,
+    keys: Keys | None = None,
 ) -> FastAPI:
     """The ASGI application. Its lifespan starts the models in the background and closes them at the end.
 
     jobs: without them the routes of jobs are not there. background: works them off once the models are loaded.
+    keys: without them requests need none.
 
     `app.state.server.draining = True` makes /ready fail while requests in flight are finished.
     """
-    server = ServerState(settings, models, jobs, background)
+    server = ServerState(settings, models, jobs, background, keys)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -67,22 +76,33 @@ def create_app(
         redirect_slashes=False,  # a client would send a redirected upload twice
     )
     app.state.server = server
-    routes, key = openai_routes(server), key_documented(settings)
-    for prefix in PREFIXES:
-        app.include_router(routes, prefix=prefix, dependencies=key)
-        if jobs is not None:
-            app.include_router(job_routes(server, jobs), prefix=prefix, dependencies=key)
-    app.include_router(system_routes(server))
-    for others in (compat_routes, azure_routes, asr_routes, whisper_cpp_routes):
-        app.include_router(others(server), dependencies=key)
-    if jobs is not None:
-        app.include_router(result_routes(server, jobs), dependencies=key)
+    _add_routes(app, server, jobs)
     app.mount("/docs", docs_assets())
     install_error_handlers(app)
-    if settings.api_key is not None:
-        app.add_middleware(SharedKey, key=settings.api_key.get_secret_value())
+    if keys is not None:
+        app.add_middleware(Authentication, keys=keys)
     app.add_middleware(PlainPath)
     app.add_middleware(RequestLog)
     if settings.cors_origins:
         add_cors(app, settings.cors_origins)  # added last, so that it is called first
     return app
+
+
+def _add_routes(app: FastAPI, server: ServerState, jobs: Jobs | None) -> None:
+    """Each router with the scope that its routes need; those of `system_routes` name their own."""
+    transcribing, submitting = needs(server, Scope.TRANSCRIBE), needs(server, Scope.JOBS)
+    for prefix in PREFIXES:
+        app.include_router(openai_routes(server), prefix=prefix, dependencies=transcribing)
+        app.include_router(model_routes(server), prefix=prefix, dependencies=needs(server, *Scope))
+        if jobs is not None:
+            app.include_router(job_routes(server, jobs), prefix=prefix, dependencies=submitting)
+        if server.keys is None or server.keys.kept:
+            app.include_router(secret_routes(server), prefix=prefix, dependencies=needs(server, Scope.REALTIME))
+        if server.keys is not None and server.settings.keys_url:
+            routes = admin_routes(server, server.keys)
+            app.include_router(routes, prefix=prefix, dependencies=needs(server, Scope.ADMIN))
+    app.include_router(system_routes(server))
+    for others in (compat_routes, azure_routes, asr_routes, whisper_cpp_routes):
+        app.include_router(others(server), dependencies=transcribing)
+    if jobs is not None:
+        app.include_router(result_routes(server, jobs), dependencies=submitting)

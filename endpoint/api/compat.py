@@ -109,7 +109,7 @@ def _hugging_face(router: APIRouter, server: ServerState, responses: Any) -> Non
         async with received_body(server, request) as (data, call):
             file, parameters = _inputs(request.headers.get("content-type", ""), data, server.settings.strict_fields)
             options = replace(parameters.options(), vad=server.settings.vad)
-            work = transcribe(server.models.find(""), file, options, call)
+            work = transcribe(server.transcriber(call.caller, ""), file, options, call)
             transcript = await while_connected(request.receive, work)
         return response_body(transcript, parameters)
 

@@ -30,11 +30,12 @@ from endpoint.api.job_schemas import EVENT_SCHEMA, AudioJob, DeletedJob, JobList
 from endpoint.api.openapi import form_body, in_formats, job_docs
 from endpoint.api.receive import MIB, admitted
 from endpoint.api.schemas import FileResults, Transcription, Translation, VerboseTranscription, VerboseTranslation
-from endpoint.api.state import ServerState
+from endpoint.api.state import ServerState, caller_of
 from endpoint.api.stream import EventStream
 from endpoint.api.upload import Form, read_form
 from endpoint.call import Call, Stage
-from endpoint.errors import InvalidRequest, NotReady, StoreUnavailable
+from endpoint.caller import Scope
+from endpoint.errors import InvalidRequest, JobNotFound, NotReady, StoreUnavailable
 from endpoint.jobs.job import Event, Job, Status, new_id
 from endpoint.jobs.service import Jobs, fingerprint, not_found
 from endpoint.jobs.view import dumps, job_object
@@ -86,7 +87,7 @@ def result_routes(server: ServerState, jobs: Jobs) -> APIRouter:
     async def poll(request: Request, job_id: _Id) -> Response:
         """The result of a job as clients of older services ask for it: 202 until there is one."""
         query, notices = _query(server, request, VerboseQuery)
-        job = await _found(jobs, job_id)
+        job = await _found(jobs, request, job_id)
         if not job.status.final:
             return _json({"status": job.status.value}, 202)
         return await result_response(jobs, job, query, notices)
@@ -139,7 +140,7 @@ async def _new_job(server: ServerState, upload: Form, fields: JobForm, call: Cal
         id=new_id(now=now),
         files=(),
         options=fields.options(server.settings.vad),
-        model=server.models.names.shown(fields.model),
+        model=server.model(call.caller, fields.model),
         caller=call.caller.id,
         priority=fields.level,
         created_at=now,
@@ -152,18 +153,20 @@ async def _new_job(server: ServerState, upload: Form, fields: JobForm, call: Cal
 def _add_views(router: APIRouter, server: ServerState, jobs: Jobs) -> None:
     @router.get("/audio/jobs", **job_docs(JobList, (400, 401, 503), query_docs(ListQuery)))
     async def list_jobs(request: Request) -> Response:
-        """The jobs, a page at a time."""
+        """The caller's own jobs, a page at a time; with the scope `admin` those of all."""
         query, _ = _query(server, request, ListQuery)
+        caller = caller_of(request)
+        owner = None if Scope.ADMIN in caller.scopes else caller.id
         status = None if query.status is None else Status(query.status)
-        found = await jobs.store.list(None, status, query.after, query.limit + 1, query.order)
+        found = await jobs.store.list(owner, status, query.after, query.limit + 1, query.order)
         page = [job_object(job) for job in found[: query.limit]]
         ends = {"first_id": page[0]["id"] if page else None, "last_id": page[-1]["id"] if page else None}
         return _json({"object": "list", "data": page, **ends, "has_more": len(found) > query.limit})
 
     @router.get("/audio/jobs/{job_id}", **job_docs(AudioJob, (401, 404, 503)))
-    async def retrieve_job(job_id: _Id) -> Response:
+    async def retrieve_job(request: Request, job_id: _Id) -> Response:
         """A job: whether it is finished, how far it is, what it is to do."""
-        return _json(await _shown(jobs, await _found(jobs, job_id)))
+        return _json(await _shown(jobs, await _found(jobs, request, job_id)))
 
     documents = job_docs(
         None, (400, 401, 404, 503), [*query_docs(EventsQuery), _EVENT_HEADER],
@@ -179,7 +182,7 @@ def _add_views(router: APIRouter, server: ServerState, jobs: Jobs) -> None:
         sent = request.headers.get(LAST_EVENT_ID)
         given = request.query_params.multi_items() if not sent else [("after", sent)]
         query, _ = parse_query(EventsQuery, given, server.settings.strict_fields)
-        job = await _found(jobs, job_id)
+        job = await _found(jobs, request, job_id)
         if job.status.final and not await jobs.store.events(job_id, query.after, 1):
             return Response(status_code=204)
         return EventStream(_events(server, jobs, job_id, query.after), AsyncExitStack())
@@ -195,19 +198,22 @@ def _add_result(router: APIRouter, server: ServerState, jobs: Jobs) -> None:
     async def retrieve_result(request: Request, job_id: _Id) -> Response:
         """The transcript, as /audio/transcriptions writes it; where the job failed, its error with its status."""
         query, notices = _query(server, request, ResultQuery)
-        return await result_response(jobs, await _found(jobs, job_id), query, notices)
+        return await result_response(jobs, await _found(jobs, request, job_id), query, notices)
 
 
 def _add_ends(router: APIRouter, jobs: Jobs) -> None:
     @router.post("/audio/jobs/{job_id}/cancel", **job_docs(AudioJob, (401, 404, 503)))
-    async def cancel_job(job_id: _Id) -> Response:
+    async def cancel_job(request: Request, job_id: _Id) -> Response:
         """Stop a job, wherever it is; one that is final stays as it is."""
+        await _found(jobs, request, job_id)
         return _json(await _shown(jobs, await jobs.cancel(job_id)))
 
     @router.delete("/audio/jobs/{job_id}", **job_docs(DeletedJob, (401, 503)))
-    async def delete_job(job_id: _Id) -> DeletedJob:
+    async def delete_job(request: Request, job_id: _Id) -> DeletedJob:
         """Stop a job, and forget it with its recordings, events and results."""
-        await jobs.delete(job_id)
+        with suppress(JobNotFound):  # gone already, or another's
+            await _found(jobs, request, job_id)
+            await jobs.delete(job_id)
         return DeletedJob(id=job_id)
 
 
@@ -236,10 +242,10 @@ def _frame(event: Event) -> bytes:
     return f"id: {event.number}\nevent: {event.type}\ndata: ".encode() + event.data + b"\n\n"
 
 
-async def _found(jobs: Jobs, job_id: str) -> Job:
-    """Raises JobNotFound."""
-    job = await jobs.store.get(job_id)
-    if job is None:
+async def _found(jobs: Jobs, request: Request, job_id: str) -> Job:
+    """Raises JobNotFound, also where the job is another's: nobody learns of it."""
+    job, caller = await jobs.store.get(job_id), caller_of(request)
+    if job is None or (job.caller != caller.id and Scope.ADMIN not in caller.scopes):
         raise not_found(job_id)
     return job
 

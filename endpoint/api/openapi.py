@@ -28,7 +28,8 @@ _LIST = {
 }
 _ERRORS = {
     400: "A field is missing or wrong, or the file holds no audio that can be decoded.",
-    401: "The server has a key, and the request has none or another.",
+    401: "The server asks for a key, and the request has none that is valid.",
+    403: "The key is not for this, or not for this model.",
     404: "No such model.",
     413: "The file is too large, or the recording too long.",
     500: "The model failed.",
@@ -42,6 +43,7 @@ CODES = {
         "no_audio_stream", "audio_decode_failed", "url_refused", "url_unreachable",
     ),
     401: ("invalid_api_key",),
+    403: ("missing_scope", "model_not_found"),
     404: ("model_not_found",),
     413: ("file_too_large", "audio_too_long"),
     500: ("engine_failed", "internal_error"),
@@ -50,14 +52,14 @@ CODES = {
 }  # fmt: skip
 # What differs on the routes of jobs, and the codes there.
 _JOB_ERRORS = _ERRORS | {
-    404: "No such job, or it was deleted; or no such model.",
+    404: "No such job or key, or it was deleted; or no such model.",
     409: "The job has no result: it is not finished, or was cancelled.",
     410: "The result is no longer kept.",
     422: "The idempotency key was used for another request; or the job failed, with an error of a code of its own.",
     503: f"{_ERRORS[503]} Or the jobs cannot be reached.",
 }
 JOB_CODES = CODES | {
-    404: ("job_not_found", "file_not_found", *CODES[404]),
+    404: ("job_not_found", "file_not_found", "key_not_found", *CODES[404]),
     409: ("job_not_finished", "job_cancelled"),
     410: ("result_expired",),
     422: ("idempotency_mismatch",),
@@ -85,7 +87,7 @@ def _error_responses(
             "description": f"{texts[status]} Codes: {', '.join(f'`{code}`' for code in codes[status])}.",
             "headers": _HEADERS | _MORE_HEADERS.get(status, {}),
         }
-        for status in statuses
+        for status in sorted({*statuses, *((403,) if 401 in statuses else ())})  # who is known may not be allowed
     }
     return {**known, "default": {"model": ErrorBody, "description": "Any other error.", "headers": _HEADERS}}
 
@@ -171,7 +173,7 @@ def _success(responses: Mapping[str, tuple[str, Any]] | None) -> dict[str, Any]:
 
 def _events() -> dict[str, Any]:
     """The schema of one event of a stream, as OpenAPI 3.2 describes events."""
-    payload = _inlined(TypeAdapter(TextDelta | TextDone | ErrorBody).json_schema())
+    payload = inlined(TypeAdapter(TextDelta | TextDone | ErrorBody).json_schema())
     data = {
         "type": "string",
         "description": "Deltas in order and one `done` at the end, or an error if decoding fails.",
@@ -186,14 +188,14 @@ def _events() -> dict[str, Any]:
     }
 
 
-def _inlined(schema: Any, definitions: Any = None) -> Any:
+def inlined(schema: Any, definitions: Any = None) -> Any:
     """A JSON schema with its references replaced, as the OpenAPI document has no component for them."""
     if isinstance(schema, list):
-        return [_inlined(item, definitions) for item in schema]
+        return [inlined(item, definitions) for item in schema]
     if not isinstance(schema, dict):
         return schema
     definitions = definitions or schema.get("$defs")
     if reference := schema.get("$ref"):
         beside = {name: value for name, value in schema.items() if name != "$ref"}
-        return {**_inlined(definitions[reference.rpartition("/")[2]], definitions), **beside}
-    return {name: _inlined(value, definitions) for name, value in schema.items() if name != "$defs"}
+        return {**inlined(definitions[reference.rpartition("/")[2]], definitions), **beside}
+    return {name: inlined(value, definitions) for name, value in schema.items() if name != "$defs"}

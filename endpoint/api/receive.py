@@ -11,7 +11,7 @@ from fastapi import Request
 
 from endpoint.api.connection import while_connected
 from endpoint.api.forms import AudioForm, parse_fields
-from endpoint.api.state import ServerState
+from endpoint.api.state import ServerState, caller_of
 from endpoint.api.upload import File, Form, read_body, read_form
 from endpoint.call import Call, Stage
 from endpoint.errors import InvalidRequest
@@ -48,7 +48,8 @@ async def admitted(server: ServerState, request: Request) -> AsyncIterator[Call]
     """The call of a request, with a permit and a deadline. Raises Overloaded, NotReady, EngineFailed."""
     await server.check_any()
     with server.admission.permit() as permit:
-        call = Call(request.state.request_id, seconds=server.settings.request_timeout_seconds, permit=permit)
+        seconds = server.settings.request_timeout_seconds
+        call = Call(request.state.request_id, caller_of(request), seconds=seconds, permit=permit)
         request.state.call = call  # for the log
         async with call.deadline():
             yield call
@@ -68,7 +69,7 @@ async def received(
             upload = await read_form(request.receive, request.headers, most)
         given = [*(request.query_params.multi_items() if query else ()), *upload.fields]
         fields = parse_fields(form, given, server.settings.strict_fields, upload.others)
-        transcriber = server.models.find(model or fields.model)
+        transcriber = server.transcriber(call.caller, model or fields.model)
         await transcriber.check()
         with call.record.waiting(Stage.RECEIVE):
             files = await _files_or_url(server, request, upload, fields.url)

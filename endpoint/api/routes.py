@@ -27,7 +27,7 @@ from endpoint.api.schemas import (
     VerboseTranslation,
     warned,
 )
-from endpoint.api.state import ServerState
+from endpoint.api.state import ServerState, caller_of
 from endpoint.languages import NAMES
 from endpoint.types import Notice
 
@@ -75,15 +75,24 @@ def openai_routes(server: ServerState) -> APIRouter:
             work = given.transcriber.detect(given.file, given.fields.options(server.settings.vad), given.call)
             return _detected(*await while_connected(request.receive, work), given.fields.notices)
 
+    return router
+
+
+def model_routes(server: ServerState) -> APIRouter:
+    """The routes without their prefix."""
+    router = APIRouter()
+
     @router.get("/models", responses=error_responses(401), tags=["models"])
-    async def list_models() -> ModelList:
-        """The served models, by the names that clients may send."""
-        return ModelList(data=[_card(server, name) for name in server.models.names.listed])
+    async def list_models(request: Request) -> ModelList:
+        """The served models that the caller may use, by the names that clients may send."""
+        caller = caller_of(request)
+        listed = [name for name in server.models.names.listed if server.may_use(caller, name)]
+        return ModelList(data=[_card(server, name) for name in listed])
 
     @router.get("/models/{model:path}", responses=error_responses(401, 404), tags=["models"])
-    async def retrieve_model(model: Annotated[str, Path(description="Name of a model.")]) -> Model:
+    async def retrieve_model(request: Request, model: Annotated[str, Path(description="Name of a model.")]) -> Model:
         """A served model, found by its name, by an alias or by a name of OpenAI's."""
-        return _card(server, model or "/")
+        return _card(server, server.model(caller_of(request), model or "/"))
 
     return router
 

@@ -8,29 +8,50 @@ from typing import TYPE_CHECKING
 import structlog
 
 from endpoint.admission import Admission
+from endpoint.caller import ANONYMOUS, Caller
 from endpoint.config import Settings
-from endpoint.errors import EngineFailed
+from endpoint.errors import ConfigError, EngineFailed, PermissionDenied, StoreUnavailable
 from endpoint.outgoing import OutgoingPolicy
 
 if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
+    from endpoint.access.service import Keys
+    from endpoint.core.transcriber import Transcriber
     from endpoint.jobs.service import Jobs
     from endpoint.jobs.wiring import Background
     from endpoint.models import Models
 
 log = structlog.get_logger(__name__)
 
+OPEN_SECONDS = 1.0  # until a store of keys that is not there is tried again
+
+
+def caller_of(connection: HTTPConnection) -> Caller:
+    """Who sends a request; anonymous where no keys are asked for."""
+    caller: Caller = connection.scope.get("state", {}).get("caller", ANONYMOUS)
+    return caller
+
 
 class ServerState:
     """One per application. The models start in the background, so that /health responds while they load."""
 
     def __init__(
-        self, settings: Settings, models: Models, jobs: Jobs | None = None, background: Background | None = None
+        self,
+        settings: Settings,
+        models: Models,
+        jobs: Jobs | None = None,
+        background: Background | None = None,
+        keys: Keys | None = None,
     ) -> None:
-        """jobs: None where there are none, and no routes of theirs. background: works them off in this process."""
+        """jobs: None where there are none, and no routes of theirs. background: works them off in this process.
+
+        keys: None where requests need none.
+        """
         self.settings = settings
         self.failed = asyncio.Event()  # set if a model cannot be loaded: then the server must end
         self.models = models
-        self.jobs, self._background = jobs, background
+        self.jobs, self._background, self.keys = jobs, background, keys
         self.loaded = asyncio.Event()  # set once every model is loaded
         most = settings.max_concurrent_requests, settings.max_concurrent_audio_seconds
         self.admission = Admission(*most, models.peers.load, models.peers.number)
@@ -42,6 +63,8 @@ class ServerState:
         self._tasks.append(asyncio.create_task(self._load(), name="load model"))
         if self.jobs is not None:
             self._tasks.append(asyncio.create_task(self.jobs.open(), name="open the store of jobs"))
+        if self.keys is not None:
+            self._tasks.append(asyncio.create_task(self._open_keys(self.keys), name="open the store of keys"))
         if self._background is not None:
             self._background.start(self.loaded.wait())
 
@@ -54,6 +77,19 @@ class ServerState:
         else:
             self.loaded.set()
 
+    async def _open_keys(self, keys: Keys) -> None:
+        """Again and again until the store is there; keys that cannot be checked end the server."""
+        while True:
+            try:
+                return await keys.open()
+            except StoreUnavailable as error:
+                log.warning("the store of keys is unavailable", why=error.message)
+                await asyncio.sleep(OPEN_SECONDS)
+            except ConfigError as error:
+                self.failed.set()
+                log.error("keys cannot be checked", why=error.message)
+                return None
+
     async def close(self) -> None:
         self.draining = True
         for task in self._tasks:
@@ -63,6 +99,8 @@ class ServerState:
             await self._background.close()
         if self.jobs is not None:
             await self.jobs.store.close()
+        if self.keys is not None:
+            await self.keys.close()
         await self.models.close()
 
     async def check(self) -> None:
@@ -81,3 +119,22 @@ class ServerState:
     def _check_loaded(self) -> None:
         if self.failed.is_set():
             raise EngineFailed("The model could not be loaded; the server's log says why.")
+
+    def model(self, caller: Caller, name: str) -> str:
+        """The name to show for the model that a caller names. Raises ModelNotFound, PermissionDenied."""
+        names = self.models.names
+        if not self.may_use(caller, name):
+            raise PermissionDenied(
+                f"This API key has no access to the model `{names.shown(name)}`.", code="model_not_found", param="model"
+            )
+        return names.shown(name)
+
+    def transcriber(self, caller: Caller, name: str) -> Transcriber:
+        """What transcribes with the model that a caller names. Raises ModelNotFound, PermissionDenied."""
+        self.model(caller, name)
+        return self.models.find(name)
+
+    def may_use(self, caller: Caller, name: str) -> bool:
+        """Raises ModelNotFound."""
+        served, names = self.models.names.find(name), self.models.names.meaning
+        return caller.models is None or served in {names.get(model, model) for model in caller.models}

@@ -10,10 +10,11 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from endpoint import __version__
-from endpoint.api.keys import key_documented
+from endpoint.api.keys import needs
 from endpoint.api.openapi import error_responses
 from endpoint.api.schemas import Index, Status, Version
 from endpoint.api.state import ServerState
+from endpoint.caller import Scope
 from endpoint.errors import EngineFailed, NotReady, Unavailable
 
 _STATIC = Path(__file__).parent / "static"
@@ -58,7 +59,7 @@ def system_routes(server: ServerState) -> APIRouter:
             raise NotReady("The server is stopping.", code="stopping")
         return await health()
 
-    @router.get("/version", responses=error_responses(401), dependencies=key_documented(server.settings))
+    @router.get("/version", responses=error_responses(401), dependencies=needs(server, *Scope))
     async def version() -> Version:
         """The versions of the server and its engine, and the models."""
         names, info = server.models.names, server.models.find("").info

@@ -11,6 +11,7 @@ from types import FrameType
 import structlog
 import uvicorn
 
+from endpoint.access.wiring import check_anonymous, is_loopback
 from endpoint.config import Settings, add_environment, load_settings
 from endpoint.engine.placement import Environment
 from endpoint.log import configure_logging
@@ -49,10 +50,13 @@ def serve(settings: Settings) -> int:
     names = Names.of(settings)
     configure_logging(settings.log_level)
     log = structlog.get_logger()
+    anonymous = check_anonymous(settings)
     log.info("settings", **settings.model_dump(mode="json"))
     log.info("models", served=[one.model_name for one in settings.each()], default=names.default, listed=names.listed)
-    if settings.api_key is None:
-        log.info("API_KEY is not set: requests need no key")
+    if anonymous and is_loopback(settings.host):
+        log.info("requests need no key: only this machine reaches the server", host=settings.host)
+    elif anonymous:
+        log.warning("requests need no key: ALLOW_ANONYMOUS is set, so something else must guard the server")
     if settings.engine == "vllm" and any(one.is_test_model for one in settings.each()):
         log.warning(
             "the test model is served: it is for trying the server and has a small vocabulary; "

@@ -8,7 +8,6 @@ import socket
 import uuid
 from collections.abc import Awaitable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -76,17 +75,12 @@ def open_store(settings: Settings) -> JobStore:
         return RedisStore(url, result_seconds=seconds)
     if "://" in url:
         raise ConfigError(f"JOBS_URL: {url.partition('://')[0]} is no store; give a file, redis://... or `off`")
-    path = store_file(settings)
+    path = settings.jobs_file
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"JOBS_URL: {path.parent} cannot be made: {error.strerror}") from error
     return SqliteStore(path, result_seconds=seconds)
-
-
-def store_file(settings: Settings) -> Path:
-    """SQLite's file; each server of a machine has its own, unless set otherwise."""
-    return Path(settings.jobs_url) if settings.jobs_url else settings.state_folder / f"jobs-{settings.port}.db"
 
 
 def build_jobs(settings: Settings) -> Jobs | None:
@@ -127,7 +121,7 @@ def audio_of(settings: Settings) -> str:
         return settings.job_audio
     if "://" in settings.jobs_url:
         return str(settings.state_folder / "jobs-audio")
-    file = store_file(settings)
+    file = settings.jobs_file
     return str(file.with_name(f"{file.stem}-audio"))
 
 

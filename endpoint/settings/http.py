@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import BaseModel, SecretStr, field_validator
+from pydantic import BaseModel, field_validator
 from pydantic_core import PydanticCustomError
 
 from endpoint.settings.base import setting, split
@@ -14,11 +14,8 @@ from endpoint.settings.base import setting, split
 class HttpSettings(BaseModel):
     """The HTTP API."""
 
-    host: str = setting("0.0.0.0", "Address to listen on.", "host", "interface")  # noqa: S104 - it is a server
+    host: str = setting("127.0.0.1", "Address to listen on; `0.0.0.0`: all of this machine.", "host", "interface")
     port: int = setting(8000, "Port to listen on.", ge=0, le=65535)
-    api_key: SecretStr | None = setting(
-        None, "The key that requests must bring in `Authorization: Bearer`; unset: none is needed."
-    )
     cors_origins: str = setting(
         "", "Origins of web pages that may call, such as https://app.example, separated by commas; `*`: all."
     )
@@ -43,10 +40,3 @@ class HttpSettings(BaseModel):
         if origins != ["*"] and not all(re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s*?#]+", origin) for origin in origins):
             raise PydanticCustomError("origins", "say `*`, or origins such as https://app.example, without a path")
         return ",".join(origins)
-
-    @field_validator("api_key")
-    @classmethod
-    def _can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
-            raise PydanticCustomError("key", "a key is ASCII letters, digits and signs, without spaces")
-        return value

@@ -1,0 +1,1 @@
+"""Who may call: keys, what they may do, and where they are kept."""
