@@ -1,4 +1,4 @@
-"""Requests with keys of the store: in which headers they come, what they may do, and what OpenAI's client makes of it."""
+"""Requests with keys of the store: headers, scopes, models, and what OpenAI's own client makes of them."""
 
 from __future__ import annotations
 
