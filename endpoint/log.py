@@ -42,5 +42,7 @@ def configure_logging(level: str, process: str = "") -> None:
     root.setLevel(number)
     for noisy in ("httpx", "httpx2", "httpcore", "asyncio"):
         logging.getLogger(noisy).setLevel(max(number, logging.WARNING))
+    for frank in ("uvicorn.error", "websockets"):  # at debug level they write headers of sockets, with keys in them
+        logging.getLogger(frank).setLevel(max(number, logging.INFO))
     for chatty in ("python_multipart", "vllm"):  # the first warns of every malformed form
         logging.getLogger(chatty).setLevel(number if level == "debug" else logging.ERROR)

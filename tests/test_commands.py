@@ -219,3 +219,23 @@ def test_doctors_status_says_whether_all_is_well(
     shown = capsys.readouterr().out
     assert ("✗" in shown) == bool(status)
     assert model[:8] in shown
+
+
+def test_without_a_key_only_this_machine_is_served(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On another address the server does not start, unless that is allowed, and then it is in the log."""
+    from endpoint.commands import serve
+
+    for name in ("API_KEY", "KEYS_URL", "ALLOW_ANONYMOUS", "HOST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(serve, "serve_with", lambda *_: 0)
+    assert main(["serve", "--engine", "fake", "--host", "0.0.0.0"]) == 2
+    refused = capsys.readouterr().err
+    assert all(word in refused for word in ("API_KEY", "KEYS_URL", "ALLOW_ANONYMOUS", "HOST=127.0.0.1"))
+    for flags, shown in (
+        (["--host", "0.0.0.0", "--allow-anonymous", "true"], "ALLOW_ANONYMOUS is set"),
+        ([], "only this machine reaches the server"),
+    ):
+        assert main(["serve", "--engine", "fake", *flags]) == 0
+        assert shown in capsys.readouterr().err

@@ -19,6 +19,7 @@ log.error("with request")
 theirs = logging.getLogger("theirs")
 theirs.debug("d2"); theirs.info("i2 %d", 5); theirs.warning("w2")
 logging.getLogger("httpx").info("GET something"); logging.getLogger("httpx").warning("httpx warns")
+logging.getLogger("uvicorn.error").debug("a header"); logging.getLogger("websockets.server").debug("a header")
 logging.getLogger("vllm").warning("vllm warns"); logging.getLogger("vllm.deep").error("vllm fails")
 logging.getLogger("python_multipart").warning("odd form")
 try:
@@ -56,7 +57,7 @@ def test_lines_are_json_with_level_time_and_context() -> None:
     ("level", "shown", "hidden"),
     [
         ("info", {"i1", "i2 5", "w2", "httpx warns", "vllm fails"}, {"d1", "d2", "GET something", "vllm warns"}),
-        ("debug", {"d1", "d2", "vllm warns", "odd form"}, {"GET something"}),
+        ("debug", {"d1", "d2", "vllm warns", "odd form"}, {"GET something", "a header"}),
         ("error", {"e1", "vllm fails"}, {"i1", "w1", "w2", "httpx warns", "odd form"}),
     ],
 )  # fmt: skip
