@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from endpoint.errors import ConfigError, StoreUnavailable
 from endpoint.jobs.job import Job, JobFile
@@ -224,6 +225,40 @@ async def test_an_older_redis_is_refused(store: RedisStore, monkeypatch: pytest.
     monkeypatch.setattr(redis_client, "OLDEST", 1000)
     with pytest.raises(ConfigError, match="1000 or newer"):
         await store.open()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_cancellation_that_was_lost_on_the_way_comes_to_its_caller(fails: bool) -> None:
+    begun = asyncio.Event()
+
+    @redis_client.in_time
+    async def loses_it() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if fails:
+                raise RedisConnectionError("gone") from None
+
+    task = asyncio.create_task(loses_it())
+    await begun.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_who_is_busy_with_redis_can_be_cancelled(store: RedisStore) -> None:
+    async def busy() -> None:
+        while True:
+            await store.get("job_1")
+
+    tasks = [asyncio.create_task(busy()) for _ in range(16)]
+    for _ in range(20):
+        await store.ping()
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert all(task.cancelled() for task in tasks)
 
 
 async def test_a_program_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

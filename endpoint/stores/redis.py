@@ -29,10 +29,16 @@ T = TypeVar("T")
 
 
 def in_time(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """StoreUnavailable in place of every error of Redis, and of waiting for it too long."""
+    """StoreUnavailable in place of every error of Redis, and of waiting for it too long.
+
+    Who is cancelled meanwhile is cancelled: asyncio.wait_for of Python 3.11, by which redis-py writes, may lose that.
+    """
 
     @wraps(method)
     async def limited(*args: P.args, **kwargs: P.kwargs) -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        before = task.cancelling()
         try:
             async with asyncio.timeout(MOST_SECONDS):
                 return await method(*args, **kwargs)
@@ -40,6 +46,9 @@ def in_time(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutin
             raise StoreUnavailable(f"Redis took longer than {MOST_SECONDS} s.") from error
         except (RedisError, OSError) as error:
             raise StoreUnavailable(f"Redis: {error}") from error
+        finally:
+            if task.cancelling() > before:
+                raise asyncio.CancelledError
 
     return limited
 
