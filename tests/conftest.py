@@ -9,7 +9,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from tests.redis_server import redis_program, redis_url  # noqa: F401 - fixtures
+from tests.redis_server import patient_redis, redis_program, redis_url  # noqa: F401 - fixtures
 from tests.servers import running_server
 
 settings.register_profile("any machine", deadline=None)  # no test needs the machine to be quick

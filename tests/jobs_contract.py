@@ -23,6 +23,7 @@ def store_factory(request: pytest.FixtureRequest, tmp_path: Path) -> StoreFactor
     if request.param == "sqlite":
         return lambda **options: SqliteStore(tmp_path / f"{next(numbers)}.db", wait_seconds=WAIT_SECONDS, **options)
     url = request.getfixturevalue("redis_url")
+    request.getfixturevalue("patient_redis")
     return lambda **options: RedisStore(url, prefix=f"test-{uuid.uuid4().hex}", **options)
 
 

@@ -15,8 +15,10 @@ from typing import Literal
 import pytest
 
 from endpoint.net import free_port
+from endpoint.stores import redis
 
 START_SECONDS = 30
+PATIENCE_SECONDS = 60.0
 INSTALL_SECONDS = 240
 PROGRAMS = ("redis-server", "valkey-server")
 
@@ -126,6 +128,13 @@ def _install() -> bool:
 @pytest.fixture(scope="session")
 def redis_program() -> str:
     return find_program()
+
+
+@pytest.fixture
+def patient_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis may take as long as a busy machine makes it: for tests of other things."""
+    for name in ("MOST_SECONDS", "SOCKET_SECONDS", "CONNECT_SECONDS"):
+        monkeypatch.setattr(redis, name, PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from endpoint.jobs.redis import RedisStore
 from endpoint.jobs.store import JobStore
 from tests.redis_server import RedisProcess
 
+pytestmark = pytest.mark.usefixtures("patient_redis")
 JOBS = 3000
 ALWAYS_THERE = {"numbers", "usage_rows"}  # counters, and accounts, which outlive the jobs
 
