@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 
 from endpoint.api.examples import FILE
 from endpoint.api.openapi import CODES, JOB_CODES
@@ -79,6 +79,15 @@ def test_the_document_needs_nothing_else() -> None:
         assert reference.removeprefix("#/components/schemas/") in API["components"]["schemas"]
     for form in FORMS.values():
         Draft202012Validator.check_schema(form["schema"])
+
+
+def test_whole_bounds_are_integers() -> None:
+    """A float would round the largest of 64 bits up."""
+    assert re.findall(r'"(?:exclusive)?(?:minimum|maximum)": [^,}]*(?:\.0|e)[,}]', json.dumps(API), re.IGNORECASE) == []
+    form = FORMS["/v1/audio/transcriptions"]["schema"]
+    Draft202012Validator(form).validate({"file": "", "seed": 2**63 - 1})
+    with pytest.raises(ValidationError):
+        Draft202012Validator(form).validate({"file": "", "seed": 2**63})
 
 
 @pytest.mark.parametrize("name", ["transcriptions", "translations"])

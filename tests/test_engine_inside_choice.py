@@ -77,6 +77,7 @@ CHANCES = (0.4, 0.3, 0.15, 0.1, 0.05)
         (Choice(temperature=1.0, top_k=2), 2),
         (Choice(temperature=1.0, top_p=0.5), 2),
         (Choice(temperature=1.0, top_p=0.71), 3),
+        (Choice(temperature=1.0, top_p=1e-300), 1),  # in float32 that is 0
         (Choice(temperature=1.0, min_p=0.3), 3),
         (Choice(temperature=1.0, top_k=4, min_p=0.7), 2),
         (Choice(temperature=0.01, top_p=0.9), 1),  # at this temperature the first has nearly all of it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -124,6 +125,21 @@ def test_what_vllm_would_change_of_the_parameters_is_known() -> None:
     choice = Choice(**rules_of(params).choice or {})
     assert choice == Choice((5,), 0.5, 0.5, 3, 0.1, 1.5)
     assert sampling_params(TOKENS, Options(sampling=Sampling(seed=7)), 1).seed is None  # nothing is drawn
+
+
+@pytest.mark.parametrize(
+    ("given", "temperature", "made"),
+    [
+        ({"suppress_tokens": (5, TOKENS.eot, TOKENS.transcribe, TOKENS.first_time, 999_999)}, 0.0, Choice((5,))),
+        ({"top_k": 10**30}, 0.5, Choice(temperature=0.5, top_k=TOKENS.vocabulary)),
+        ({"top_p": 0.5}, 1e-300, Choice(temperature=sampling_params(TOKENS, Options(temperature=1e-300), 1).temperature,
+                                        top_p=0.5)),
+    ],
+)  # fmt: skip
+def test_no_value_that_is_accepted_breaks_the_engine(given: dict[str, Any], temperature: float, made: Choice) -> None:
+    """Ids that are no text, numbers beyond 64 bits, and temperatures that no float32 divides by."""
+    params = sampling_params(TOKENS, Options(temperature=temperature, sampling=Sampling(**given)), 9)
+    assert Choice(**(rules_of(params).choice or {})) == made
 
 
 def test_a_beam_asks_for_what_is_carried() -> None:

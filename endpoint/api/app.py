@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
@@ -17,6 +17,7 @@ from endpoint.api.errors import install_error_handlers
 from endpoint.api.jobs import job_routes, result_routes
 from endpoint.api.keys import Authentication, needs
 from endpoint.api.log import RequestLog
+from endpoint.api.openapi import whole_bounds
 from endpoint.api.paths import PlainPath
 from endpoint.api.realtime import secret_routes
 from endpoint.api.routes import PREFIXES, model_routes, openai_routes
@@ -40,6 +41,13 @@ In forms an empty field counts as absent. For a list, repeat the field, with or 
 An unknown field is ignored and listed in `warnings` of the response, with text formats in the header `x-warnings`.
 What this server does not support is refused with code `unsupported`.
 """
+
+
+class _Documented(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = whole_bounds(super().openapi())
+        return self.openapi_schema
 
 
 def create_app(
@@ -66,7 +74,7 @@ def create_app(
         finally:
             await server.close()
 
-    app = FastAPI(
+    app = _Documented(
         title="Whisper endpoint",
         version=__version__,
         description=_ABOUT,

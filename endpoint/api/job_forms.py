@@ -60,7 +60,8 @@ class JobForm(TranscriptionForm):
         description="`logprobs`: keep the natural-log probability of every token, so that results can have them.",
     )
     task: Literal["transcribe", "translate"] = Field(
-        "transcribe", description="`translate`: the text is written in English."
+        "transcribe",
+        description="`translate`: the text is written in English, without times of words and scores of tokens.",
     )
     urls: tuple[str, ...] = Field(
         (), alias="urls[]", description="Addresses of several recordings, as `url` has one; instead of `files[]`."

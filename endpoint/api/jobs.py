@@ -54,13 +54,13 @@ _KEY_HEADER = {
     "in": "header",
     "description": "At most 255 printable ASCII characters, your own name of this submission: sent again with the same "
     "fields and files, it gives the same job for a day.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
 }
 _EVENT_HEADER = {
     "name": LAST_EVENT_ID,
     "in": "header",
     "description": "Number of the last event that is known; it comes before `after`.",
-    "schema": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+    "schema": {"type": "integer", "minimum": 0, "exclusiveMaximum": 2**63},
 }
 _LOCATION = {"description": "Path of the job.", "schema": {"type": "string"}}
 

@@ -68,6 +68,22 @@ JOB_CODES = CODES | {
 }
 
 
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+
+
+def whole_bounds(document: Any) -> Any:
+    """A copy of the document with whole bounds as integers. FastAPI makes them floats, which round 2**63 - 1."""
+    if isinstance(document, list):
+        return [whole_bounds(part) for part in document]
+    if not isinstance(document, dict):
+        return document
+    return {name: _whole(part) if name in _BOUNDS else whole_bounds(part) for name, part in document.items()}
+
+
+def _whole(bound: Any) -> Any:
+    return int(bound) if isinstance(bound, float) and bound.is_integer() else whole_bounds(bound)
+
+
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """OpenAPI's description of these statuses, and of every other error."""
     return _error_responses(statuses, _ERRORS, CODES)

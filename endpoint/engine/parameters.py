@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
+LEAST_TEMPERATURE = 0.01  # above 0; vLLM raises lower ones to it
+
 
 def sampling_params(
     tokens: WhisperTokens, options: Options, max_tokens: int, shared: str = "", beam: Beam | None = None
@@ -39,7 +41,7 @@ def sampling_params(
     task = tokens.translate if options.task is Task.TRANSLATE else tokens.transcribe
     language = -1 if options.language is None else tokens.languages.get(options.language, -1)
     allowed = tuple(tokens.languages[code] for code in options.languages if tokens.multilingual)
-    choice = _choice(options)
+    choice = _choice(tokens, options)
     rules = RowRules(
         task,
         language,
@@ -63,15 +65,17 @@ def sampling_params(
     )
 
 
-def _choice(options: Options) -> Choice:
+def _choice(tokens: WhisperTokens, options: Options) -> Choice:
+    """Of the suppressed ids those of text: without an end, a task or timestamps the rules would have nothing left."""
     from endpoint.engine.inside.choice import Choice
 
     sampling = options.sampling
+    truncated = options.temperature > 0 and (sampling.top_p, sampling.top_k, sampling.min_p) != (1.0, 0, 0.0)
     return Choice(
-        suppress=sampling.suppress_tokens,
-        temperature=options.temperature if (sampling.top_p, sampling.top_k, sampling.min_p) != (1.0, 0, 0.0) else 0.0,
+        suppress=tuple(number for number in sampling.suppress_tokens if number < tokens.eot),
+        temperature=max(options.temperature, LEAST_TEMPERATURE) if truncated else 0.0,
         top_p=sampling.top_p,
-        top_k=sampling.top_k,
+        top_k=min(sampling.top_k, tokens.vocabulary),
         min_p=sampling.min_p,
         repetition_penalty=sampling.repetition_penalty,
         frequency_penalty=sampling.frequency_penalty,

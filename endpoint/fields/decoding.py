@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
 from endpoint.options import MAX_BEAMS, Sampling, Thresholds
@@ -12,6 +12,7 @@ from endpoint.options import MAX_BEAMS, Sampling, Thresholds
 _INT64 = 2**63
 _DEFAULT, _LIMITS = Sampling(), Thresholds()
 MOST_CANDIDATES = 16  # of best_of: each one is decoded separately
+LEAST_INCREMENT = 0.01  # above 0: a bad window is decoded at most a hundred times
 
 
 def _none(value: Any) -> Any:
@@ -24,7 +25,17 @@ def _unset(value: Any) -> Any:
     return None if str(value).strip() == "-1" else value
 
 
+def _steps(value: float) -> float:
+    if 0 < value < LEAST_INCREMENT:
+        raise PydanticCustomError("increment", f"must be 0, or from {LEAST_INCREMENT} to 1")
+    return value
+
+
 Threshold = Annotated[float | None, BeforeValidator(_none)]
+_INCREMENTS = [{"const": 0}, {"minimum": LEAST_INCREMENT, "maximum": 1}]
+Increment = Annotated[
+    float, Field(ge=0, le=1), AfterValidator(_steps), WithJsonSchema({"type": "number", "anyOf": _INCREMENTS})
+]
 
 
 class Decoding(BaseModel):
@@ -47,11 +58,9 @@ class Decoding(BaseModel):
     )
     use_beam_search: bool = Field(False, description="With `n` beams. As vLLM's.")
     n: int = Field(1, ge=1, le=MAX_BEAMS, description="Beams, where `use_beam_search` is set. As vLLM's.")
-    temperature_increment: float = Field(
+    temperature_increment: Increment = Field(
         _DEFAULT.temperature_increment,
-        ge=0,
-        le=1,
-        description="Between the attempts where a result is bad; 0: one attempt.",
+        description=f"Between the attempts where a result is bad, at least {LEAST_INCREMENT}; 0: one attempt.",
     )
     top_p: float = Field(1.0, gt=0, le=1, description="Share of the probability that is sampled from. As vLLM's.")
     top_k: int = Field(0, ge=-1, description="Tokens that are sampled from; 0 and -1: all. As vLLM's.")
@@ -59,12 +68,15 @@ class Decoding(BaseModel):
         0.0, ge=0, le=1, description="Least probability, relative to the likeliest token's. As vLLM's."
     )
     repetition_penalty: float = Field(
-        1.0, gt=0, le=10, description="On tokens generated before; above 1: fewer of them. As vLLM's."
+        1.0, ge=0.01, le=10, description="On tokens generated before; above 1: fewer of them. As vLLM's."
     )
     frequency_penalty: float = Field(0.0, ge=-2, le=2, description="By how often a token was generated. As vLLM's.")
     presence_penalty: float = Field(0.0, ge=-2, le=2, description="On every token generated before. As vLLM's.")
     suppress_tokens: str = Field(
-        "-1", description="Token ids that are not generated, separated by commas; with -1, the model's own list."
+        "-1",
+        description="Token ids that are not generated, separated by commas, after -1 for the model's own list. Those "
+        "that are no text, such as timestamps, change nothing.",
+        json_schema_extra={"pattern": r"^-1(,[0-9]{1,6})*$"},
     )
     max_new_tokens: int | None = Field(None, ge=1, description="Most tokens generated for a window of the recording.")
     no_speech_threshold: Threshold = Field(

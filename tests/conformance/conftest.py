@@ -24,7 +24,6 @@ CASES = pytest.StashKey[list[Case]]()
 
 @pytest.fixture(scope="session")
 def clients(request: pytest.FixtureRequest) -> Iterator[dict[str, Client]]:
-    FOLDER.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         made = {name: stack.enter_context(Client(name, _log_of(name))) for name in COMMANDS}
         request.config.stash[VERSIONS].update((client.name, client.version) for client in made.values())
@@ -71,6 +70,7 @@ def _log_of(client: str) -> Path:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
     config.stash[CASES] = []
     config.stash[VERSIONS] = {"curl": _curl_version()}
 

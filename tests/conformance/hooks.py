@@ -18,6 +18,7 @@ from schemathesis.transport.serialization import Binary
 from tests.conformance.contract import Error
 
 RECORDING = Binary((Path(__file__).parents[1] / "audio" / "seven.ogg").read_bytes())
+CALLBACK = "https://callback.invalid/"  # a name that never has an address
 LANGUAGES = ("en", "French", "de-AT", "spanish")
 UNAVAILABLE = {500, 503, 504}  # allowed when a server cannot serve requests; 500: the model failed
 
@@ -52,9 +53,9 @@ def before_call(context: Any, case: schemathesis.Case, kwargs: Any) -> None:
         elif isinstance(case.body, dict):
             _understood(case.body)
         if case.path.endswith("/jobs") and isinstance(case.body, dict):
-            case.body.pop("stream", None)  # a job has events instead
+            _agree_for_a_job(case.body)
         if case.query:
-            case.query.pop("include[]", None)  # it has to be asked for at submission
+            _agree_of_a_result(case.query)
     case.body = _with_recordings(case.body)
 
 
@@ -82,8 +83,24 @@ def _without_beams(fields: dict[str, Any]) -> None:
         fields.pop("n", None)
 
 
-def _agree(form: dict[str, Any]) -> None:
-    """Change the fields of a form so that they agree with each other, as their descriptions require."""
+def _agree_for_a_job(form: dict[str, Any]) -> None:
+    form.pop("stream", None)  # a job has events instead
+    if form.get("callback_url"):
+        form["callback_url"] = CALLBACK
+    if form.get("task") == "translate":
+        form.pop("timestamp_granularities[]", None)
+        form.pop("include[]", None)
+
+
+def _agree_of_a_result(query: dict[str, Any]) -> None:
+    """What a result shows beyond segments has to be asked for when its job is submitted."""
+    query.pop("include[]", None)
+    if "timestamp_granularities[]" in query:
+        query["response_format"] = "verbose_json"
+        query["timestamp_granularities[]"] = ["segment"]
+
+
+def _with_one_source(form: dict[str, Any]) -> None:
     if (files := form.pop("files[]", None)) and not form.get("stream"):
         form.pop("file", None)
         form["files[]"] = [BINARY for _ in files]
@@ -91,6 +108,13 @@ def _agree(form: dict[str, Any]) -> None:
         form["file"] = BINARY
     form.pop("url", None)
     form.pop("urls[]", None)
+    if "audio_track" in form:
+        form["audio_track"] = 0  # RECORDING has one
+
+
+def _agree(form: dict[str, Any]) -> None:
+    """Change the fields of a form so that they agree with each other, as their descriptions require."""
+    _with_one_source(form)
     _without_beams(form)
     if form.get("model"):
         form["model"] = "whisper-1"

@@ -127,6 +127,6 @@ def _kept(logits: Tensor, choice: Choice) -> Tensor:
     if choice.top_k > 0:
         kept &= chances >= ordered[min(choice.top_k, len(ordered)) - 1]
     if choice.top_p < 1:
-        inside = ordered.cumsum(-1) - ordered < choice.top_p
+        inside = ordered.cumsum(-1) - ordered < max(choice.top_p, torch.finfo(ordered.dtype).tiny)
         kept &= torch.zeros_like(kept).scatter(0, order, inside)
     return kept
