@@ -42,7 +42,7 @@ def fuzz(base: str, name: str, examples: int, mode: str, folder: Path, *more: st
     return int(found["test_cases"]["generated"])
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("mode", ["positive", "all"])
 def test_fake(fake: str, mode: str, record_property: Property, tmp_path: Path) -> None:
     """The whole document, valid requests and all kinds"""
@@ -51,14 +51,14 @@ def test_fake(fake: str, mode: str, record_property: Property, tmp_path: Path) -
     assert requests > 1_000
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_keyed(keyed: str, record_property: Property, tmp_path: Path) -> None:
     """With a key: the document says which routes need it, and they respond to nothing without it"""
     header = f"--header=Authorization: Bearer {KEY}"
     record_property("requests", fuzz(keyed, "schemathesis-keyed", 20, "all", tmp_path, header))
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_real(real: str, record_property: Property, tmp_path: Path) -> None:
     """The whole document on the real engine"""
     record_property("requests", fuzz(real, "schemathesis-real", 15, "all", tmp_path))
