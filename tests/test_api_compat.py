@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from endpoint.api.compat_schemas import HuggingFaceResponse
 from endpoint.options import Task
-from endpoint.types import Word
+from endpoint.types import Notice, Word
 from tests.api_support import AUDIO, TRANSCRIPT, WORDS, StandIn, assert_error, client_of
 
 FILES = {"file": ("talk.wav", AUDIO, "audio/wav")}
@@ -97,6 +98,14 @@ async def test_inputs_and_parameters_are_taken_at_the_root(core):
         not_json = await client.post("/", content=b"{", headers={"content-type": "application/json"})
         assert_error(not_json, 400, "invalid_value")
         assert_error(await client.post("/", files=FILES), 400, "invalid_value")
+
+
+async def test_a_warning_about_no_field_has_param_too():
+    core = StandIn(replace(TRANSCRIPT, notices=(Notice("text_cut", "the text is cut off"),)))
+    async with client_of(core) as client:
+        body = (await client.post("/", content=AUDIO)).json()
+    assert body["warnings"] == [{"code": "text_cut", "message": "the text is cut off", "param": None}]
+    HuggingFaceResponse.model_validate(body)
 
 
 async def test_the_root_keeps_the_limits_of_size(core):

@@ -73,7 +73,7 @@ def compat_routes(server: ServerState) -> APIRouter:
 
     @router.post(
         "/detect-language",
-        response_model_exclude_none=True,
+        response_model_exclude_unset=True,
         **audio_docs(AsrDetectionForm, CompatLanguage, examples.DETECTIONS),
     )
     async def detect_language(request: Request) -> CompatLanguage:
@@ -87,7 +87,7 @@ def compat_routes(server: ServerState) -> APIRouter:
             detected_language=NAMES[code],
             language_code=code,
             confidence=shares[code],
-            warnings=warned(given.fields.notices),
+            **warned(given.fields.notices),
         )
 
     _hugging_face(router, server, documents["responses"])
@@ -100,7 +100,7 @@ def _hugging_face(router: APIRouter, server: ServerState, responses: Any) -> Non
     @router.post(
         "/",
         response_model=HuggingFaceResponse,
-        response_model_exclude_none=True,
+        response_model_exclude_unset=True,
         responses=responses,
         openapi_extra={"requestBody": body},
     )

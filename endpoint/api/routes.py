@@ -66,7 +66,7 @@ def openai_routes(server: ServerState) -> APIRouter:
 
     @router.post(
         "/audio/detect-language",
-        response_model_exclude_none=True,
+        response_model_exclude_unset=True,
         **audio_docs(DetectionForm, DetectedLanguage, examples.DETECTIONS),
     )
     async def detect_language(request: Request) -> DetectedLanguage:
@@ -107,8 +107,8 @@ async def text_of(server: ServerState, request: Request, form: type[TranslationF
 def _detected(probabilities: Mapping[str, float], duration_ms: int, notices: Sequence[Notice]) -> DetectedLanguage:
     top = sorted(probabilities.items(), key=lambda item: -item[1])[:5]
     rows = [LanguageProbability(language=code, name=NAMES[code], probability=share) for code, share in top]
-    listed = warned(notices)
-    return DetectedLanguage(**rows[0].model_dump(), duration=duration_ms / 1000, languages=rows, warnings=listed)
+    best = rows[0].model_dump()
+    return DetectedLanguage(**best, duration=duration_ms / 1000, languages=rows, **warned(notices))
 
 
 def _card(server: ServerState, name: str) -> Model:

@@ -6,7 +6,7 @@ Tests check responses against these models. Names and types are OpenAI's.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,9 +31,10 @@ class Warned(ResponseModel):
     )
 
 
-def warned(notices: Iterable[Notice]) -> list[Warning] | None:
+def warned(notices: Iterable[Notice]) -> dict[str, Any]:
+    """`warnings` as an argument of a model that is Warned; empty without notices."""
     rows = [Warning(code=notice.code, message=notice.message, param=notice.param) for notice in notices]
-    return rows or None
+    return {"warnings": rows} if rows else {}
 
 
 class DurationUsage(ResponseModel):
