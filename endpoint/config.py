@@ -7,6 +7,7 @@ Names that begin with WHISPER_ are those of older services.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,14 @@ class Settings(EngineSettings, JobSettings, AccessSettings, HttpSettings, ModelS
     model_config = SettingsConfigDict(
         frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True, protected_namespaces=()
     )
+
+    def shown(self) -> dict[str, Any]:
+        """For the log: secrets are masked, also those in addresses."""
+        dumped = self.model_dump(mode="json")
+        return {
+            name: re.sub(r"(?<=://)[^/@]*@", "**********@", value) if isinstance(value, str) else value
+            for name, value in dumped.items()
+        }
 
     def each(self) -> tuple[Settings, ...]:
         """The settings of each model, in the order of MODELS. Raises ConfigError."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from endpoint.access.keys import LIMIT_NAMES, Found, Key, KeyStore, limits_of, new_key_id, scopes_of
+from endpoint.access.keys import LIMIT_NAMES, Found, Key, KeyStore, Secret, limits_of, new_key_id, scopes_of
 from endpoint.access.keys_redis import RedisKeys
 from endpoint.access.keys_sqlite import SqliteKeys, make_tables
 from endpoint.caller import Limits, Scope
@@ -125,6 +125,20 @@ async def test_client_secrets_are_forgotten_once_they_have_expired(store: KeySto
     assert await store.find(key.prefix) is not None
 
 
+async def test_client_secrets_of_a_key_are_bounded(store: KeyStore) -> None:
+    """Its own secret counts as well; other keys have theirs."""
+    key, other = await added(store, 1), await added(store, 2)
+
+    def secret(of: Key, number: int) -> Secret:
+        return made_secret(of, prefix=f"ek_{of.id}{number}", expires_at=NOW + 10, session={})
+
+    kept = [await store.add_client_secret(secret(key, number), NOW, 3) for number in range(4)]
+    assert kept == [True, True, False, False]
+    assert await store.find(secret(key, 2).prefix) is None
+    assert await store.add_client_secret(secret(other, 0), NOW, 3)
+    assert await store.add_client_secret(secret(key, 4), NOW + 10, 3)
+
+
 async def test_the_first_pepper_is_pinned(store: KeyStore) -> None:
     assert await store.pin("a") == "a"
     assert await store.pin("b") == "a"
@@ -176,7 +190,14 @@ def test_limits_and_scopes_by_name() -> None:
     assert limits_of({}) == Limits()
     assert limits_of({"upload_mb": 0, "requests_per_minute": None}) == Limits(upload_mb=0)
     assert set(LIMIT_NAMES) == set(vars(Limits()))
-    for wrong in ({"nonsense": 1}, {"upload_mb": -1}, {"upload_mb": "1"}, {"upload_mb": True}, {"upload_mb": 1.5}):
+    for wrong in (
+        {"nonsense": 1},
+        {"upload_mb": -1},
+        {"upload_mb": "1"},
+        {"upload_mb": True},
+        {"upload_mb": 2**53 + 1},
+        {"upload_mb": 1.5},
+    ):
         with pytest.raises(InvalidRequest, match="limits"):
             limits_of(wrong)
     assert scopes_of(["jobs", "admin"]) == {Scope.JOBS, Scope.ADMIN}

@@ -15,8 +15,8 @@ from endpoint.access.keys import ORDINARY
 from endpoint.access.keys_sqlite import SqliteKeys
 from endpoint.access.service import INVALID, SHARED_ID, USED_SECONDS, Admitted, Keys, NewKey
 from endpoint.access.tokens import Mint
-from endpoint.caller import Caller, Limits, Scope
-from endpoint.errors import ConfigError, InvalidKey, InvalidRequest, KeyNotFound, StoreUnavailable
+from endpoint.caller import ANONYMOUS, Caller, Limits, Scope
+from endpoint.errors import ConfigError, InvalidKey, InvalidRequest, KeyNotFound, Overloaded, StoreUnavailable
 from tests.access_support import NOW, PEPPER, WAIT_SECONDS, Moment, keys_in, secret_of
 
 SHARED = "shared key/+="
@@ -221,6 +221,15 @@ async def test_a_client_secret_of_the_key_of_the_settings_ends_with_that_key(tmp
     await without.open()
     await refused(without, secret)
     await without.close()
+
+
+async def test_too_many_client_secrets_are_refused(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*_: Any) -> bool:
+        return False
+
+    monkeypatch.setattr(SqliteKeys, "add_client_secret", full)
+    with pytest.raises(Overloaded):
+        await keys.client_secret(ANONYMOUS, 60, {})
 
 
 async def test_what_cannot_be_made(keys: Keys) -> None:

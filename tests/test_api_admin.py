@@ -116,7 +116,7 @@ async def test_a_key_is_rotated_and_revoked(client: httpx.AsyncClient) -> None:
         ({"scopes": []}, "scopes"),
         ({"models": []}, "models"),
         ({"limits": {"nonsense": 1}}, "limits"),
-        ({"limits": {"upload_mb": -1}}, "limits"),
+        ({"limits": {"upload_mb": -1}}, "limits.upload_mb"),
         ({"name": "x" * 101}, "name"),
         ({"name": "line\n"}, "name"),
         ({"expires_at": 1}, "expires_at"),

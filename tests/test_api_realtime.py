@@ -76,7 +76,7 @@ async def test_a_key_may_be_a_protocol_of_sockets_only(keys: Keys) -> None:
         ({"expires_after": {"seconds": 9}}, "expires_after.seconds"),
         ({"expires_after": {"seconds": 7201}}, "expires_after.seconds"),
         ({"expires_after": {"anchor": "now"}}, "expires_after.anchor"),
-        ({"session": {"type": "chat"}}, "session"),
+        ({"session": {"type": "chat"}}, "session.type"),
         ({"session": "x"}, "session"),
         ({"nonsense": 1}, "nonsense"),
     ],

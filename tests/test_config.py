@@ -12,7 +12,7 @@ from endpoint.config import TEST_MODEL, Settings, load_settings
 from endpoint.errors import ConfigError
 from endpoint.types import WINDOW_SECONDS
 
-SECRET = "hf_" + "canary"
+SECRET = "hf_" + "canary" * 6
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +90,7 @@ def test_help_names_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
     assert [name for name in Settings.model_fields if f"--{name.replace('_', '-')}" not in shown] == []
 
 
-@pytest.mark.parametrize("name", ["hf_token", "api_key"])
+@pytest.mark.parametrize("name", ["hf_token", "api_key", "key_pepper"])
 def test_settings_are_frozen_and_keep_secrets(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name.upper(), SECRET)
     settings = load_settings()
@@ -99,6 +99,14 @@ def test_settings_are_frozen_and_keep_secrets(name: str, monkeypatch: pytest.Mon
     assert SECRET not in shown
     with pytest.raises(ValidationError):
         settings.port = 1  # type: ignore[misc]
+
+
+def test_passwords_in_addresses_are_masked() -> None:
+    addresses = {"jobs_url": f"redis://user:{SECRET}@host:1/0", "keys_url": f"rediss://:{SECRET}@host:1/0"}
+    shown = load_settings(**addresses, key_pepper=SECRET * 4).shown()
+    assert SECRET not in str(shown)
+    assert shown["jobs_url"] == "redis://**********@host:1/0"
+    assert shown["host"] == "127.0.0.1"
 
 
 @pytest.mark.parametrize("text", ["small", "{", "[1]", '{"a": 1}'])

@@ -15,6 +15,8 @@ from endpoint.errors import InvalidRequest
 
 ORDINARY = frozenset(Scope) - {Scope.ADMIN}  # what a key may do unless it is made for something else
 SWEPT = 100  # most secrets that are forgotten at once
+MOST_SECRETS = 10_000  # of one key, client secrets included
+MOST_LIMIT = 2**53  # larger whole numbers are not exact everywhere
 LIMIT_NAMES = tuple(one.name for one in fields(Limits))
 
 
@@ -96,8 +98,9 @@ class KeyStore(Protocol):
 
     async def used(self, key_id: str, now: float) -> None: ...
 
-    async def add_client_secret(self, secret: Secret, now: float) -> None:
-        """Also forgets secrets that have expired, some at a time."""
+    async def add_client_secret(self, secret: Secret, now: float, most: int = MOST_SECRETS) -> bool:
+        """Whether it was kept: not where its key has so many. Also forgets some of those that have expired."""
+        ...
 
 
 def new_key_id(now: float) -> str:
@@ -110,8 +113,8 @@ def limits_of(given: Mapping[str, Any]) -> Limits:
     for name, value in given.items():
         if name not in LIMIT_NAMES:
             raise InvalidRequest(f"limits: `{name[:50]}` is none; there are {', '.join(LIMIT_NAMES)}", param="limits")
-        if value is not None and (type(value) is not int or value < 0):
-            raise InvalidRequest(f"limits: {name} must be a whole number from 0 on", param="limits")
+        if value is not None and (type(value) is not int or not 0 <= value <= MOST_LIMIT):
+            raise InvalidRequest(f"limits: {name} must be a whole number from 0 to {MOST_LIMIT}", param="limits")
     return Limits(**given)
 
 

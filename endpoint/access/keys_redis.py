@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from endpoint.access.keys import SWEPT, Found, Key, Secret
+from endpoint.access.keys import MOST_SECRETS, SWEPT, Found, Key, Secret
 from endpoint.codec import decode, encode
 from endpoint.stores.redis import RedisClient, in_time
 
@@ -65,14 +65,16 @@ return key(id)
 if call('EXISTS', name('key', ARGV[2])) == 1 then call('HSET', name('key', ARGV[2]), 'used', ARGV[3]) end
 """,
     "add_client_secret": """
-local _, id, prefix, secret, expires, now, most = unpack(ARGV)
-for _, old in ipairs(call('ZRANGEBYSCORE', name('until'), '-inf', now, 'LIMIT', 0, most)) do
+local _, id, prefix, secret, expires, now, swept, most = unpack(ARGV)
+for _, old in ipairs(call('ZRANGEBYSCORE', name('until'), '-inf', now, 'LIMIT', 0, swept)) do
   local owner = call('HGET', name('secret', old), 'key')
   if owner then call('SREM', name('secrets', owner), old) end
   call('UNLINK', name('secret', old))
   call('ZREM', name('until'), old)
 end
+if call('SCARD', name('secrets', id)) >= tonumber(most) then return 0 end
 keep_secret(prefix, id, secret, expires)
+return 1
 """,
 }
 
@@ -134,8 +136,9 @@ class RedisKeys:
         await self._client.run("used", key_id, repr(now))
 
     @in_time
-    async def add_client_secret(self, secret: Secret, now: float) -> None:
-        await self._client.run("add_client_secret", secret.key, *_written(secret), repr(now), SWEPT)
+    async def add_client_secret(self, secret: Secret, now: float, most: int = MOST_SECRETS) -> bool:
+        given = *_written(secret), repr(now), SWEPT, most
+        return bool(await self._client.run("add_client_secret", secret.key, *given))
 
 
 def _written(secret: Secret) -> tuple[str, bytes, str]:

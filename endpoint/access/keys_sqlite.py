@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from endpoint.access.keys import SWEPT, Found, Key, Secret
+from endpoint.access.keys import MOST_SECRETS, SWEPT, Found, Key, Secret
 from endpoint.codec import decode, encode
 from endpoint.stores.sqlite import WAIT_SECONDS, SqliteFile
 
@@ -76,8 +76,8 @@ class SqliteKeys:
         statement = "UPDATE access_keys SET used_at = ? WHERE id = ?"
         await self._file.write(lambda db: db.execute(statement, (now, key_id)))
 
-    async def add_client_secret(self, secret: Secret, now: float) -> None:
-        await self._file.write(partial(_add_client_secret, secret, now))
+    async def add_client_secret(self, secret: Secret, now: float, most: int = MOST_SECRETS) -> bool:
+        return await self._file.write(partial(_add_client_secret, secret, now, most))
 
 
 def make_tables(connection: sqlite3.Connection) -> None:
@@ -159,9 +159,13 @@ def _revoke(key_id: str, now: float, db: sqlite3.Connection) -> Key | None:
     return _get(key_id, db)
 
 
-def _add_client_secret(secret: Secret, now: float, db: sqlite3.Connection) -> None:
+def _add_client_secret(secret: Secret, now: float, most: int, db: sqlite3.Connection) -> bool:
     db.execute(
         "DELETE FROM access_secrets WHERE prefix IN (SELECT prefix FROM access_secrets WHERE expires_at <= ? LIMIT ?)",
         (now, SWEPT),
     )
+    (count,) = db.execute("SELECT COUNT(*) FROM access_secrets WHERE key = ?", (secret.key,)).fetchone()
+    if count >= most:
+        return False
     _keep_secret(secret, db)
+    return True

@@ -15,7 +15,7 @@ from endpoint.access.cache import Cache
 from endpoint.access.keys import ORDINARY, Found, Key, KeyStore, Secret, new_key_id
 from endpoint.access.tokens import CLIENT_SECRET, Mint, prefix_of
 from endpoint.caller import Caller, Limits, Scope
-from endpoint.errors import ConfigError, InvalidKey, InvalidRequest, KeyNotFound, StoreUnavailable
+from endpoint.errors import ConfigError, InvalidKey, InvalidRequest, KeyNotFound, Overloaded, StoreUnavailable
 
 SHARED_ID = "api-key"  # of the caller with API_KEY
 CACHE_SECONDS = 5.0
@@ -168,10 +168,14 @@ class Keys:
         return key
 
     async def client_secret(self, caller: Caller, seconds: float, session: Mapping[str, Any]) -> tuple[str, float]:
-        """A secret for this caller's sockets, and when it expires, in seconds since 1970."""
+        """A secret for this caller's sockets, and when it expires, in seconds since 1970.
+
+        Raises Overloaded where the caller has too many already, StoreUnavailable.
+        """
         token, now = self._mint.make(CLIENT_SECRET), self._clock()
         secret = replace(self._secret(token, caller.id), expires_at=now + seconds, session=session)
-        await self.store.add_client_secret(secret, now)
+        if not await self.store.add_client_secret(secret, now):
+            raise Overloaded("This key has too many client secrets that have not expired.")
         return token, now + seconds
 
     def _secret(self, token: str, key_id: str) -> Secret:

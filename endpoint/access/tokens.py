@@ -65,7 +65,9 @@ def kept_pepper(path: Path) -> bytes:
             _write_once(path, secrets.token_hex(PEPPER_BYTES))
         pepper = path.read_bytes().strip()
     except OSError as error:
-        raise ConfigError(f"{path}: the pepper of keys cannot be kept there: {error.strerror}") from error
+        raise ConfigError(
+            f"{path}: the pepper of keys cannot be kept there: {error.strerror}; set KEY_PEPPER"
+        ) from error
     if len(pepper) < PEPPER_BYTES:
         raise ConfigError(f"{path}: this is no pepper of keys; the keys that were made with the right one need it")
     return pepper

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 
-from endpoint.access.keys import LIMIT_NAMES, ORDINARY, Key, limits_of
+from endpoint.access.keys import LIMIT_NAMES, MOST_LIMIT, ORDINARY, Key, limits_of
 from endpoint.access.service import GRACE_SECONDS, MOST_NAME, Keys, NewKey
 from endpoint.access.view import key_object
 from endpoint.api.job_forms import MOST_LISTED, parse_query, query_docs
@@ -29,8 +29,10 @@ class KeyRequest(Body):
     name: str = Field("", max_length=MOST_NAME, description="For people: in lists and in the log.")
     scopes: tuple[Scope, ...] = Field(tuple(sorted(ORDINARY)), min_length=1, description="What may be done with it.")
     models: tuple[str, ...] | None = Field(None, min_length=1, description="Models it may be used with; absent: all.")
-    limits: dict[str, int | None] = Field({}, description=_LIMITS)
-    expires_at: int | None = Field(None, description="Unix seconds after which it is not valid; absent: never.")
+    limits: dict[str, Annotated[int, Field(ge=0, le=MOST_LIMIT)] | None] = Field({}, description=_LIMITS)
+    expires_at: int | None = Field(
+        None, ge=0, lt=10**11, description="Unix seconds after which it is not valid; absent: never."
+    )
 
 
 class RotateRequest(Body):

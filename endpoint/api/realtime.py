@@ -7,8 +7,7 @@ import uuid
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import Field, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field
 
 from endpoint.access.tokens import CLIENT_SECRET
 from endpoint.api.json_body import Body, body_docs, read_json
@@ -16,26 +15,25 @@ from endpoint.api.openapi import error_responses
 from endpoint.api.schemas import ResponseModel
 from endpoint.api.state import ServerState, caller_of
 
-_KINDS = ("transcription", "realtime")
-
 
 class ExpiresAfter(Body):
     anchor: Literal["created_at"] = Field("created_at", description="From when on: when the secret is made.")
     seconds: int = Field(600, ge=10, le=7200, description="How long new sockets can be opened with it.")
 
 
+class Session(Body):
+    """A session, as `session.update` sends it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Literal["transcription", "realtime"] = Field("transcription", description="Its kind.")
+
+
 class ClientSecretRequest(Body):
     """What a client secret is to be good for."""
 
     expires_after: ExpiresAfter = Field(ExpiresAfter(), description="How long it is valid.")
-    session: dict[str, Any] = Field({}, description="What the session is to be, as `session.update` sends it.")
-
-    @field_validator("session")
-    @classmethod
-    def _of_a_known_kind(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if value.get("type", _KINDS[0]) not in _KINDS:
-            raise PydanticCustomError("session", "its type is `transcription` or `realtime`")
-        return value
+    session: Session = Field(Session(), description="What the session is to be.")
 
 
 class ClientSecret(ResponseModel):
@@ -56,17 +54,16 @@ def secret_routes(server: ServerState) -> APIRouter:
     async def create_client_secret(request: Request) -> ClientSecret:
         """A secret that a web page can open live sockets with, and do nothing else. Send it as the key."""
         asked = await read_json(request, ClientSecretRequest)
-        seconds, caller = asked.expires_after.seconds, caller_of(request)
+        seconds, session = asked.expires_after.seconds, asked.session.model_dump()
         if server.keys is None:  # then sockets need no key, and whatever is sent as one is ignored
             value, expires_at = CLIENT_SECRET + uuid.uuid4().hex, time.time() + seconds
         else:
-            value, expires_at = await server.keys.client_secret(caller, seconds, asked.session)
-        return ClientSecret(value=value, expires_at=int(expires_at), session=_session(asked.session))
+            value, expires_at = await server.keys.client_secret(caller_of(request), seconds, session)
+        return ClientSecret(value=value, expires_at=int(expires_at), session=_named(session))
 
     return router
 
 
-def _session(asked: dict[str, Any]) -> dict[str, Any]:
-    kind = asked.get("type", _KINDS[0])
-    name = "realtime.transcription_session" if kind == _KINDS[0] else "realtime.session"
-    return {**asked, "type": kind, "object": name, "id": f"sess_{uuid.uuid4().hex}"}
+def _named(session: dict[str, Any]) -> dict[str, Any]:
+    kind = "realtime.transcription_session" if session["type"] == "transcription" else "realtime.session"
+    return {**session, "object": kind, "id": f"sess_{uuid.uuid4().hex}"}

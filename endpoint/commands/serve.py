@@ -51,7 +51,7 @@ def serve(settings: Settings) -> int:
     configure_logging(settings.log_level)
     log = structlog.get_logger()
     anonymous = check_anonymous(settings)
-    log.info("settings", **settings.model_dump(mode="json"))
+    log.info("settings", **settings.shown())
     log.info("models", served=[one.model_name for one in settings.each()], default=names.default, listed=names.listed)
     if anonymous and is_loopback(settings.host):
         log.info("requests need no key: only this machine reaches the server", host=settings.host)
