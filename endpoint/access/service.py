@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +23,7 @@ CACHE_SECONDS = 5.0
 USED_SECONDS = 60.0  # how exactly it is kept when a key was used
 GRACE_SECONDS = 86_400.0  # how long the old secret of a rotated key works, unless it is set otherwise
 MOST_NAME = 100  # characters of a key's name
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"  # what a name is made of
 INVALID = "There is no valid API key in the request. Send the header `Authorization: Bearer KEY`."
 
 log = structlog.get_logger(__name__)
@@ -132,7 +134,7 @@ class Keys:
     async def create(self, new: NewKey) -> tuple[Key, str]:
         """The key, and its secret, which is not kept. Raises InvalidRequest, StoreUnavailable."""
         now = self._clock()
-        if len(new.name) > MOST_NAME or not new.name.isprintable():
+        if len(new.name) > MOST_NAME or not re.fullmatch(PRINTABLE, new.name):
             raise InvalidRequest(f"name: at most {MOST_NAME} printable characters", param="name")
         if new.expires_at is not None and new.expires_at <= now:
             raise InvalidRequest("expires: this moment is over", param="expires_at")

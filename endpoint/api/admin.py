@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 
 from endpoint.access.keys import LIMIT_NAMES, MOST_LIMIT, ORDINARY, Key, limits_of
-from endpoint.access.service import GRACE_SECONDS, MOST_NAME, Keys, NewKey
+from endpoint.access.service import GRACE_SECONDS, MOST_NAME, PRINTABLE, Keys, NewKey
 from endpoint.access.view import key_object
 from endpoint.api.job_forms import MOST_LISTED, parse_query, query_docs
 from endpoint.api.json_body import Body, body_docs, read_json
@@ -26,7 +26,7 @@ _LIMITS = f"By name, each for one model: {', '.join(LIMIT_NAMES)}. Those that ar
 class KeyRequest(Body):
     """What a key is to be."""
 
-    name: str = Field("", max_length=MOST_NAME, description="For people: in lists and in the log.")
+    name: str = Field("", max_length=MOST_NAME, pattern=PRINTABLE, description="For people: in lists and in the log.")
     scopes: tuple[Scope, ...] = Field(tuple(sorted(ORDINARY)), min_length=1, description="What may be done with it.")
     models: tuple[str, ...] | None = Field(None, min_length=1, description="Models it may be used with; absent: all.")
     limits: dict[str, Annotated[int, Field(ge=0, le=MOST_LIMIT)] | None] = Field({}, description=_LIMITS)

@@ -50,7 +50,7 @@ def before_call(context: Any, case: schemathesis.Case, kwargs: Any) -> None:
             case.path_parameters["model"] = "whisper-1"
         if isinstance(case.body, dict) and case.media_type == "multipart/form-data":
             _agree(case.body)
-        elif isinstance(case.body, dict):
+        elif isinstance(case.body, dict) and case.path == "/":
             _understood(case.body)
         if case.path.endswith("/jobs") and isinstance(case.body, dict):
             _agree_for_a_job(case.body)
