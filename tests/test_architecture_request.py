@@ -50,7 +50,7 @@ def _is_suspended(frame: FrameType) -> bool:
 
 
 async def traced() -> Files:
-    app = build_app(Settings(engine="fake", decode_workers=1))
+    app = build_app(Settings(engine="fake", decode_workers=1, jobs_url="off"))  # whose worker would be counted as well
     files = Files()
     async with (
         app.router.lifespan_context(app),

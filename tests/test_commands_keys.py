@@ -98,7 +98,7 @@ def test_where_keys_are_off_it_is_mentioned(
         (["create", "--limits", "nonsense=1"], "`nonsense` is none"),
         (["create", "--limits", "upload_mb=x"], "needs a whole number"),
         (["create", "--limits", "{"], "no JSON"),
-        (["create", "--limits", '{"upload_mb": -1}'], "from 0 on"),
+        (["create", "--limits", '{"upload_mb": -1}'], "from 0 to"),
         (["rotate", "key_none", "--grace", "5"], "such as 90d"),
     ],
 )
