@@ -1,4 +1,4 @@
-"""The command line: `endpoint serve | worker | transcribe | jobs | keys | models | doctor | bench`."""
+"""The command line: `endpoint serve | gateway | worker | transcribe | jobs | keys | models | doctor | bench`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from endpoint.errors import EndpointError
 
 COMMANDS = {
     "serve": "serve the model over HTTP",
+    "gateway": "serve over HTTP with the models of engine servers",
     "transcribe": "transcribe files, with a local model or a server",
     "worker": "work jobs off, without HTTP",
     "jobs": "submit, follow and fetch jobs of a server",

@@ -20,6 +20,7 @@ from endpoint.options import VadOptions
 from endpoint.settings.access import AccessSettings
 from endpoint.settings.base import split
 from endpoint.settings.engine import EngineSettings
+from endpoint.settings.gateway import GatewaySettings
 from endpoint.settings.http import HttpSettings
 from endpoint.settings.jobs import JobSettings
 from endpoint.settings.model import ModelSettings
@@ -40,7 +41,7 @@ SHORT_NAMES = {  # short names of models in the settings; a folder of such a nam
 }
 
 
-class Settings(EngineSettings, JobSettings, AccessSettings, HttpSettings, ModelSettings, BaseSettings):
+class Settings(EngineSettings, GatewaySettings, JobSettings, AccessSettings, HttpSettings, ModelSettings, BaseSettings):
     """Every setting, with its unit in the description. Unknown command-line flags are refused by the parser.
 
     The groups stand in reverse: pydantic takes the fields of the last one first.
@@ -99,6 +100,11 @@ class Settings(EngineSettings, JobSettings, AccessSettings, HttpSettings, ModelS
     def state_folder(self) -> Path:
         """Where jobs are kept, unless set otherwise."""
         return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "whisper-endpoint"
+
+    @property
+    def runs_vllm(self) -> bool:
+        """Whether this server has vLLM's engines of its own."""
+        return self.engine == "vllm" and not self.engines
 
     @property
     def is_test_model(self) -> bool:

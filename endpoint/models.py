@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, MutableSequence
+from collections.abc import Mapping, MutableSequence, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -48,11 +48,20 @@ class Names:
         served = [one.model_name for one in each]
         if twice := [name for name, count in Counter(served).items() if count > 1]:
             raise ConfigError(f"MODELS: two models are called {twice[0]}; write name=model to rename one")
+        own = {one.model_id: one.model_name for one in reversed(each) if one.model_id}
+        return cls.among(settings, served, own)
+
+    @classmethod
+    def among(cls, settings: Settings, served: Sequence[str], more: Mapping[str, str]) -> Names:
+        """Of models by their names. more: other name -> served model, by which clients may ask as well.
+
+        From DEFAULT_MODEL, MODEL_ALIASES and ALLOWED_MODELS. Raises ConfigError.
+        """
         default = settings.default_model or served[0]
         if default not in served:
             raise ConfigError(f"DEFAULT_MODEL: {default} is not served; {_these(served)}")
         meaning = dict.fromkeys(OPENAI_MODELS, default)
-        meaning |= {one.model_id: one.model_name for one in reversed(each) if one.model_id}
+        meaning |= more
         meaning |= {name: name for name in served}
         for alias, name in settings.model_aliases.items():
             if name not in served:
@@ -89,7 +98,7 @@ class Names:
         return name or next(other for other, meant in self.meaning.items() if meant == own)
 
 
-def _these(names: Mapping[str, str] | list[str] | tuple[str, ...]) -> str:
+def _these(names: Sequence[str]) -> str:
     return f"served: {', '.join(names)}"
 
 

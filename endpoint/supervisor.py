@@ -105,7 +105,7 @@ def engines_of(settings: Settings) -> list[Environment]:
 
     A process of its own finds it, since torch takes 0.3 GB of memory.
     """
-    if settings.engine == "fake" or not (settings.gpus or settings.front_processes(1) > 1):
+    if not settings.runs_vllm or not (settings.gpus or settings.front_processes(1) > 1):
         return [{}]
     child = _Child.start("look", "", _look, settings)
     try:
@@ -166,7 +166,7 @@ class _Supervisor:
 
     def start(self, sockets: Sequence[socket.socket], serve: Serve) -> None:
         """Start everything, and wait for the engines. Raises _Ended."""
-        served = each_served(self._settings) if self._settings.engine == "vllm" else []
+        served = each_served(self._settings) if self._settings.runs_vllm else []
         alive = [[multiprocessing.Pipe(duplex=False) for _ in self._environments] for _ in served]
         for client, listening in enumerate(sockets):
             links = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -51,12 +52,31 @@ async def produced(work: Callable[[Callable[[T], None]], Coroutine[Any, Any, Non
 
     A failure of `work` is raised after the items before it.
     """
-    items = asyncio.Queue[tuple[T] | None]()
-    working = asyncio.ensure_future(work(lambda item: items.put_nowait((item,))))
-    working.add_done_callback(lambda _: items.put_nowait(None))
+    async with aclosing(produced_lists(work)) as lists:
+        async for items in lists:
+            for item in items:
+                yield item
+
+
+async def produced_lists(
+    work: Callable[[Callable[[T], None]], Coroutine[Any, Any, None]],
+) -> AsyncGenerator[list[T], None]:
+    """As `produced`, with all items that are there at once in a list."""
+    items, more = list[T](), asyncio.Event()
+
+    def take(item: T) -> None:
+        items.append(item)
+        more.set()
+
+    working = asyncio.ensure_future(work(take))
+    working.add_done_callback(lambda _: more.set())
     try:
-        while (item := await items.get()) is not None:
-            yield item[0]
+        while not working.done() or items:
+            await more.wait()
+            more.clear()
+            if items:
+                there, items[:] = list(items), []
+                yield there
         await working
     finally:
         working.cancel()

@@ -80,10 +80,14 @@ def each_served(settings: Settings) -> list[Settings]:
 
 
 def build_models(settings: Settings, links: Links | None = None, peers: Peers | None = None) -> Models:
-    """All models; they share the decoding processes.
+    """All models; they share the decoding processes. With ENGINES they are those of the engine servers.
 
     links: to engines that run already, of every model; without them each model starts its own.
     """
+    if settings.engines:
+        from endpoint.gateway.fleet import Fleet
+
+        return Fleet(settings, peers)
     names, decoder, known = Names.of(settings), Decoder(settings), links or {}
     pipelines = {
         one.model_name: _pipeline(one, decoder, known.get(one.model_name, ())) for one in each_served(settings)

@@ -53,7 +53,7 @@ class Several(Server):
 @contextmanager
 def supervised(output: Path, *command: str, **settings: object) -> Iterator[Several]:
     """Started, not yet ready; killed at the end if it is still there. command: of Python, `endpoint serve` if none."""
-    port = free_port()
+    port = int(str(settings.pop("PORT", 0))) or free_port()
     environment: Mapping[str, str] = {name.upper(): str(value) for name, value in settings.items()}
     with output.open("w") as file:
         process = subprocess.Popen(

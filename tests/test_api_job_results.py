@@ -229,7 +229,7 @@ async def test_events_after_the_last_one_known(client: httpx.AsyncClient, store:
 
 
 async def test_events_come_as_they_happen(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "PING_SECONDS", 0.01)
+    monkeypatch.setattr(stream.EventStream, "ping_seconds", 0.01)
     await store.submit(JOB)
 
     def follow(url: str) -> None:

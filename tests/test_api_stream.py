@@ -118,7 +118,7 @@ async def test_failures_before_the_first_event_keep_their_status(core):
 
 
 async def test_pings_while_nothing_happens(core, monkeypatch):
-    monkeypatch.setattr(stream, "PING_SECONDS", 0.05)
+    monkeypatch.setattr(stream.EventStream, "ping_seconds", 0.05)
     core.delay = 0.5
     async with client_of(core) as client:
         response = await client.post(PATH, files={"file": AUDIO}, data={"stream": "true"})

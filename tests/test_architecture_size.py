@@ -45,6 +45,7 @@ TESTED_BY = {
     "settings/access": "test_config",
     "settings/base": "test_config",
     "settings/engine": "test_config",
+    "settings/gateway": "test_gateway_fleet",
     "settings/http": "test_config",
     "settings/jobs": "test_config",
     "settings/model": "test_config",

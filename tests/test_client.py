@@ -140,7 +140,7 @@ def test_waiting_has_an_end(client: Client) -> None:
 
 
 def test_events_one_by_one(client: Client, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "PING_SECONDS", 0.01)
+    monkeypatch.setattr(stream.EventStream, "ping_seconds", 0.01)
     job = client.submit(AUDIO)
     coming = client.events(job["id"])
     assert next(coming).type == "job.queued"

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from endpoint.tasks import Slots, in_order, produced, together
+from endpoint.tasks import Slots, in_order, produced, produced_lists, together
 
 
 async def test_results_come_in_order():
@@ -116,3 +116,20 @@ async def test_closing_ends_what_produces():
     assert await anext(items) == 1
     await items.aclose()
     assert ended.is_set()
+
+
+async def test_what_is_there_at_once_comes_in_one_list():
+    async def work(emit) -> None:
+        emit(1)
+        emit(2)
+        await asyncio.sleep(0)
+        emit(3)
+        raise KeyError("at the end")
+
+    lists = produced_lists(work)
+    first, *others = await anext(lists)
+    while len(others) < 2:
+        others += await anext(lists)
+    assert (first, others) == (1, [2, 3])
+    with pytest.raises(KeyError, match="at the end"):
+        await anext(lists)

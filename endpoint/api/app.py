@@ -14,6 +14,7 @@ from endpoint.api.azure import azure_routes
 from endpoint.api.compat import compat_routes
 from endpoint.api.cors import add_cors
 from endpoint.api.errors import install_error_handlers
+from endpoint.api.internal import EngineRoutes
 from endpoint.api.jobs import job_routes, result_routes
 from endpoint.api.keys import Authentication, needs
 from endpoint.api.log import RequestLog
@@ -89,6 +90,8 @@ def create_app(
     install_error_handlers(app)
     if keys is not None:
         app.add_middleware(Authentication, keys=keys)
+    if settings.engine_token is not None and not settings.engines:
+        app.add_middleware(EngineRoutes, server=server, token=settings.engine_token.get_secret_value())
     app.add_middleware(PlainPath)
     app.add_middleware(RequestLog)
     if settings.cors_origins:

@@ -19,7 +19,9 @@ from endpoint.errors import EndpointError
 log = structlog.get_logger(__name__)
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_POLLED = frozenset({"/health", "/ready"})  # requested once a second on some platforms, so logged at debug level
+_POLLED = frozenset(
+    {"/health", "/ready", "/internal/v1/info"}
+)  # requested once a second on some platforms, so logged at debug level
 _SAFE_HEADERS = {
     "x-content-type-options": "nosniff",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",

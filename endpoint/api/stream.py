@@ -34,6 +34,7 @@ class EventStream(Response):
     """
 
     media_type = "text/event-stream"
+    ping, ping_seconds = PING, PING_SECONDS
 
     def __init__(self, events: AsyncGenerator[bytes, None], held: AsyncExitStack) -> None:
         super().__init__(headers=_HEADERS)
@@ -54,13 +55,17 @@ class EventStream(Response):
             if not self._begun:
                 raise
             scope.setdefault("state", {})["error_code"] = error.code  # for the log
-            last = frame(error_body(error))
+            last = self.failure(error)
         except Exception:
             if not self._begun:
                 raise
             log.exception("stream failed")
-            last = frame(error_body(EndpointError("The server failed; its log has the details.")))
+            last = self.failure(EndpointError("The server failed; its log has the details."))
         await send({"type": "http.response.body", "body": last})
+
+    def failure(self, error: EndpointError) -> bytes:
+        """The last event of a stream that fails."""
+        return frame(error_body(error))
 
     async def _send_all(self, send: Send) -> None:
         async with aclosing(self._events) as events:
@@ -68,9 +73,9 @@ class EventStream(Response):
             try:
                 while True:
                     coming = coming or asyncio.ensure_future(anext(events))
-                    await asyncio.wait({coming}, timeout=PING_SECONDS if self._begun else None)
+                    await asyncio.wait({coming}, timeout=self.ping_seconds if self._begun else None)
                     if not coming.done():
-                        await self._send(PING, send)
+                        await self._send(self.ping, send)
                         continue
                     event, coming = coming.result(), None
                     await self._send(event, send)

@@ -103,6 +103,39 @@ async def read_body(receive: Receive, headers: Mapping[str, str], max_bytes: int
     return body
 
 
+async def read_headed(receive: Receive, headers: Mapping[str, str], max_head: int, max_bytes: int) -> Headed:
+    """Read a body of one line, its head, and a file. Raises the same errors as `read_form`.
+
+    max_head: length of the head in bytes. max_bytes: of the file.
+    """
+    spill = _Spill()
+    headed = Headed(max_head, spill.add)
+    await _feed(headed.add, receive, headers, max_head + max_bytes, spill)
+    if len(headed.file) > max_bytes:
+        raise _too_large(max_bytes)
+    if not headed.complete:
+        raise InvalidRequest("The body has no head.", code="invalid_form")
+    return headed
+
+
+class Headed:
+    """A line, and the bytes after it. complete: the line has ended."""
+
+    def __init__(self, max_head: int, add: Callable[[MemoryFile, bytes | memoryview], None]) -> None:
+        self._max, self._add = max_head, add
+        self.head, self.file, self.complete = bytearray(), MemoryFile(), False
+
+    def add(self, piece: bytes) -> None:
+        if not self.complete:
+            line, end, piece = piece.partition(b"\n")
+            self.head += line
+            self.complete = bool(end)
+            if len(self.head) > self._max:
+                raise InvalidRequest("The head of the body is too long.", code="invalid_form")
+        if piece:
+            self._add(self.file, piece)
+
+
 async def _feed(
     take: Callable[[bytes], Any], receive: Receive, headers: Mapping[str, str], max_file_bytes: int, spill: _Spill
 ) -> None:

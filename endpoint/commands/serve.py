@@ -7,6 +7,7 @@ import resource
 import socket
 from collections.abc import Sequence
 from types import FrameType
+from typing import Any
 
 import structlog
 import uvicorn
@@ -14,6 +15,7 @@ import uvicorn
 from endpoint.access.wiring import check_anonymous, is_loopback
 from endpoint.config import Settings, add_environment, load_settings
 from endpoint.engine.placement import Environment
+from endpoint.errors import ConfigError
 from endpoint.log import configure_logging
 from endpoint.models import Names, Peers
 from endpoint.supervisor import DRAIN_SECONDS, engines_of, supervise
@@ -42,27 +44,36 @@ class Server(uvicorn.Server):
 
 
 def run(argv: list[str]) -> int:
-    return serve(load_settings(argv, prog="endpoint serve"))
+    settings = load_settings(argv, prog="endpoint serve")
+    if settings.engines:
+        raise ConfigError("ENGINES is set: a server without a model of its own is `endpoint gateway`")
+    return serve(settings)
 
 
 def serve(settings: Settings) -> int:
     """Serve until a signal ends it."""
     names = Names.of(settings)
-    configure_logging(settings.log_level)
-    log = structlog.get_logger()
-    anonymous = check_anonymous(settings)
-    log.info("settings", **settings.shown())
+    log = begin(settings)
     log.info("models", served=[one.model_name for one in settings.each()], default=names.default, listed=names.listed)
-    if anonymous and is_loopback(settings.host):
-        log.info("requests need no key: only this machine reaches the server", host=settings.host)
-    elif anonymous:
-        log.warning("requests need no key: ALLOW_ANONYMOUS is set, so something else must guard the server")
     if settings.engine == "vllm" and any(one.is_test_model for one in settings.each()):
         log.warning(
             "the test model is served: it is for trying the server and has a small vocabulary; "
             "real speech needs MODEL_ID=openai/whisper-large-v3-turbo, or a folder"
         )
     return serve_with(settings, engines_of(settings))
+
+
+def begin(settings: Settings) -> Any:
+    """The log, with its first lines. Raises ConfigError where callers need a key and there is none."""
+    configure_logging(settings.log_level)
+    log = structlog.get_logger()
+    anonymous = check_anonymous(settings)
+    log.info("settings", **settings.shown())
+    if anonymous and is_loopback(settings.host):
+        log.info("requests need no key: only this machine reaches the server", host=settings.host)
+    elif anonymous:
+        log.warning("requests need no key: ALLOW_ANONYMOUS is set, so something else must guard the server")
+    return log
 
 
 def serve_with(settings: Settings, engines: Sequence[Environment]) -> int:
