@@ -7,7 +7,6 @@ Names that begin with WHISPER_ are those of older services.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from endpoint.errors import ConfigError
 from endpoint.options import VadOptions
 from endpoint.settings.access import AccessSettings
-from endpoint.settings.base import split
+from endpoint.settings.base import masked, split
 from endpoint.settings.engine import EngineSettings
 from endpoint.settings.gateway import GatewaySettings
 from endpoint.settings.http import HttpSettings
@@ -54,10 +53,7 @@ class Settings(EngineSettings, GatewaySettings, JobSettings, AccessSettings, Htt
     def shown(self) -> dict[str, Any]:
         """For the log: secrets are masked, also those in addresses."""
         dumped = self.model_dump(mode="json")
-        return {
-            name: re.sub(r"(?<=://)[^/@]*@", "**********@", value) if isinstance(value, str) else value
-            for name, value in dumped.items()
-        }
+        return {name: masked(value) if isinstance(value, str) else value for name, value in dumped.items()}
 
     def each(self) -> tuple[Settings, ...]:
         """The settings of each model, in the order of MODELS. Raises ConfigError."""

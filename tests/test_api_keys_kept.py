@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import Depends, FastAPI, WebSocket
 from openai import AuthenticationError, OpenAI, PermissionDeniedError
 
 from endpoint.access.service import Keys
 from endpoint.access.tokens import Mint
-from endpoint.api.keys import Authentication
+from endpoint.api.errors import install_error_handlers
+from endpoint.api.keys import Authentication, Needs
 from endpoint.caller import Scope
 from tests.access_support import bearer, keys_in, secret_of
 from tests.api_support import AUDIO, TRANSCRIPT, StandIn, assert_error, client_of, serve
@@ -138,3 +140,31 @@ def test_the_official_client_with_keys_of_the_store(tmp_path: Path) -> None:
         with pytest.raises(PermissionDeniedError) as denied:
             text(url, other)
         assert (denied.value.status_code, denied.value.code) == (403, "missing_scope")
+
+
+async def test_a_socket_without_the_scope_is_refused(keys: Keys) -> None:
+    """Before it is accepted, with the same error as a request."""
+    app = FastAPI()
+    install_error_handlers(app)
+
+    @app.websocket("/live", dependencies=[Depends(Needs(Scope.REALTIME))])
+    async def live(socket: WebSocket) -> None:
+        await socket.accept()
+
+    sent = list[Any]()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    for scope, expected in ((Scope.JOBS, "websocket.http.response.start"), (Scope.REALTIME, "websocket.accept")):
+        secret = await secret_of(keys, scope)
+        sent.clear()
+        protocols = [f"openai-insecure-api-key.{secret}"]
+        asked = {"type": "websocket", "path": "/live", "raw_path": b"/live", "query_string": b"", "headers": []}
+        more = {"subprotocols": protocols, "extensions": {"websocket.http.response": {}}}
+        await Authentication(app, keys)(asked | more, receive, send)
+        assert sent[0]["type"] == expected
+        assert sent[0].get("status") in (403, None)

@@ -75,6 +75,9 @@ def test_a_secret_is_alone_on_standard_output(capsys: pytest.CaptureFixture[str]
     secret = shown.out.strip()
     assert shown.out == f"{secret}\n"
     assert caller(secret).id in shown.err
+    assert (
+        f"keys are kept in {load_settings().jobs_file}" in shown.err
+    )  # where a server of other settings does not look
     assert secret not in shown.err
 
 

@@ -39,13 +39,19 @@ def build_keys(settings: Settings) -> Keys | None:
 
 def kept_keys(settings: Settings) -> Keys:
     """Keys with a store: that of KEYS_URL, else that of jobs. Raises ConfigError."""
+    url = location(settings)
+    shared = settings.api_key.get_secret_value() if settings.api_key else None
+    return Keys(Mint(_pepper(settings, url)), _store(url), shared, Cache(settings.key_cache_seconds))
+
+
+def location(settings: Settings) -> str:
+    """Where keys are kept: a file, or an address. Raises ConfigError."""
     url = settings.keys_url or JOBS
     if url == JOBS and settings.jobs_url == OFF:
         raise ConfigError("KEYS_URL: keys cannot be where jobs are, as JOBS_URL is `off`; give a file or redis://...")
     if url == JOBS:
-        url = settings.jobs_url if "://" in settings.jobs_url else str(settings.jobs_file)
-    shared = settings.api_key.get_secret_value() if settings.api_key else None
-    return Keys(Mint(_pepper(settings, url)), _store(url), shared, Cache(settings.key_cache_seconds))
+        return settings.jobs_url if "://" in settings.jobs_url else str(settings.jobs_file)
+    return url
 
 
 def _store(url: str) -> KeyStore:

@@ -18,12 +18,12 @@ from rich.table import Table
 from endpoint.access.keys import LIMIT_NAMES, ORDINARY, Key, limits_of, scopes_of
 from endpoint.access.service import GRACE_SECONDS, Keys, NewKey
 from endpoint.access.view import key_object
-from endpoint.access.wiring import kept_keys
+from endpoint.access.wiring import kept_keys, location
 from endpoint.caller import Scope
 from endpoint.config import load_settings
 from endpoint.errors import InvalidRequest
 from endpoint.log import configure_logging
-from endpoint.settings.base import split
+from endpoint.settings.base import masked, split
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SPAN = re.compile(r"(\d{1,9})([smhd])")
@@ -38,6 +38,8 @@ def run(argv: list[str]) -> int:
     settings = load_settings()
     configure_logging("warning")
     keys = kept_keys(settings)
+    if given.command == "create":
+        print(f"keys are kept in {masked(location(settings))}", file=sys.stderr)
     if not (settings.keys_url or settings.api_key):
         print("KEYS_URL is not set here. A server asks for keys where it is set: KEYS_URL=jobs", file=sys.stderr)
     asyncio.run(_with(keys, given))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import AliasChoices, Field
@@ -17,3 +18,8 @@ def setting(default: Any, description: str, *aliases: str, **limits: Any) -> Any
 def split(listed: str) -> list[str]:
     """The entries of a setting that lists them, separated by commas."""
     return [entry.strip() for entry in listed.split(",") if entry.strip()]
+
+
+def masked(text: str) -> str:
+    """Text, without the name and password of an address in it."""
+    return re.sub(r"(?<=://)[^/@]*@", "**********@", text)
