@@ -12,7 +12,7 @@ INSTALL := deploy/install.sh $(BUILD)
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test check format install install-dev conformance demo-model demo-model-eval quality
 .PHONY: quality-test-model compare
-.PHONY: beams mixed chaos formats feed precision profile gpu load lock clean
+.PHONY: beams mixed chaos harden formats feed precision profile gpu load lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ mixed: install-dev ## a thousand different requests, some given up, leave nothin
 
 chaos: install-dev ## jobs while workers, servers and stores are killed and cut off (half an hour); CHAOS_ARGS=--small
 	$(BIN)/python -m benchmarks.chaos $(CHAOS_ARGS)
+
+harden: install-dev ## limits, quotas, overload and long files against real servers (an hour); HARDEN_ARGS=--small
+	$(BIN)/python -m benchmarks.harden $(HARDEN_ARGS)
 
 formats: install-dev ## the same weights as a faster-whisper folder, an OpenAI .pt and a Hugging Face folder give the same text
 	$(BIN)/python -m benchmarks.formats

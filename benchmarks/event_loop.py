@@ -86,6 +86,17 @@ async def upload(url: str, body: bytes, headers: dict[str, str], count: int) -> 
     return time.perf_counter() - began
 
 
+def encoded(minutes: float, kind: str) -> tuple[bytes, dict[str, str]]:
+    """The body of a request with a talk of so many minutes, and its headers."""
+    sound = np.frombuffer(make_talk(minutes * 60).wav, np.int16)[22:]
+    rate = 48_000 if kind == "ogg" else 16_000
+    file = encode(sound[np.newaxis], kind, CODECS[kind], rate, from_rate=16_000)
+    mark = secrets.token_hex(16)
+    head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="talk"\r\n\r\n'
+    body = b"".join([head.encode(), file, f"\r\n--{mark}--\r\n".encode()])
+    return body, {"Content-Type": f"multipart/form-data; boundary={mark}"}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--uploads", type=int, default=128)
@@ -96,12 +107,7 @@ def main() -> None:
     if args.serve:
         serve(args.serve)
         return
-    sound = np.frombuffer(make_talk(args.minutes * 60).wav, np.int16)[22:]
-    rate = 48_000 if args.format == "ogg" else 16_000
-    file = encode(sound[np.newaxis], args.format, CODECS[args.format], rate, from_rate=16_000)
-    mark = secrets.token_hex(16)
-    head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="talk"\r\n\r\n'
-    body = b"".join([head.encode(), file, f"\r\n--{mark}--\r\n".encode()])
+    body, headers = encoded(args.minutes, args.format)
     port = free_port()
     url = f"http://127.0.0.1:{port}/v1/audio/transcriptions"
     with subprocess.Popen(
@@ -110,7 +116,6 @@ def main() -> None:
     ) as server:  # fmt: skip
         try:
             _wait(f"http://127.0.0.1:{port}/health")
-            headers = {"Content-Type": f"multipart/form-data; boundary={mark}"}
             seconds = asyncio.run(upload(url, body, headers, args.uploads))
             found = json.loads(server.communicate("", timeout=60)[0].splitlines()[-1])
         finally:

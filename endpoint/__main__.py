@@ -1,4 +1,4 @@
-"""The command line: `endpoint serve | gateway | worker | transcribe | jobs | keys | models | doctor | bench`."""
+"""The command line: `endpoint COMMAND`, one of COMMANDS."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ COMMANDS = {
     "worker": "work jobs off, without HTTP",
     "jobs": "submit, follow and fetch jobs of a server",
     "keys": "make, list, rotate and revoke API keys",
+    "usage": "show what was transcribed for whom, and what it costs",
     "models": "fetch, list and remove models",
     "doctor": "show what is installed and what is missing",
     "bench": "measure a running server",

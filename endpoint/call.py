@@ -85,12 +85,20 @@ class Checkpoint(Protocol):
         """Keep what came of a window."""
 
 
+class Charge(Protocol):
+    """What a request is charged by the limits of its caller."""
+
+    async def take(self, audio_ms: int) -> None:
+        """Reserve the audio of a recording. Raises RateLimited, QuotaExceeded, StoreUnavailable."""
+
+
 @dataclass(frozen=True)
 class Call:
     """One request, job, live turn or command.
 
     id: in logs and in `x-request-id`. caller: who sent the request. seconds: its time limit; None: no limit.
     permit: the admitted work it holds; None where no limit of concurrent work applies.
+    charge: what its caller is charged; None where no limit of a caller applies.
     record: its measurements. background: it gives way to others, as jobs do.
     checkpoint: what was decoded of its recording before.
     """
@@ -100,6 +108,7 @@ class Call:
     priority: Priority = Priority.NORMAL
     seconds: float | None = None
     permit: Permit | None = None
+    charge: Charge | None = None
     record: Record = field(default_factory=Record)
     background: bool = False
     checkpoint: Checkpoint | None = None
@@ -116,8 +125,13 @@ class Call:
                 raise
             raise DeadlineExceeded(f"The request took longer than {self.seconds:g} s.") from error
 
-    def admit(self, audio_seconds: float, passes: int = 1) -> None:
-        """Add the work of a recording, once its length is known. passes: over its sound. Raises Overloaded."""
+    async def admit(self, audio_seconds: float, passes: int = 1) -> None:
+        """Add the work of a recording, once its length is known. passes: over its sound.
+
+        Raises Overloaded, and what the charge raises.
+        """
         self.record.audio_seconds += audio_seconds
         if self.permit is not None:
-            self.permit.add(audio_seconds * passes)
+            self.permit.add(audio_seconds, passes)
+        if self.charge is not None:
+            await self.charge.take(round(audio_seconds * 1000))

@@ -22,6 +22,7 @@ from endpoint.settings.engine import EngineSettings
 from endpoint.settings.gateway import GatewaySettings
 from endpoint.settings.http import HttpSettings
 from endpoint.settings.jobs import JobSettings
+from endpoint.settings.limits import LimitSettings
 from endpoint.settings.model import ModelSettings
 from endpoint.types import WINDOW_SECONDS
 
@@ -40,7 +41,16 @@ SHORT_NAMES = {  # short names of models in the settings; a folder of such a nam
 }
 
 
-class Settings(EngineSettings, GatewaySettings, JobSettings, AccessSettings, HttpSettings, ModelSettings, BaseSettings):
+class Settings(
+    EngineSettings,
+    GatewaySettings,
+    JobSettings,
+    LimitSettings,
+    AccessSettings,
+    HttpSettings,
+    ModelSettings,
+    BaseSettings,
+):
     """Every setting, with its unit in the description. Unknown command-line flags are refused by the parser.
 
     The groups stand in reverse: pydantic takes the fields of the last one first.
@@ -168,4 +178,5 @@ def load_settings(flags: list[str] | None = None, *, prog: str = "endpoint", **o
         lines = [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
         raise ConfigError("wrong settings: " + "; ".join(lines)) from error
     except SettingsError as error:  # settings in JSON
-        raise ConfigError(f"wrong settings: {error}; ENGINE_ARGS and MODEL_ALIASES must be JSON objects") from error
+        objects = "ENGINE_ARGS, MODEL_ALIASES and PRICES must be JSON objects"
+        raise ConfigError(f"wrong settings: {error}; {objects}") from error

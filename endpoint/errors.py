@@ -15,6 +15,9 @@ EndpointError
 │   ├── JobNotFound             no such job
 │   ├── JobNotFinished          it has no result yet
 │   └── ResultExpired           it had one
+├── LimitReached                a limit of the caller is reached
+│   ├── RateLimited             it lasts a minute at most
+│   └── QuotaExceeded           it lasts until the next month
 ├── Unavailable                 the same request can succeed later
 │   ├── NotReady                the model is still loading
 │   ├── Overloaded              a limit of concurrent work is reached
@@ -85,6 +88,27 @@ class RouteNotFound(RequestError):
 
 class MethodNotAllowed(RequestError):
     code = "method_not_allowed"
+
+
+class LimitReached(EndpointError):
+    """retry_after: seconds after which to try again. kind: of what there was too much, as OpenAI's `type` names it."""
+
+    code = "limit_reached"
+    kind = "requests"
+
+    def __init__(
+        self, message: str, *, retry_after: int = 60, kind: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message, code=code)
+        self.retry_after, self.kind = retry_after, kind or self.kind
+
+
+class RateLimited(LimitReached):
+    code = "rate_limit_exceeded"
+
+
+class QuotaExceeded(LimitReached):
+    code = kind = "insufficient_quota"
 
 
 class Unavailable(EndpointError):

@@ -82,6 +82,11 @@ class Names:
         shown = [meaning[name] if meaning[name] in meaning else name for name in allowed or served]
         return cls(default, meaning, tuple(dict.fromkeys(shown)))
 
+    @property
+    def sole(self) -> bool:
+        """Whether there is only one."""
+        return len(set(self.meaning.values())) == 1
+
     def find(self, name: str) -> str:
         """The served model that `name` means; "" means the default. Raises ModelNotFound."""
         if not name:
@@ -116,7 +121,7 @@ class Peers:
     @classmethod
     def none(cls) -> Peers:
         """The peers of a server with one API process."""
-        return cls([1], Load.alone())
+        return cls([1], Load.of(1))
 
 
 class Models:

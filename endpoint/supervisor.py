@@ -156,7 +156,7 @@ class _Supervisor:
         self._settings, self._environments, self._folder = settings, engines, folder
         self._count = count  # of API processes
         self._ready: MutableSequence[int] = RawArray("b", count)
-        self._work = Load(RawArray("i", count), RawArray("q", count))
+        self._work = Load.of(count, lambda size: RawArray("q", size), lambda size: RawArray("d", size))
         self._front: list[_Child] = []  # API processes
         self._engines: list[_Child] = []
         self._signal, self._tell = multiprocessing.Pipe(duplex=False)

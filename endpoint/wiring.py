@@ -48,7 +48,8 @@ def _model_engine(settings: Settings, links: Sequence[Link]) -> Engine:
             created=int(time.time()),
         )
         given = settings.engine_args
-        return FakeEngine(info, float(given.get("delay", 0)), str(given.get("log", "")), str(given.get("die", "")))
+        seconds, most = float(given.get("delay", 0)), int(given.get("at_once", 0))
+        return FakeEngine(info, seconds, str(given.get("log", "")), str(given.get("die", "")), most)
     try:
         from endpoint.engine.client import VllmEngine
 
@@ -100,6 +101,7 @@ def _pipeline(settings: Settings, decoder: Decoder, links: Sequence[Link] = ()) 
 
 
 def build_app(settings: Settings, links: Links | None = None, peers: Peers | None = None) -> FastAPI:
+    from endpoint.access.limits_wiring import build_meter
     from endpoint.access.wiring import build_keys
     from endpoint.api.app import create_app
     from endpoint.jobs.wiring import build_background, build_jobs
@@ -110,4 +112,4 @@ def build_app(settings: Settings, links: Links | None = None, peers: Peers | Non
     if jobs is not None and settings.job_workers and models.peers.number == 0:
         background = build_background(settings, jobs, models)
         jobs.wake = background.runner.nudge
-    return create_app(settings, models, jobs, background, build_keys(settings))
+    return create_app(settings, models, jobs, background, keys=build_keys(settings), meter=build_meter(settings))

@@ -14,6 +14,7 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
+from endpoint.access.meter import LedgerMeter
 from endpoint.access.service import Keys
 from endpoint.access.wiring import build_keys
 from endpoint.api.app import create_app
@@ -102,7 +103,7 @@ class StandIn:
         self.running += 1
         try:
             segments = self.transcript.segments
-            call.admit(self.transcript.duration_ms / 1000)
+            await call.admit(self.transcript.duration_ms / 1000)
             emit(Progress(0, len(segments)))
             for done, settled in enumerate(segments if options.incremental else (), 1):
                 await asyncio.sleep(self.pace)
@@ -125,13 +126,20 @@ class StandIn:
 Cores = StandIn | Mapping[str, StandIn]  # the only model's, or by served name
 
 
-def app_of(cores: Cores, *, jobs: Jobs | None = None, keys: Keys | None = None, **settings: object) -> FastAPI:
+def app_of(
+    cores: Cores,
+    *,
+    jobs: Jobs | None = None,
+    keys: Keys | None = None,
+    meter: LedgerMeter | None = None,
+    **settings: object,
+) -> FastAPI:
     if isinstance(cores, StandIn):
         made = Settings(engine="fake", **{"served_model_name": "whisper-test"} | settings)
         cores = {made.model_name: cores}
     else:
         made = Settings(engine="fake", models=",".join(f"{name}=hub/{name}" for name in cores), **settings)
-    return create_app(made, Models(Names.of(made), cores), jobs, keys=keys or build_keys(made))
+    return create_app(made, Models(Names.of(made), cores), jobs, keys=keys or build_keys(made), meter=meter)
 
 
 def client_of(cores: Cores, **settings: object) -> httpx.AsyncClient:

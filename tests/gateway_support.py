@@ -51,7 +51,7 @@ class Gated(StandIn):
 
     async def _work(self, options: Options, call: Call, emit) -> None:
         segments = self.transcript.segments
-        call.admit(self.transcript.duration_ms / 1000)
+        await call.admit(self.transcript.duration_ms / 1000)
         call.record.add(Stage.ENGINE, spent=1.5)
         emit(Progress(0, len(segments)))
         await passed(self.before)

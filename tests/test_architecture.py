@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "memfile": set(),
     "outgoing": {"errors", "memfile"},
     "stores": {"errors"},
-    "access": {"caller", "codec", "config", "errors", "stores"},
+    "access": {"call", "caller", "codec", "config", "core", "errors", "memfile", "options", "stores", "types"},
     "local": {"config", "errors", "net"},
     "bench": {"errors", "options", "types"},
     "settings": {"languages", "options", "types"},
@@ -49,6 +49,8 @@ MAY_IMPORT = {
     "client_values": set(),
     "client": {"client_values", "errors"},
     "jobs": {
+        "access",
+        "admission",
         "call",
         "caller",
         "codec",
@@ -195,6 +197,8 @@ KEPT_TO = {
     "psutil": {"bench/usage"},
     "soxr": {"audio/worker/pcm"},
     "onnxruntime": {"audio/worker/vad"},
+    # Who counts what callers may ask.
+    "limits": {"access/counters", "access/counters_redis", "access/counters_sqlite"},
     "fastapi": {name for name in MODULES if name.startswith("api/")} | {"wiring"},
     "starlette": {name for name in MODULES if name.startswith("api/")},
     "uvicorn": {"commands/serve"},

@@ -36,6 +36,10 @@ TESTED_BY = {
     "demo/__main__": "test_demo",
     "engine/arguments": "test_engine_client",
     "engine/inside/process": "test_live_several",
+    "access/limits_wiring": "test_api_limits",
+    "access/usage_redis": "test_access_usage",
+    "access/usage_report": "test_api_usage",
+    "access/usage_sqlite": "test_access_usage",
     "huggingface": "test_handler",
     "jobs/progress": "test_jobs_runner",
     "access/keys_redis": "test_access_keys",
@@ -48,6 +52,7 @@ TESTED_BY = {
     "settings/gateway": "test_gateway_fleet",
     "settings/http": "test_config",
     "settings/jobs": "test_config",
+    "settings/limits": "test_config",
     "settings/model": "test_config",
     "stores/sqlite": "test_jobs_sqlite",
 }

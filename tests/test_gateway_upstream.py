@@ -146,7 +146,7 @@ async def test_windows_of_a_job_are_kept_by_the_gateway() -> None:
 
 async def test_the_gateways_own_limit_is_not_tried_elsewhere() -> None:
     first, second = Gated(), Gated()
-    admission = Admission(9, 9, Load.alone())
+    admission = Admission(9, 9, Load.of(1))
     with serve(first, engine_token=TOKEN) as a, serve(second, engine_token=TOKEN) as b:
         async with fleet_of(a, b) as fleet:
             with admission.permit() as other, admission.permit() as permit:

@@ -21,7 +21,7 @@ from tests.redis_server import RedisProcess
 
 pytestmark = pytest.mark.usefixtures("patient_redis")
 JOBS = 3000
-ALWAYS_THERE = {"numbers", "usage_rows"}  # counters, and accounts, which outlive the jobs
+ALWAYS_THERE = {"numbers", "usage", "usage_rows"}  # counters, and accounts, which outlive the jobs
 
 
 def a_job(number: int, caller: str = "someone", audio_ms: int = 1000, callback_url: str | None = None) -> Job:

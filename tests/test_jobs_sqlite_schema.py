@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from endpoint.access.usage_sqlite import TABLES as LEDGER
 from endpoint.jobs.sqlite_schema import TABLES, VERSION, make_tables
 from endpoint.stores.sqlite import connect
 
@@ -34,7 +35,7 @@ def test_a_file_is_made_with_its_folder_and_only_once(tmp_path: Path) -> None:
 def test_many_make_it_at_the_same_time(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         connections = list(threads.map(made, [tmp_path / "jobs.db"] * 16))
-    tables = len([statement for statement in TABLES if statement.startswith("CREATE TABLE")])
+    tables = len([statement for statement in (*TABLES, *LEDGER) if "CREATE TABLE" in statement])
     for connection in connections:
         found = connection.execute("SELECT COUNT(*) FROM sqlite_master WHERE type = 'table'").fetchone()
         assert found == (tables,)

@@ -185,7 +185,7 @@ async def test_when_no_model_can_serve_the_error_of_the_default_is_raised(
 
 async def test_nobody_is_well_before_all_processes_are_ready(cores: dict[str, Core]) -> None:
     """A health check may reach one process, and the next request another."""
-    ready, load = [0, 0], Load([0, 0], [0, 0])
+    ready, load = [0, 0], Load.of(2)
     first, second = (Models(names(), cores, Peers(ready, load, number)) for number in range(2))
     await first.start()
     assert ready == [1, 0]

@@ -15,6 +15,7 @@ from endpoint.jobs.job import Job, JobFile, Status, new_id
 
 AGO, KEPT_SECONDS = 7_200.0, 3_600.0  # they finished so long ago, and results are kept for so long
 A_SWEEP, A_COMMIT = 1_000, 500
+ACCOUNTS = ("usage", "usage_ledger", "usage_days")  # tables that outlive the jobs
 CALLERS = 7  # with these numbers of rows no hash of Redis is between two sizes, which would count as room
 CLOSE, BUFFERS = 0.05, 200_000  # a share, and bytes: Redis has buffers of its own
 PAUSE_SECONDS = 1.0
@@ -147,11 +148,12 @@ def _new_file(world: World) -> int:
     from endpoint.stores.sqlite import connect
 
     with closing(sqlite3.connect(world.url, timeout=10)) as connection:
-        rows = connection.execute("SELECT * FROM usage ORDER BY rowid").fetchall()
+        tables = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in ACCOUNTS}
     path = world.folder / "new.db"
     with closing(connect(path, time.monotonic() + 10, make_tables)) as connection:
         connection.execute("BEGIN")
-        connection.executemany("INSERT INTO usage VALUES (?, ?, ?)", rows)
+        for name, rows in tables.items():
+            connection.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(rows[0]))})", rows)
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return path.stat().st_size

@@ -1,1 +1,1 @@
-"""Who may call: keys, what they may do, and where they are kept."""
+"""Who may call: keys and what they may do; how much they may ask, and what it came to."""

@@ -17,6 +17,7 @@ from endpoint.api.errors import install_error_handlers
 from endpoint.api.internal import EngineRoutes
 from endpoint.api.jobs import job_routes, result_routes
 from endpoint.api.keys import Authentication, needs
+from endpoint.api.limits import LimitHeaders
 from endpoint.api.log import RequestLog
 from endpoint.api.openapi import whole_bounds
 from endpoint.api.paths import PlainPath
@@ -24,12 +25,14 @@ from endpoint.api.realtime import secret_routes
 from endpoint.api.routes import PREFIXES, model_routes, openai_routes
 from endpoint.api.state import ServerState
 from endpoint.api.system import docs_assets, system_routes
+from endpoint.api.usage import usage_routes
 from endpoint.api.whisper_asr import asr_routes
 from endpoint.api.whisper_cpp import whisper_cpp_routes
 from endpoint.caller import Scope
 from endpoint.config import Settings
 
 if TYPE_CHECKING:
+    from endpoint.access.meter import LedgerMeter
     from endpoint.access.service import Keys
     from endpoint.jobs.service import Jobs
     from endpoint.jobs.wiring import Background
@@ -56,16 +59,18 @@ def create_app(
     models: Models,
     jobs: Jobs | None = None,
     background: Background | None = None,
+    *,
     keys: Keys | None = None,
+    meter: LedgerMeter | None = None,
 ) -> FastAPI:
     """The ASGI application. Its lifespan starts the models in the background and closes them at the end.
 
     jobs: without them the routes of jobs are not there. background: works them off once the models are loaded.
-    keys: without them requests need none.
+    keys: without them requests need none. meter: writes usage; without it there is no route of usage.
 
     `app.state.server.draining = True` makes /ready fail while requests in flight are finished.
     """
-    server = ServerState(settings, models, jobs, background, keys)
+    server = ServerState(settings, models, jobs, background, keys=keys, meter=meter)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -88,6 +93,7 @@ def create_app(
     _add_routes(app, server, jobs)
     app.mount("/docs", docs_assets())
     install_error_handlers(app)
+    app.add_middleware(LimitHeaders)
     if keys is not None:
         app.add_middleware(Authentication, keys=keys)
     if settings.engine_token is not None and not settings.engines:
@@ -107,6 +113,8 @@ def _add_routes(app: FastAPI, server: ServerState, jobs: Jobs | None) -> None:
         app.include_router(model_routes(server), prefix=prefix, dependencies=needs(server, *Scope))
         if jobs is not None:
             app.include_router(job_routes(server, jobs), prefix=prefix, dependencies=submitting)
+        if server.meter is not None:
+            app.include_router(usage_routes(server, server.meter), prefix=prefix, dependencies=needs(server, *Scope))
         if server.keys is None or server.keys.kept:
             app.include_router(secret_routes(server), prefix=prefix, dependencies=needs(server, Scope.REALTIME))
         if server.keys is not None and server.settings.keys_url:

@@ -106,10 +106,10 @@ def _hugging_face(router: APIRouter, server: ServerState, responses: Any) -> Non
     )
     async def hugging_face(request: Request) -> Any:
         """Audio bytes, or JSON with `inputs` and `parameters`, as Hugging Face's clients post them to an endpoint."""
-        async with received_body(server, request) as (data, call):
+        async with received_body(server, request) as (data, transcriber, call):
             file, parameters = _inputs(request.headers.get("content-type", ""), data, server.settings.strict_fields)
             options = replace(parameters.options(), vad=server.settings.vad)
-            work = transcribe(server.transcriber(call.caller, ""), file, options, call)
+            work = transcribe(transcriber, file, options, call)
             transcript = await while_connected(request.receive, work)
         return response_body(transcript, parameters)
 

@@ -21,6 +21,7 @@ from endpoint.errors import (
     JobNotFinished,
     JobNotFound,
     KeyNotFound,
+    LimitReached,
     MethodNotAllowed,
     ModelNotFound,
     NotReady,
@@ -47,6 +48,7 @@ STATUS: dict[type[EndpointError], int] = {
     ResultExpired: 410,
     TooLarge: 413,
     IdempotencyMismatch: 422,
+    LimitReached: 429,
     RequestError: 400,
     NotReady: 503,
     Overloaded: 503,
@@ -70,17 +72,24 @@ def error_body(error: EndpointError) -> dict[str, dict[str, str | None]]:
     """OpenAI's error body: message, type, param and code, all present."""
     body = {
         "message": error.message,
-        "type": "invalid_request_error" if status_of(error) < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error",
+        "type": _type(error),
         "param": error.param,
         "code": error.code,
     }
     return {"error": body}
 
 
+def _type(error: EndpointError) -> str:
+    """As OpenAI has it: a limit says of what there was too much."""
+    if isinstance(error, LimitReached):
+        return error.kind
+    return "invalid_request_error" if status_of(error) < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
+
+
 def error_response(error: EndpointError) -> JSONResponse:
-    """The error body with its status, and the headers that go with 401 and 503."""
+    """The error body with its status, and the headers that go with 401, 429 and 503."""
     headers = dict[str, str]()
-    if isinstance(error, Unavailable):
+    if isinstance(error, (Unavailable, LimitReached)):
         headers["retry-after"] = str(error.retry_after)  # seconds
     elif isinstance(error, InvalidKey):
         headers["www-authenticate"] = "Bearer"

@@ -80,8 +80,8 @@ class _RelayedCall(Call):
 
     emit: Emit = field(kw_only=True)
 
-    def admit(self, audio_seconds: float, passes: int = 1) -> None:
-        super().admit(audio_seconds, passes)
+    async def admit(self, audio_seconds: float, passes: int = 1) -> None:
+        await super().admit(audio_seconds, passes)
         self.emit(line(Kind.ADMITTED, encode(Admitted, Admitted(audio_seconds, passes))))
 
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Path, Request
@@ -27,8 +28,9 @@ from endpoint.api.job_forms import (
 )
 from endpoint.api.job_results import result_response
 from endpoint.api.job_schemas import EVENT_SCHEMA, AudioJob, DeletedJob, JobList, JobState
+from endpoint.api.limits import most_bytes
 from endpoint.api.openapi import form_body, in_formats, job_docs
-from endpoint.api.receive import MIB, admitted
+from endpoint.api.receive import admitted
 from endpoint.api.schemas import FileResults, Transcription, Translation, VerboseTranscription, VerboseTranslation
 from endpoint.api.state import ServerState, caller_of
 from endpoint.api.stream import EventStream
@@ -36,7 +38,7 @@ from endpoint.api.upload import Form, read_form
 from endpoint.call import Call, Stage
 from endpoint.caller import Scope
 from endpoint.errors import InvalidRequest, JobNotFound, NotReady, StoreUnavailable
-from endpoint.jobs.job import Event, Job, Status, new_id
+from endpoint.jobs.job import Event, Job, Status, guess_ms, new_id
 from endpoint.jobs.service import Jobs, fingerprint, not_found
 from endpoint.jobs.view import dumps, job_object
 from endpoint.jobs.webhook import validate_callback
@@ -98,7 +100,7 @@ def result_routes(server: ServerState, jobs: Jobs) -> APIRouter:
 def _add_submission(router: APIRouter, server: ServerState, jobs: Jobs) -> None:
     headers = {"location": _LOCATION}
     documents = job_docs(
-        AudioJob, (400, 401, 404, 413, 422, 500, 503, 504), [_KEY_HEADER], 202,
+        AudioJob, (400, 401, 404, 413, 422, 429, 500, 503, 504), [_KEY_HEADER], 202,
         description="The job is kept: it is worked on whatever becomes of this connection, and of this server.",
     )  # fmt: skip
     documents["responses"][202]["headers"] = documents["responses"][202]["headers"] | headers
@@ -112,15 +114,20 @@ def _add_submission(router: APIRouter, server: ServerState, jobs: Jobs) -> None:
             raise NotReady("The server is stopping.", code="stopping")
         key = idempotency_key(request.headers.get(IDEMPOTENCY_KEY))
         await jobs.store.ping()  # before a body is read for nothing
-        async with admitted(server, request) as call:
+        async with admitted(server, request, audio=False) as (call, charge):
             with call.record.waiting(Stage.RECEIVE):
-                upload = await read_form(request.receive, request.headers, server.settings.max_upload_mb * MIB)
+                upload = await read_form(request.receive, request.headers, most_bytes(server, call.caller))
             fields = parse_fields(JobForm, upload.fields, server.settings.strict_fields, upload.others)
             _check_sources(upload, fields)
             if fields.callback_url:
                 validate_callback(fields.callback_url, jobs.policy)
+            await charge.begin(server.models.names.find(fields.model))
+            await charge.take(sum(guess_ms(len(file.data)) for file in upload.files))
             job = await _new_job(server, upload, fields, call, key)
+            job = replace(job, reserved=charge.reserved)
             kept = await jobs.submit(job, upload.files, fields.sources, key)
+            if kept.id == job.id:
+                charge.hand_over()
         location = f"{request.url.path}/{kept.id}"
         return _json(await _shown(jobs, kept, fields.notices), 202, {"location": location})
 

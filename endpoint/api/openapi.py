@@ -14,6 +14,7 @@ from endpoint.api.schemas import ErrorBody, TextDelta, TextDone
 _HEADERS = {"x-request-id": {"description": "Id of the request, as in the log.", "schema": {"type": "string"}}}
 _MORE_HEADERS = {
     401: {"www-authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}}},
+    429: {"retry-after": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer"}}},
     503: {"retry-after": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer"}}},
 }
 _TEXTS = {
@@ -32,6 +33,7 @@ _ERRORS = {
     403: "The key is not for this, or not for this model.",
     404: "No such model.",
     413: "The file is too large, or the recording too long.",
+    429: "The caller has reached a limit of its own; try again after `Retry-After` seconds.",
     500: "The model failed.",
     503: "The model is still loading, or the server is at its limit; try again after `Retry-After` seconds.",
     504: "The request took too long, or the upload was too slow.",
@@ -46,6 +48,7 @@ CODES = {
     403: ("missing_scope", "model_not_found"),
     404: ("model_not_found",),
     413: ("file_too_large", "audio_too_long"),
+    429: ("rate_limit_exceeded", "insufficient_quota"),
     500: ("engine_failed", "internal_error"),
     503: ("model_loading", "overloaded", "unavailable", "engine_failed", "stopping"),
     504: ("timeout", "upload_timeout", "url_timeout"),

@@ -206,8 +206,8 @@ class Version(ResponseModel):
 
 class ErrorDetail(ResponseModel):
     message: str = Field(description="For people.")
-    type: Literal["invalid_request_error", "server_error"] = Field(
-        description="Whether the request or the server is at fault."
+    type: Literal["invalid_request_error", "server_error", "requests", "audio_seconds", "insufficient_quota"] = Field(
+        description="Whether the request or the server is at fault; or of what the caller has sent too much."
     )
     param: str | None = Field(description="The wrong field, if any.")
     code: str | None = Field(description="Stable, for programs.")

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
+from endpoint.access.limits_wiring import build_limiter
 from endpoint.admission import Admission
 from endpoint.caller import ANONYMOUS, Caller
 from endpoint.config import Settings
 from endpoint.errors import ConfigError, EngineFailed, PermissionDenied, StoreUnavailable
+from endpoint.jobs.account import settle
 from endpoint.outgoing import OutgoingPolicy
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
+    from endpoint.access.meter import LedgerMeter
     from endpoint.access.service import Keys
     from endpoint.core.transcriber import Transcriber
     from endpoint.jobs.service import Jobs
@@ -42,11 +46,13 @@ class ServerState:
         models: Models,
         jobs: Jobs | None = None,
         background: Background | None = None,
+        *,
         keys: Keys | None = None,
+        meter: LedgerMeter | None = None,
     ) -> None:
         """jobs: None where there are none, and no routes of theirs. background: works them off in this process.
 
-        keys: None where requests need none.
+        keys: None where requests need none. meter: writes usage; None where nobody wants to know.
         """
         self.settings = settings
         self.failed = asyncio.Event()  # set if a model cannot be loaded: then the server must end
@@ -55,6 +61,11 @@ class ServerState:
         self.loaded = asyncio.Event()  # set once every model is loaded
         most = settings.max_concurrent_requests, settings.max_concurrent_audio_seconds
         self.admission = Admission(*most, models.peers.load, models.peers.number)
+        self.meter, self.limiter = meter, build_limiter(settings, meter)
+        if jobs is not None:
+            jobs.settle = partial(settle, self.limiter)
+        if background is not None:
+            background.runner.settle, background.runner.room = partial(settle, self.limiter), self.admission.room
         self.outgoing = OutgoingPolicy.parse(settings.url_hosts, settings.url_networks)
         self.draining = False  # set when the server gets a signal to stop: /ready fails, requests are finished
         self._tasks = list[asyncio.Task[None]]()
@@ -65,6 +76,8 @@ class ServerState:
             self._tasks.append(asyncio.create_task(self.jobs.open(), name="open the store of jobs"))
         if self.keys is not None:
             self._tasks.append(asyncio.create_task(self._open_keys(self.keys), name="open the store of keys"))
+        if self.meter is not None:
+            self.meter.start()
         if self._background is not None:
             self._background.start(self.loaded.wait())
 
@@ -101,6 +114,9 @@ class ServerState:
             await self.jobs.store.close()
         if self.keys is not None:
             await self.keys.close()
+        if self.meter is not None:
+            await self.meter.close()
+        await self.limiter.close()
         await self.models.close()
 
     async def check(self) -> None:

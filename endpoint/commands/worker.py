@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import suppress
+from functools import partial
 
 import structlog
 
+from endpoint.access.limits_wiring import build_limiter
 from endpoint.config import Settings, load_settings
 from endpoint.errors import ConfigError
+from endpoint.jobs.account import settle
 from endpoint.jobs.wiring import OFF, build_background, build_jobs
 from endpoint.log import configure_logging
 from endpoint.models import Models
@@ -35,7 +38,8 @@ async def work(settings: Settings) -> int:
     """Until a signal comes: then no more jobs are taken, and those under way are finished or handed back."""
     jobs, models = build_jobs(settings), build_models(settings)
     assert jobs is not None
-    background = build_background(settings, jobs, models)
+    background, limiter = build_background(settings, jobs, models), build_limiter(settings)
+    background.runner.settle = partial(settle, limiter)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -53,6 +57,7 @@ async def work(settings: Settings) -> int:
         await asyncio.gather(loaded, return_exceptions=True)
         await background.close(GRACE_SECONDS)
         await jobs.store.close()
+        await limiter.close()
         await models.close()
     return 0
 

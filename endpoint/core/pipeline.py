@@ -149,7 +149,7 @@ class Pipeline:
             spent = audio.decode_seconds + audio.vad_seconds
             call.record.add(Stage.DECODE, spent=audio.decode_seconds, waited=time.perf_counter() - began - spent)
             call.record.add(Stage.VAD, spent=audio.vad_seconds)
-            call.admit(len(audio.samples) / SAMPLE_RATE, 2 if options.multilingual else 1)
+            await call.admit(len(audio.samples) / SAMPLE_RATE, 2 if options.multilingual else 1)
             yield audio, True
         finally:
             decoding.cancel()

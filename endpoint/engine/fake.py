@@ -3,7 +3,7 @@
 It recognizes one word per second of sound that is not silent, chosen by the level of that second, with a segment per
 run of such seconds. The same samples give the same words. A second of digital silence gives nothing.
 
-ENGINE_ARGS has its arguments: {"delay": 0.05, "log": "windows.txt", "die": "hotel"}.
+ENGINE_ARGS has its arguments: {"delay": 0.05, "at_once": 4, "log": "windows.txt", "die": "hotel"}.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import signal
 import time
 import zlib
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -27,14 +28,16 @@ _SILENT = 1e-4  # root mean square of full scale
 
 
 class FakeEngine:
-    """delay: seconds each window takes. Fails every window once `fail` is set.
+    """delay: seconds each window takes. at_once: windows side by side, others wait; 0: any number. Fails every window
+    once `fail` is set.
 
     log: a file that gets a line for each window that is begun: time, process, checksum of its samples. die: a word; the
     process is killed by a window that has it.
     """
 
-    def __init__(self, info: EngineInfo, delay: float = 0.0, log: str = "", die: str = "") -> None:
+    def __init__(self, info: EngineInfo, delay: float = 0.0, log: str = "", die: str = "", at_once: int = 0) -> None:
         self._info, self.delay, self._log, self._die = info, delay, log, die
+        self._slots = asyncio.Semaphore(at_once) if at_once else nullcontext()
         self.fail = False
         self.running = self.most_running = self.cancelled = 0
 
@@ -62,7 +65,8 @@ class FakeEngine:
         try:
             if self._log:
                 self._note(window)
-            await asyncio.sleep(self.delay)
+            async with self._slots:
+                await asyncio.sleep(self.delay)
         except asyncio.CancelledError:
             self.cancelled += 1
             raise

@@ -158,7 +158,7 @@ class RemoteTranscriber:
                     case Kind.WINDOW:
                         await _save(_read(SavedWindow, document), attempts)
                     case Kind.ADMITTED:
-                        _admit(_read(Admitted, document), attempts, share)
+                        await _admit(_read(Admitted, document), attempts, share)
                     case Kind.MEASURED:
                         _read(Measured, document).add_to(attempts.call.record)
                     case Kind.TRANSCRIPT:
@@ -199,12 +199,12 @@ async def _save(window: SavedWindow, attempts: _Attempts) -> None:
         await attempts.call.checkpoint.save(window.number, window.data)
 
 
-def _admit(length: Admitted, attempts: _Attempts, share: Share) -> None:
+async def _admit(length: Admitted, attempts: _Attempts, share: Share) -> None:
     """Once for a recording, however many servers had it."""
     share.correct(length.audio_seconds * length.passes)
     if not attempts.admitted:
         attempts.admitted = True
-        attempts.call.admit(length.audio_seconds, length.passes)
+        await attempts.call.admit(length.audio_seconds, length.passes)
 
 
 async def _body(work: bytes, data: bytes | MemoryFile) -> AsyncIterator[bytes]:

@@ -69,7 +69,8 @@ class Job:
     """What the store keeps of a job. It is replaced as a whole, by who holds its claim.
 
     model: as served. fingerprint: of the request, by which a repeated idempotency key is compared.
-    attempts: how often a worker took it. lost: how many of them were lost. cost_ms: audio charged to its caller's turn.
+    attempts: how often a worker took it. lost: how many of them were lost. reserved: where limits of its caller have
+    counted its guessed audio.
     """
 
     id: str
@@ -90,6 +91,7 @@ class Job:
     error: Failure | None = None
     attempts: int = 0
     lost: int = 0
+    reserved: tuple[str, ...] = ()
 
     @property
     def audio_ms(self) -> int:
@@ -143,6 +145,11 @@ class Delivery:
     attempts: int = 0
     due: float = 0.0
     failed: str | None = None
+
+
+def guess_ms(size: int) -> int:
+    """Length of a recording of so many bytes."""
+    return size * 1000 // BYTES_PER_SECOND
 
 
 def new_id(prefix: str = "job", now: float | None = None) -> str:

@@ -278,7 +278,7 @@ class RedisStore:
         done = await self._client.run(
             "finish",
             *(job.id, *right, version, write_job(job), job.status.value, job.expires_at or 0, values.sources(job)),
-            *(job.lost, write_event(*last_event(job)), *values.webhook(job), usage),
+            *(job.lost, write_event(*last_event(job)), *values.webhook(job), usage, values.usage(job)),
             *(value for pair in (results or {}).items() for value in pair),
         )
         return bool(done)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from endpoint.access.usage_redis import ACCOUNT
+
 FOLDER = Path(__file__).with_name("redis_lua")
 COMMON = "common.lua"
 
@@ -20,5 +22,5 @@ def load() -> Mapping[str, str]:
     for path in sorted(FOLDER.glob("*.lua")):
         if path.name != COMMON:
             first, _, body = path.read_text(encoding="utf-8").partition("\n")
-            scripts[path.stem] = f"{first}\n{common}{body}"
+            scripts[path.stem] = f"{first}\n{ACCOUNT}{common}{body}"
     return scripts

@@ -6,7 +6,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+from endpoint.access.usage_redis import write_row
 from endpoint.codec import decode, encode
+from endpoint.jobs.account import usage_row
 from endpoint.jobs.job import Delivery, Event, Job, Status
 from endpoint.jobs.view import last_delivery
 from endpoint.stores.redis import Value
@@ -55,6 +57,12 @@ def webhook(job: Job | None) -> tuple[Value, Value, Value]:
     """(id, document, due) of the last delivery of a job; empty without one."""
     delivery = None if job is None else last_delivery(job)
     return ("", "", "") if delivery is None else (delivery.id, write_delivery(delivery), delivery.due)
+
+
+def usage(job: Job) -> str:
+    """Its row of the ledger; empty without one."""
+    row = usage_row(job)
+    return "" if row is None else write_row(row)
 
 
 def final(job: Job, now: float, result_seconds: float) -> Job:

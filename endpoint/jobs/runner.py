@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 
 import structlog
 
-from endpoint.call import Call
+from endpoint.admission import Permit
+from endpoint.call import Call, Record, Stage
 from endpoint.caller import Caller
 from endpoint.codec import encode_transcript
 from endpoint.core.transcriber import Progress, Transcriber
@@ -22,6 +23,7 @@ from endpoint.errors import EndpointError, EngineFailed, NotReady, RequestError,
 from endpoint.jobs.job import Claim, Failure, Job, JobFile, Status
 from endpoint.jobs.lease import Leases
 from endpoint.jobs.progress import FileCheckpoint, Progresses
+from endpoint.jobs.service import Settle, unsettled
 from endpoint.jobs.spool import Spool
 from endpoint.jobs.store import LEASE_SECONDS, JobStore, LostClaim
 from endpoint.memfile import MemoryFile
@@ -36,6 +38,13 @@ ORPHAN_SECONDS = 3600.0  # between looks for audio that no job names, and how ol
 
 Find = Callable[[str], Transcriber]  # the model of a name
 Fetch = Callable[[str], Awaitable[MemoryFile]]
+Room = Callable[[float], AbstractAsyncContextManager[Permit | None]]  # for so many seconds of audio
+
+
+@asynccontextmanager
+async def any_room(_: float) -> AsyncIterator[Permit | None]:
+    """Where nobody but jobs has work."""
+    yield None
 
 
 class Runner:
@@ -62,6 +71,8 @@ class Runner:
         self._suspect: str | None = None  # a job that lost a worker: no others begin beside it, it may kill this one
         self._nudged = asyncio.Event()
         self._draining = False
+        self.settle: Settle = unsettled  # corrects what a job reserved, when it has ended
+        self.room: Room = any_room  # waited for before a recording is worked on
 
     @property
     def working(self) -> int:
@@ -160,6 +171,9 @@ class Runner:
                 if swept.reclaimed or swept.failed:
                     log.warning("workers were lost", reclaimed=swept.reclaimed, failed=swept.failed)
                     self.nudge()
+                if swept.failed:
+                    for job in await self._store.list(None, Status.FAILED, None, 100):
+                        await self.settle(job)
                 if time.monotonic() - looked > ORPHAN_SECONDS:
                     looked = time.monotonic()
                     await delete_orphans(self._store, self._spool)
@@ -218,6 +232,7 @@ class Runner:
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 log.info("job ended", job=job.id, status=job.status.value, seconds=time.time() - job.created_at)
+                await self.settle(job)
                 return
 
     async def _file(self, progresses: Progresses, number: int) -> bytes | None:
@@ -249,15 +264,22 @@ class Runner:
         self, progresses: Progresses, number: int, data: MemoryFile, checkpoint: FileCheckpoint
     ) -> Transcript:
         job = progresses.job
-        call = Call(job.id, Caller(job.caller), job.priority, background=True, checkpoint=checkpoint)
-        progresses.change(number, status=Status.RUNNING, error=None)
-        steps = self._find(job.model).segments(data, job.options, call)
-        async with aclosing(steps):
-            async for step in steps:
-                if isinstance(step, Transcript):
-                    return step
-                assert isinstance(step, Progress)
-                await progresses.step(number, step, call.record.audio_seconds)
+        record = Record()
+        async with AsyncExitStack() as held:
+            with record.waiting(Stage.QUEUE):
+                permit = await held.enter_async_context(self.room(job.files[number].audio_ms / 1000))
+            call = Call(
+                job.id, Caller(job.caller), job.priority, permit=permit, record=record, background=True,
+                checkpoint=checkpoint,
+            )  # fmt: skip
+            progresses.change(number, status=Status.RUNNING, error=None)
+            steps = self._find(job.model).segments(data, job.options, call)
+            async with aclosing(steps):
+                async for step in steps:
+                    if isinstance(step, Transcript):
+                        return step
+                    assert isinstance(step, Progress)
+                    await progresses.step(number, step, call.record.audio_seconds)
         raise AssertionError("no transcript came")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from endpoint.errors import JobNotFound, StoreUnavailable
-from endpoint.jobs.job import BYTES_PER_SECOND, Job, JobFile, Status
+from endpoint.jobs.job import Job, JobFile, Status, guess_ms
 from endpoint.jobs.spool import Spool
 from endpoint.jobs.store import JobStore
 from endpoint.memfile import MemoryFile
@@ -23,6 +23,13 @@ log = structlog.get_logger(__name__)
 
 OPEN_SECONDS = 1.0  # until a store that is not there is tried again
 _AT_ONCE = 1 << 20  # bytes of a file that are hashed at once
+
+
+Settle = Callable[[Job], Awaitable[None]]
+
+
+async def unsettled(_: Job) -> None:
+    """Where no limit of a caller applies."""
 
 
 class Upload(Protocol):
@@ -37,12 +44,16 @@ class Upload(Protocol):
 
 @dataclass
 class Jobs:
-    """policy: of the addresses that jobs may name. wake: nudges the worker of this process."""
+    """policy: of the addresses that jobs may name. wake: nudges the worker of this process.
+
+    settle: corrects what a job reserved, when it has ended here.
+    """
 
     store: JobStore
     spool: Spool
     policy: OutgoingPolicy = field(default_factory=OutgoingPolicy)
     wake: Callable[[], None] = lambda: None
+    settle: Settle = unsettled
 
     async def open(self) -> None:
         """Connect to the store, again and again until it is there."""
@@ -59,8 +70,8 @@ class Jobs:
         files = list[JobFile]()
         try:
             for upload in uploads:
-                guess_ms = len(upload.data) * 1000 // BYTES_PER_SECOND
-                files.append(JobFile(upload.name, await self.spool.put(upload.data), guess_ms=guess_ms))
+                source = await self.spool.put(upload.data)
+                files.append(JobFile(upload.name, source, guess_ms=guess_ms(len(upload.data))))
         except BaseException:
             await self._drop(files)
             raise
@@ -97,6 +108,7 @@ class Jobs:
             raise not_found(job_id)
         if job.status is Status.CANCELLED:
             await self._forget(job)
+            await self.settle(job)
         return job
 
     async def delete(self, job_id: str) -> None:
@@ -104,6 +116,8 @@ class Jobs:
         job = await self.store.delete(job_id)
         if job is not None:
             await self._forget(job)
+            if not job.status.final:
+                await self.settle(replace(job, status=Status.CANCELLED))
 
     async def _forget(self, job: Job) -> None:
         """Delete files that the store would name at its next sweep."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from endpoint.access.usage_sqlite import make_tables as make_ledger
+
 VERSION = 1  # of the tables; kept in the file
 
 # jobs: document is the job itself; the other columns repeat of it what is searched by. cost_ms: what its caller was
@@ -83,6 +85,7 @@ TABLES = (
 
 def make_tables(connection: sqlite3.Connection) -> None:
     """Raises sqlite3.DatabaseError where they are of another version."""
+    make_ledger(connection)
     if _version(connection) == VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")

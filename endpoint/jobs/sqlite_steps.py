@@ -11,8 +11,10 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Literal
 
+from endpoint.access.usage_sqlite import add_rows
 from endpoint.codec import decode, encode
 from endpoint.errors import IdempotencyMismatch
+from endpoint.jobs.account import usage_row
 from endpoint.jobs.job import MOST_LOST, Claim, Event, Job, QueuePosition, Status
 from endpoint.jobs.sqlite_rows import Step, add_delivery, add_events, end, final, forget, get, held, keep, queue_again
 from endpoint.jobs.store import IDEMPOTENCY_SECONDS, Swept, worker_lost
@@ -212,7 +214,9 @@ def finish(step: Step, claim: Claim, job: Job, results: Mapping[int, bytes]) -> 
     step.db.executemany(
         "INSERT OR REPLACE INTO results VALUES (?, ?, ?)", [(job.id, file, data) for file, data in results.items()]
     )
-    if job.status is Status.SUCCEEDED:
+    job = final(step, job)
+    if (row := usage_row(job)) is not None:
+        add_rows([row], step.db)
         step.db.execute("INSERT OR IGNORE INTO usage VALUES (?, ?, ?)", (job.id, job.caller, job.audio_ms))
     end(step, job)
 

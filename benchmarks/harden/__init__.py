@@ -1,0 +1,1 @@
+"""Checks of reliability against real servers, for `make harden`."""
