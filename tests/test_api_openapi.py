@@ -14,6 +14,8 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
+from endpoint.access.meter import LedgerMeter
+from endpoint.access.usage_sqlite import SqliteLedger
 from endpoint.api.examples import FILE
 from endpoint.api.openapi import CODES, JOB_CODES
 from endpoint.errors import EndpointError
@@ -23,7 +25,8 @@ from tests.servers import running_server
 
 RECORDING = (Path(__file__).parent / "audio" / "seven.mp3").read_bytes()
 SOURCES = [*Path(__file__).parents[1].joinpath("endpoint").rglob("*.py")]
-API: dict[str, Any] = app_of(StandIn(), jobs=memory_jobs()).openapi()
+METER = LedgerMeter(SqliteLedger(Path("none.db")), Path("none"))  # never opened
+API: dict[str, Any] = app_of(StandIn(), jobs=memory_jobs(), meter=METER).openapi()
 POSTS = {path: operations["post"] for path, operations in API["paths"].items() if "post" in operations}
 FORMS = {
     path: post["requestBody"]["content"]["multipart/form-data"]
@@ -31,7 +34,7 @@ FORMS = {
     if "multipart/form-data" in post.get("requestBody", {}).get("content", {})
 }
 # Codes that these routes do not use: those of the router, and of a failed start.
-ELSEWHERE = {"not_found", "method_not_allowed", "invalid_settings", "invalid_request"}
+ELSEWHERE = {"not_found", "method_not_allowed", "invalid_settings", "invalid_request", "limit_reached"}
 
 
 def valid(schema: Any, value: Any) -> None:
