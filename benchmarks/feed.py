@@ -77,7 +77,7 @@ def bare(paths: Sequence[str]) -> None:
 
     import av
 
-    from endpoint.audio.worker.vad import VoiceActivity, load
+    from endpoint.audio.vad import VoiceActivity, load
 
     load()
     files = [Path(path).read_bytes() for path in paths]

@@ -41,7 +41,7 @@ ATTACH_SECONDS = 3  # until py-spy has found all processes
 # Stage -> what its frames look like, "function (file:line)"; the first that matches, from the innermost frame outwards.
 STAGES = {
     "waiting busily": r"^sched_yield|SpinCondition|^memory_fence",
-    "voice activity": r"endpoint/audio/worker/vad\.py|onnxruntime|^detect_speech \(",
+    "voice activity": r"endpoint/audio/vad\.py|onnxruntime|^detect_speech \(",
     "decode": r"endpoint/audio/worker/|^av/",
     "hand-over to decoding": r"endpoint/audio/decode\.py",
     "windows": r"endpoint/audio/(spans|window)\.py|endpoint/core/(windows|multilingual)\.py|^_plan \(",

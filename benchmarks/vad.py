@@ -14,7 +14,7 @@ import wave
 
 import numpy as np
 
-from endpoint.audio.worker.vad import CONTEXT, VoiceActivity, load
+from endpoint.audio.vad import CONTEXT, VoiceActivity, load
 from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, SPEECH_FRAME, Samples
 from tests.talk import make_talk
 

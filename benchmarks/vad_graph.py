@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from endpoint.audio.worker.vad import CONTEXT, MODEL, STATE
+from endpoint.audio.vad import CONTEXT, MODEL, STATE
 from endpoint.types import SPEECH_FRAME
 
 HOP, BINS, POSITIONS = 128, 129, 4  # of the spectrogram, of which a frame gives four

@@ -143,9 +143,13 @@ class Admission:
         self._rate = GUESSED_BYTES_PER_SECOND
 
     @contextmanager
-    def permit(self, urgency: Urgency = Urgency.REQUEST, size: int = 0) -> Iterator[Permit]:
-        """Hold a permit for one request. size: bytes of its body, 0 if unknown. Raises Overloaded: there is no room."""
-        seconds = self.guess(size)
+    def permit(
+        self, urgency: Urgency = Urgency.REQUEST, size: int = 0, seconds: float | None = None
+    ) -> Iterator[Permit]:
+        """Hold a permit for one request. size: bytes of its body, 0 if unknown. seconds: of audio that it holds at any
+        time, if that is known. Raises Overloaded: there is no room.
+        """
+        seconds = self.guess(size) if seconds is None else seconds
         self.take(urgency, requests=1, seconds=seconds)
         permit = Permit(self, urgency, seconds, size)
         try:

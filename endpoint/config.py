@@ -23,6 +23,7 @@ from endpoint.settings.gateway import GatewaySettings
 from endpoint.settings.http import HttpSettings
 from endpoint.settings.jobs import JobSettings
 from endpoint.settings.limits import LimitSettings
+from endpoint.settings.live import LiveSettings
 from endpoint.settings.model import ModelSettings
 from endpoint.types import WINDOW_SECONDS
 
@@ -44,6 +45,7 @@ SHORT_NAMES = {  # short names of models in the settings; a folder of such a nam
 class Settings(
     EngineSettings,
     GatewaySettings,
+    LiveSettings,
     JobSettings,
     LimitSettings,
     AccessSettings,

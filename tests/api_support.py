@@ -150,7 +150,7 @@ def client_of(cores: Cores, **settings: object) -> httpx.AsyncClient:
 @contextmanager
 def serve(cores: Cores, **settings: object) -> Iterator[str]:
     """A live server on its own port, in a thread; yields its base URL."""
-    server = uvicorn.Server(uvicorn.Config(app_of(cores, **settings), log_config=None, ws="none"))
+    server = uvicorn.Server(uvicorn.Config(app_of(cores, **settings), log_config=None))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

@@ -44,6 +44,19 @@ MAY_IMPORT = {
     "weights": {"config", "errors", "types"},
     "engine": {"config", "errors", "languages", "tasks", "options", "types", "weights"},
     "core": {"audio", "call", "codec", "errors", "memfile", "options", "tasks", "text", "types"},
+    "live": {
+        "audio",
+        "call",
+        "config",
+        "core",
+        "errors",
+        "languages",
+        "memfile",
+        "models",
+        "options",
+        "text",
+        "types",
+    },
     "models": {"admission", "config", "core", "errors", "settings"},
     "fields": {"errors", "options", "types"},
     "client_values": set(),
@@ -95,6 +108,7 @@ MAY_IMPORT = {
         "huggingface",
         "jobs",
         "languages",
+        "live",
         "memfile",
         "models",
         "outgoing",
@@ -191,12 +205,13 @@ KEPT_TO = {
         "audio/worker/container",
         "audio/worker/frames",
         "audio/worker/process",
+        "audio/worker/stream",
         "commands/doctor",
         "bench/containers",
     },
     "psutil": {"bench/usage"},
-    "soxr": {"audio/worker/pcm"},
-    "onnxruntime": {"audio/worker/vad"},
+    "soxr": {"audio/worker/pcm", "live/convert"},
+    "onnxruntime": {"audio/vad"},
     # Who counts what callers may ask.
     "limits": {"access/counters", "access/counters_redis", "access/counters_sqlite"},
     "fastapi": {name for name in MODULES if name.startswith("api/")} | {"wiring"},
@@ -209,12 +224,13 @@ KEPT_TO = {
 # Who touches the environment, and why.
 ENVIRONMENT = {
     "config": "the reader of settings, and the only one that sets what vLLM, OpenMP and CUDA read",
-    "audio/worker/vad": "onnxruntime's telemetry is turned off by a variable, in the decoding process",
+    "audio/vad": "onnxruntime's telemetry is turned off by a variable, once a process",
 }
 
-PURE = {"types", "languages", "errors", "audio/window", "audio/spans", "engine/prompt"} | {
-    name for name in MODULES if name.startswith("text/")
-}
+PURE = {
+    "types", "languages", "errors", "audio/window", "audio/spans", "engine/prompt",
+    "live/agreement", "live/buffer", "live/plain", "live/session", "live/text",
+} | {name for name in MODULES if name.startswith("text/")}  # fmt: skip
 HARMLESS = {
     "__future__", "abc", "bisect", "collections", "dataclasses", "endpoint", "enum", "functools", "itertools", "json",
     "math", "numpy", "operator", "re", "statistics", "string", "typing", "unicodedata", "zlib",
@@ -265,7 +281,7 @@ def test_rooms_follow_processes() -> None:
     its process is known to the engine's client alone.
     """
     worker = {name: inner(name) for name in MODULES if name.startswith("audio/worker/")}
-    shared = {"errors", "options", "types"}
+    shared = {"audio/vad", "errors", "options", "types"}
     assert {other for found in worker.values() for other in found} <= worker.keys() | shared
     outside = {other for name in MODULES if name not in worker for other in inner(name)}
     assert outside & worker.keys() <= {"audio/worker/protocol", "audio/worker/formats"}

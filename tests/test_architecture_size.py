@@ -53,7 +53,9 @@ TESTED_BY = {
     "settings/http": "test_config",
     "settings/jobs": "test_config",
     "settings/limits": "test_config",
+    "settings/live": "test_config",
     "settings/model": "test_config",
+    "live/protocol": "test_live_realtime",
     "stores/sqlite": "test_jobs_sqlite",
 }
 UNTESTED_STILL: set[str] = set()

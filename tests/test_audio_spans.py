@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from endpoint.audio.spans import SUFFIX_MS, find_spans, find_sure_spans
-from endpoint.audio.worker.vad import VoiceActivity, quantised
+from endpoint.audio.vad import VoiceActivity, quantised
 from endpoint.options import VadOptions
 from endpoint.types import SAMPLE_RATE, SPEECH_FRAME, Span
 from tests.talk import make_talk

@@ -15,8 +15,8 @@ import pytest_asyncio
 import soundfile
 
 from endpoint.audio.decode import Child, Decoder
+from endpoint.audio.vad import VoiceActivity, quantised
 from endpoint.audio.worker.protocol import Limits
-from endpoint.audio.worker.vad import VoiceActivity, quantised
 from endpoint.config import Settings
 from endpoint.errors import EndpointError, InvalidAudio, TooLarge
 from endpoint.memfile import MemoryFile

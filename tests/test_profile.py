@@ -12,7 +12,7 @@ API = 'process 1:"python -m endpoint serve"'
 CHILD = 'process 7:"python -m endpoint.audio.worker {"a": 1, "b": 2}"'
 WORKER = "endpoint/audio/worker/process.py"
 DECODE = f"main ({WORKER}:287);serve ({WORKER}:259);decode ({WORKER}:106)"
-SPEECH = "detect_speech (endpoint/audio/worker/process.py:226);VoiceActivity.feed (endpoint/audio/worker/vad.py:60)"
+SPEECH = "detect_speech (endpoint/audio/worker/process.py:226);VoiceActivity.feed (endpoint/audio/vad.py:60)"
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,11 @@ from endpoint.api.log import RequestLog
 from endpoint.api.openapi import whole_bounds
 from endpoint.api.paths import PlainPath
 from endpoint.api.realtime import secret_routes
+from endpoint.api.realtime_socket import realtime_routes
 from endpoint.api.routes import PREFIXES, model_routes, openai_routes
 from endpoint.api.state import ServerState
 from endpoint.api.system import docs_assets, system_routes
+from endpoint.api.transcribe_socket import plain_routes
 from endpoint.api.usage import usage_routes
 from endpoint.api.whisper_asr import asr_routes
 from endpoint.api.whisper_cpp import whisper_cpp_routes
@@ -115,12 +117,14 @@ def _add_routes(app: FastAPI, server: ServerState, jobs: Jobs | None) -> None:
             app.include_router(job_routes(server, jobs), prefix=prefix, dependencies=submitting)
         if server.meter is not None:
             app.include_router(usage_routes(server, server.meter), prefix=prefix, dependencies=needs(server, *Scope))
+        app.include_router(realtime_routes(server), prefix=prefix)
         if server.keys is None or server.keys.kept:
             app.include_router(secret_routes(server), prefix=prefix, dependencies=needs(server, Scope.REALTIME))
         if server.keys is not None and server.settings.keys_url:
             routes = admin_routes(server, server.keys)
             app.include_router(routes, prefix=prefix, dependencies=needs(server, Scope.ADMIN))
     app.include_router(system_routes(server))
+    app.include_router(plain_routes(server))
     for others in (compat_routes, azure_routes, asr_routes, whisper_cpp_routes):
         app.include_router(others(server), dependencies=transcribing)
     if jobs is not None:

@@ -43,7 +43,7 @@ class Authentication:
         try:
             admitted = await authenticate(self._keys, scope)
         except EndpointError as error:  # InvalidKey, StoreUnavailable
-            if scope["type"] == "websocket":
+            if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
                 code = REFUSED if isinstance(error, InvalidKey) else UNAVAILABLE
                 await send({"type": "websocket.close", "code": code})  # before accepting it, so the status is 403
                 return

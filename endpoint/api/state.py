@@ -14,6 +14,7 @@ from endpoint.caller import ANONYMOUS, Caller
 from endpoint.config import Settings
 from endpoint.errors import ConfigError, EngineFailed, PermissionDenied, StoreUnavailable
 from endpoint.jobs.account import settle
+from endpoint.live.sessions import LiveSessions
 from endpoint.outgoing import OutgoingPolicy
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class ServerState:
         if background is not None:
             background.runner.settle, background.runner.room = partial(settle, self.limiter), self.admission.room
         self.outgoing = OutgoingPolicy.parse(settings.url_hosts, settings.url_networks)
+        self.live = LiveSessions(settings, models)
         self.draining = False  # set when the server gets a signal to stop: /ready fails, requests are finished
         self._tasks = list[asyncio.Task[None]]()
 
@@ -105,6 +107,7 @@ class ServerState:
 
     async def close(self) -> None:
         self.draining = True
+        self.live.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

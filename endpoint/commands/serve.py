@@ -21,6 +21,8 @@ from endpoint.models import Names, Peers
 from endpoint.supervisor import DRAIN_SECONDS, engines_of, supervise
 from endpoint.wiring import Links, build_app
 
+MOST_FRAME_BYTES = 32 << 20  # of a websocket, where its connection is cut; live sessions close it properly before
+
 
 class Server(uvicorn.Server):
     """Uvicorn's server. A signal drains it and exits with 0; a model that cannot be loaded ends it with 1."""
@@ -37,6 +39,11 @@ class Server(uvicorn.Server):
             await super().serve(sockets)
         finally:
             watch.cancel()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Live sessions finish their turns before their connections are closed."""
+        await self.config.app.state.server.live.drain(DRAIN_SECONDS)  # type: ignore[union-attr]
+        await super().shutdown(sockets)
 
     async def _stop_when(self, failed: asyncio.Event) -> None:
         await failed.wait()
@@ -119,6 +126,8 @@ def _run(
         access_log=False,  # endpoint/api/log.py writes a line per request
         timeout_graceful_shutdown=DRAIN_SECONDS,
         h11_max_incomplete_event_size=64 * 1024,
+        ws_max_size=MOST_FRAME_BYTES,
+        ws_per_message_deflate=False,  # sound in base64 does not get smaller
     )
     server = Server(config)
     server.run(sockets)

@@ -28,7 +28,7 @@ MAX_STREAMS = 64
 MIN_RATE, MAX_RATE = 4_000, 384_000  # Hz, of the source
 MAX_SOURCE_BYTES_PER_SECOND = 192_000 * 2 * 4  # 192 kHz stereo float32, as an average over the longest recording
 
-_CONTAINER_OPTIONS = {
+CONTAINER_OPTIONS = {
     "format_whitelist": ",".join(FORMATS),
     "codec_whitelist": ",".join(sorted(CODECS)),
     "protocol_whitelist": "none",  # bytes come from memory; a file that points elsewhere points at nothing
@@ -91,7 +91,7 @@ def read(data: IO[bytes], limits: Limits, track: int | None, report: Report, dam
 def _open(data: IO[bytes]) -> InputContainer:
     try:
         # Tags come in any encoding; "replace", or one in Latin-1 would fail the file.
-        container = av.open(data, "r", container_options=_CONTAINER_OPTIONS, metadata_errors="replace")
+        container = av.open(data, "r", container_options=CONTAINER_OPTIONS, metadata_errors="replace")
     except DAMAGE as error:
         raise_if_memory(error)
         raise InvalidAudio(
@@ -193,7 +193,7 @@ def _blocks(frames: Iterator[AudioFrame], clock: Clock, limits: Limits) -> Itera
         budget -= frame.samples * channels * frame.format.bytes
         if budget < 0:
             raise limits.too_long()
-        waiting.append(_sound(frame, channels))
+        waiting.append(sound_of(frame, channels))
         count += frame.samples
         if count >= rate:
             yield Block(rate, np.concatenate(waiting))
@@ -202,7 +202,7 @@ def _blocks(frames: Iterator[AudioFrame], clock: Clock, limits: Limits) -> Itera
         yield Block(shape[0], np.concatenate(waiting))
 
 
-def _sound(frame: AudioFrame, channels: int) -> npt.NDArray[Any]:
+def sound_of(frame: AudioFrame, channels: int) -> npt.NDArray[Any]:
     """[n, channels], a copy."""
     kind = np.dtype(_DTYPES[frame.format.packed.name])
     if not frame.format.is_planar:

@@ -22,7 +22,7 @@ from functools import partial
 import av
 import numpy as np
 
-from endpoint.audio.worker import vad
+from endpoint.audio import vad
 from endpoint.audio.worker.clock import MISSING, Report
 from endpoint.audio.worker.container import check_form, read
 from endpoint.audio.worker.level import Leveller, Part, raised

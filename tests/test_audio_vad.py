@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from endpoint.audio.worker.vad import CONTEXT, MODEL, MOST_FRAMES, VoiceActivity, load, quantised
+from endpoint.audio.vad import CONTEXT, MODEL, MOST_FRAMES, VoiceActivity, load, quantised
 from endpoint.types import PCM_FULL_SCALE, SPEECH_FRAME, Samples
 from tests.talk import phrases
 
@@ -124,7 +124,7 @@ def test_the_licence_lies_beside_the_model() -> None:
 def test_nothing_is_reported_and_torch_stays_out() -> None:
     """onnxruntime's official builds start a reporting thread, with a database of events in the home folder."""
     program = (
-        "import os, sys\nfrom endpoint.audio.worker import vad\nvad.load()\n"
+        "import os, sys\nfrom endpoint.audio import vad\nvad.load()\n"
         "open_files = [os.readlink(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd')"
         " if os.path.lexists(f'/proc/self/fd/{n}')]\n"
         "print([name for name in open_files if 'Microsoft' in name], 'torch' in sys.modules)"

@@ -1,0 +1,1 @@
+"""Live sessions: speech to text while one speaks."""
