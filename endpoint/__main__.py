@@ -18,6 +18,7 @@ COMMANDS = {
     "keys": "make, list, rotate and revoke API keys",
     "usage": "show what was transcribed for whom, and what it costs",
     "models": "fetch, list and remove models",
+    "evaluate": "word errors of kept recordings against corrected texts",
     "doctor": "show what is installed and what is missing",
     "bench": "measure a running server",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,15 @@ class Stage(StrEnum):
     FORMAT = "format"  # a transcript to bytes
 
 
+class Counted(StrEnum):
+    """What is counted while recordings are transcribed."""
+
+    WINDOWS = "windows"
+    FALLBACKS = "fallbacks"  # hypotheses of a higher temperature than asked for
+    CONTINUATIONS = "continuations"  # hypotheses of the rest of a window
+    UNCOVERED_MS = "uncovered_ms"  # speech that got no text
+
+
 class Priority(IntEnum):
     """Lower numbers go first."""
 
@@ -38,17 +48,30 @@ class Priority(IntEnum):
 
 
 class Record:
-    """Seconds by stage: spent working, and spent waiting. Times of concurrent windows are added."""
+    """Seconds by stage: spent working, and spent waiting. Times of concurrent windows are added.
+
+    model: as served. audio_seconds: of all recordings of the request. languages: seconds of the recordings that were
+    transcribed, by their language. counts: of `Counted`, over these recordings. ends: of each stage, when it first
+    began and when it last ended, in seconds since 1970.
+    """
 
     def __init__(self) -> None:
         self.spent: dict[Stage, float] = {}
         self.waited: dict[Stage, float] = {}
-        self.audio_seconds = 0.0  # of all recordings of the request
+        self.ends: dict[Stage, tuple[float, float]] = {}
+        self.model = ""
+        self.audio_seconds = 0.0
+        self.languages: dict[str, float] = {}
+        self.counts: Counter[Counted] = Counter()
 
     def add(self, stage: Stage, *, spent: float = 0.0, waited: float = 0.0) -> None:
+        """Of work or waiting that ends now."""
         for seconds, totals in ((spent, self.spent), (waited, self.waited)):
             if seconds > 0:
                 totals[stage] = totals.get(stage, 0.0) + seconds
+                now = time.time()
+                began, _ = self.ends.get(stage, (now - seconds, now))
+                self.ends[stage] = min(began, now - seconds), now
 
     @contextmanager
     def spending(self, stage: Stage) -> Iterator[None]:
@@ -100,7 +123,8 @@ class Call:
     permit: the admitted work it holds; None where no limit of concurrent work applies.
     charge: what its caller is charged; None where no limit of a caller applies.
     record: its measurements. background: it gives way to others, as jobs do.
-    checkpoint: what was decoded of its recording before.
+    checkpoint: what was decoded of its recording before. traceparent: of W3C's Trace Context, of what this is a part;
+    empty: of nothing.
     """
 
     id: str = field(default_factory=lambda: f"req_{uuid.uuid4().hex}")
@@ -112,6 +136,7 @@ class Call:
     record: Record = field(default_factory=Record)
     background: bool = False
     checkpoint: Checkpoint | None = None
+    traceparent: str = ""
 
     @asynccontextmanager
     async def deadline(self) -> AsyncIterator[None]:

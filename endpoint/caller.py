@@ -37,6 +37,7 @@ class Caller:
     """A caller. id: of its key, by which it is charged and owns jobs. name: for people, in logs.
 
     models: served names that it may use; None: all. limits: its own; those of the settings apply where it has none.
+    sampling: it consents that recordings are kept, to measure the accuracy.
     """
 
     id: str = ANONYMOUS_ID
@@ -44,6 +45,7 @@ class Caller:
     scopes: frozenset[Scope] = frozenset(Scope)
     models: frozenset[str] | None = None
     limits: Limits = field(default_factory=Limits)
+    sampling: bool = False
 
 
 ANONYMOUS = Caller()

@@ -25,6 +25,7 @@ from endpoint.settings.jobs import JobSettings
 from endpoint.settings.limits import LimitSettings
 from endpoint.settings.live import LiveSettings
 from endpoint.settings.model import ModelSettings
+from endpoint.settings.observe import ObserveSettings
 from endpoint.types import WINDOW_SECONDS
 
 TEST_MODEL = Path(__file__).parent / "demo" / "model"
@@ -45,6 +46,7 @@ SHORT_NAMES = {  # short names of models in the settings; a folder of such a nam
 class Settings(
     EngineSettings,
     GatewaySettings,
+    ObserveSettings,
     LiveSettings,
     JobSettings,
     LimitSettings,
@@ -106,13 +108,18 @@ class Settings(
 
     @property
     def state_folder(self) -> Path:
-        """Where jobs are kept, unless set otherwise."""
+        """Where jobs and samples are kept, unless set otherwise."""
         return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "whisper-endpoint"
 
     @property
     def runs_vllm(self) -> bool:
         """Whether this server has vLLM's engines of its own."""
         return self.engine == "vllm" and not self.engines
+
+    @property
+    def samples_path(self) -> Path:
+        """Where recordings are kept as samples."""
+        return Path(self.sample_folder) if self.sample_folder else self.state_folder / "samples"
 
     @property
     def is_test_model(self) -> bool:

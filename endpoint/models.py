@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, MutableSequence, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from endpoint.admission import Load
 from endpoint.config import Settings
 from endpoint.errors import ConfigError, EndpointError, EngineFailed, ModelNotFound, NotReady
 from endpoint.settings.base import split
+from endpoint.types import EngineLoad
 
 if TYPE_CHECKING:
     from endpoint.core.transcriber import Transcriber
@@ -126,6 +127,13 @@ class Peers:
         return cls([1], Load.of(1))
 
 
+@runtime_checkable
+class Loaded(Protocol):
+    """A Transcriber whose engines are on this machine."""
+
+    async def load(self) -> EngineLoad: ...
+
+
 class Models:
     """All models of one server, which start and stop together."""
 
@@ -159,6 +167,11 @@ class Models:
                 raise EngineFailed(f"{name}: {error.message}") from error
         if not all(self.peers.ready):  # the next request may reach another process
             raise NotReady("another process is still loading")
+
+    async def loads(self) -> Mapping[str, EngineLoad]:
+        """What the engines of the models on this machine do. Raises NotReady, EngineFailed."""
+        known = {name: one for name, one in self._transcribers.items() if isinstance(one, Loaded)}
+        return {name: await one.load() for name, one in known.items()}
 
     async def check_any(self) -> None:
         """If no model can serve a request, raise the error of the default model's check."""

@@ -138,6 +138,9 @@ def supervise(
     """
     # For the engines' sockets; no other user may enter it.
     with tempfile.TemporaryDirectory(prefix="endpoint-", ignore_cleanup_errors=True) as folder:
+        # Before any process starts: the metrics of all of them are together in files.
+        os.mkdir(metrics := os.path.join(folder, "metrics"))
+        add_environment({"PROMETHEUS_MULTIPROC_DIR": metrics})
         supervisor = _Supervisor(settings, engines, len(sockets), folder)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, supervisor.on_signal)

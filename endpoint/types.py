@@ -251,6 +251,19 @@ class EngineInfo:
     languages: tuple[str, ...] = ()  # codes it knows; empty: English only, or all
 
 
+@dataclass(frozen=True)
+class EngineLoad:
+    """live, background: windows being decoded in this process, of requests and of jobs.
+
+    steps, windows: of the engine since its start: its steps, and the windows of all of them together.
+    """
+
+    live: int
+    background: int
+    steps: int
+    windows: int
+
+
 class WindowEngine(Protocol):
     """Decodes windows. Cancelling a call aborts its work."""
 
@@ -282,5 +295,9 @@ class Engine(WindowEngine, Protocol):
 
     async def check(self) -> None:
         """Raises EngineFailed if the model can decode no more."""
+
+    async def steps(self) -> tuple[int, int]:
+        """(steps, windows in all of them), since the start of the engine. Raises EngineFailed, NotReady."""
+        ...
 
     async def close(self) -> None: ...

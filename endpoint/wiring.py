@@ -10,8 +10,11 @@ from endpoint import __version__
 from endpoint.audio.decode import Decoder
 from endpoint.config import Settings
 from endpoint.core.pipeline import Pipeline
+from endpoint.core.transcriber import Transcriber
 from endpoint.errors import ConfigError
 from endpoint.models import Models, Names, Peers
+from endpoint.observe.calls import Observer
+from endpoint.observe.samples import sampled
 from endpoint.types import Engine, EngineInfo
 
 if TYPE_CHECKING:
@@ -53,7 +56,7 @@ def _model_engine(settings: Settings, links: Sequence[Link]) -> Engine:
     try:
         from endpoint.engine.client import VllmEngine
 
-        engines = [VllmEngine(settings, link) for link in links or (None,)]
+        engines = [VllmEngine(settings, link, number) for number, link in enumerate(links or (None,))]
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"the engine is not installed ({error.name} is missing). Install the extra `gpu` or `cpu`, or set "
@@ -90,8 +93,9 @@ def build_models(settings: Settings, links: Links | None = None, peers: Peers | 
 
         return Fleet(settings, peers)
     names, decoder, known = Names.of(settings), Decoder(settings), links or {}
-    pipelines = {
-        one.model_name: _pipeline(one, decoder, known.get(one.model_name, ())) for one in each_served(settings)
+    pipelines: dict[str, Transcriber] = {
+        one.model_name: sampled(settings, _pipeline(one, decoder, known.get(one.model_name, ())))
+        for one in each_served(settings)
     }
     return Models(names, pipelines, peers)
 
@@ -106,10 +110,11 @@ def build_app(settings: Settings, links: Links | None = None, peers: Peers | Non
     from endpoint.api.app import create_app
     from endpoint.jobs.wiring import build_background, build_jobs
 
-    models = build_models(settings, links, peers)
+    models, observer = build_models(settings, links, peers), Observer.of(settings)
     jobs = build_jobs(settings)
     background = None
     if jobs is not None and settings.job_workers and models.peers.number == 0:
-        background = build_background(settings, jobs, models)
+        background = build_background(settings, jobs, models, observer)
         jobs.wake = background.runner.nudge
-    return create_app(settings, models, jobs, background, keys=build_keys(settings), meter=build_meter(settings))
+    keys, meter = build_keys(settings), build_meter(settings)
+    return create_app(settings, models, jobs, background, keys=keys, meter=meter, observer=observer)

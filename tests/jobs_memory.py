@@ -211,7 +211,11 @@ class MemoryStore:
         return []
 
     async def sizes(self) -> Mapping[str, int]:
-        return {"jobs": len(self.jobs)}
+        self._check()
+        queued = self._queued()
+        counts = {"queued": len(queued), "queued_ms": sum(job.audio_ms for job in queued), "outbox": 0}
+        running = sum(job.status is Status.RUNNING for job in self.jobs.values())
+        return {"jobs": len(self.jobs), "running": running, **counts}
 
 
 def memory_jobs(**parts: Any) -> Jobs:

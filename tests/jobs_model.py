@@ -153,6 +153,7 @@ class Model:
         return {
             "jobs": len(statuses),
             "queued": statuses.count(Status.QUEUED),
+            "queued_ms": sum(job.audio_ms for job in self.jobs.values() if job.status is Status.QUEUED),
             "running": statuses.count(Status.RUNNING),
             "windows": sum(map(len, self.windows.values())),
             "results": len(self.results),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -16,10 +14,10 @@ import pytest
 
 from endpoint.net import free_port
 from endpoint.stores import redis
+from tests.debian import find_program
 
 START_SECONDS = 30
 PATIENCE_SECONDS = 60.0
-INSTALL_SECONDS = 240
 PROGRAMS = ("redis-server", "valkey-server")
 
 
@@ -90,44 +88,9 @@ class RedisProcess:
             return False
 
 
-def find_program() -> str:
-    """Where a server is; installed first where that can be done. Skips the test without one.
-
-    In CI it fails instead, unless Debian's packages are out of reach.
-    """
-    found, reachable = _which(), False
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        reachable = _install()
-        found = _which()
-    if found is None:
-        reason = "there is neither redis-server nor valkey-server (Debian and Ubuntu: apt-get install redis-server)"
-        if reachable and os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
-
-
-def _which() -> str | None:
-    return next((path for name in PROGRAMS if (path := shutil.which(name))), None)
-
-
-def _install() -> bool:
-    """Whether Debian's packages could be reached. RUNLEVEL keeps Debian from starting it as a service."""
-    environment = {**os.environ, "RUNLEVEL": "1", "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "redis-server"]
-    for command in (install, ["apt-get", "update", "-q"], install):
-        try:
-            done = subprocess.run(command, env=environment, capture_output=True, timeout=INSTALL_SECONDS, check=False)
-        except subprocess.TimeoutExpired:
-            return False
-        if command == install and done.returncode == 0:
-            return True
-    return done.returncode == 0
-
-
 @pytest.fixture(scope="session")
 def redis_program() -> str:
-    return find_program()
+    return find_program(PROGRAMS, "redis-server")
 
 
 @pytest.fixture

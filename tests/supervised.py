@@ -76,7 +76,7 @@ def supervised(output: Path, *command: str, **settings: object) -> Iterator[Seve
 def serve_on_two_engines() -> int:
     """`endpoint serve` with two engines on the CPU, for which there is no setting."""
     from endpoint.commands.serve import serve_with
-    from endpoint.log import configure_logging
+    from endpoint.observe.log import configure_logging
 
     configure_logging("info")
     return serve_with(load_settings(), [cpu_threads()] * 2)

@@ -58,6 +58,7 @@ SCOPES = {
     },
     "realtime": {"POST /v1/realtime/client_secrets", "SOCKET /v1/realtime", "SOCKET /ws/transcribe"},
     "admin": {
+        "GET /metrics",
         "POST /v1/admin/keys",
         "GET /v1/admin/keys",
         "GET /v1/admin/keys/{key_id}",
@@ -175,7 +176,7 @@ async def test_a_wrong_key_does_not(header: str) -> None:
             response = await client.get("/v1/models", headers={b"authorization": header.encode("latin-1")})
     assert_error(response, 401, "invalid_api_key")
     (line,) = (line for line in lines if line["event"] == "request")
-    assert (line["status"], line["code"]) == (401, "invalid_api_key")
+    assert (line["status"], line["outcome"]) == (401, "invalid_api_key")
     assert KEY[:-1] not in f"{response.text} {lines}"
 
 

@@ -8,6 +8,7 @@ from endpoint import __version__, errors
 from endpoint.api.errors import STATUS, status_of
 from endpoint.api.log import RequestLog
 from endpoint.errors import EndpointError, EngineFailed, NotReady
+from endpoint.observe.metrics import Metrics
 from tests.api_support import AUDIO, StandIn, app_of, assert_error, client_of
 
 
@@ -138,7 +139,7 @@ async def test_one_line_for_each_request():
     assert (first["route"], first["status"], first["method"]) == ("/api/v1/audio/transcriptions", 200, "POST")
     assert first["audio_seconds"] == 8.47
     assert first["ms"] >= 0
-    assert (second["route"], second["status"], second["code"]) == (None, 404, "not_found")
+    assert (second["route"], second["status"], second["outcome"]) == (None, 404, "not_found")
     assert third["log_level"] == "debug"
     assert "private" not in str(lines)
     assert "Hello" not in str(lines)
@@ -168,5 +169,5 @@ async def test_a_partial_response_is_not_completed():
         sent.append(message)
 
     with pytest.raises(RuntimeError):
-        await RequestLog(app)({"type": "http", "method": "GET", "headers": []}, None, send)
+        await RequestLog(app, Metrics())({"type": "http", "method": "GET", "headers": []}, None, send)
     assert len(sent) == 1

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from endpoint.call import Call, Stage
+from endpoint.call import Call, Counted, Stage
 from endpoint.core.dispatch import LEAST_AT_ONCE, PART, WINDOWS_AT_ONCE
 from endpoint.core.pipeline import DETECT_WINDOWS, Pipeline
 from endpoint.core.transcriber import Progress, transcribe
@@ -125,8 +125,9 @@ async def test_windows_at_the_temperature_that_was_asked_for_were_not_decoded_ag
     temperature: float, again: int
 ) -> None:
     pipeline, _ = await ready(sound(*[500] * 12))
-    await transcribe(pipeline, b"?", replace(PLAIN, temperature=temperature))
-    assert pipeline.counts["repeated"] == again
+    call = Call()
+    await transcribe(pipeline, b"?", replace(PLAIN, temperature=temperature), call)
+    assert call.record.counts[Counted.FALLBACKS] == again
 
 
 async def test_silence_is_an_empty_transcript() -> None:

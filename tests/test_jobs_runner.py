@@ -20,6 +20,8 @@ from endpoint.jobs.runner import ORPHAN_SECONDS, Runner, delete_orphans
 from endpoint.jobs.spool import FolderSpool
 from endpoint.jobs.sqlite import SqliteStore
 from endpoint.memfile import MemoryFile
+from endpoint.observe.calls import Observer
+from endpoint.observe.metrics import Metrics
 from endpoint.options import Options
 from endpoint.types import Hypothesis, Window
 from tests.test_core_pipeline import SECONDS, Engine, Sounds, sound
@@ -54,7 +56,14 @@ class World:
 
     def runner(self, owner: str = "worker", at_once: int = 4, lease_seconds: float = 30.0) -> Runner:
         return Runner(
-            self.new_store, self.spool, self.find, self.fetch, owner=owner, at_once=at_once, lease_seconds=lease_seconds
+            self.new_store,
+            self.spool,
+            self.find,
+            self.fetch,
+            observer=Observer(Metrics()),
+            owner=owner,
+            at_once=at_once,
+            lease_seconds=lease_seconds,
         )
 
     async def submit(self, *data: bytes, **fields: object) -> Job:

@@ -26,7 +26,7 @@ import sys
 from endpoint.config import load_settings
 from endpoint.commands.serve import _bind
 from endpoint.supervisor import supervise
-from endpoint.log import configure_logging
+from endpoint.observe.log import configure_logging
 from tests.test_supervisor import refuse
 configure_logging("info")
 settings = load_settings()

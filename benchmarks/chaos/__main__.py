@@ -31,7 +31,7 @@ from benchmarks.chaos.store_broken import store_broken
 from benchmarks.chaos.webhooks import webhooks
 from benchmarks.chaos.worker_killed import worker_killed
 from benchmarks.chaos.world import Row, World, redis_program, world
-from endpoint.log import configure_logging
+from endpoint.observe.log import configure_logging
 
 CHECKS: tuple[Callable[[World], Awaitable[list[Row]]], ...] = (
     worker_killed,

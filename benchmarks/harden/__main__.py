@@ -20,7 +20,7 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.harden.report import Found, Line, Outcome, write
-from endpoint.log import configure_logging
+from endpoint.observe.log import configure_logging
 
 CHECKS = ("request_limits", "quotas", "overload", "long_files")  # modules with an async `check(folder, small)`
 BUILD = Path("build/harden")

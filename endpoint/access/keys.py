@@ -22,7 +22,10 @@ LIMIT_NAMES = tuple(one.name for one in fields(Limits))
 
 @dataclass(frozen=True)
 class Key:
-    """prefix: of its newest secret. models: names that clients may send; None: all. used_at: exact to the minute."""
+    """prefix: of its newest secret. models: names that clients may send; None: all. used_at: exact to the minute.
+
+    sampling: its owner consents that recordings are kept, to measure the accuracy.
+    """
 
     id: str
     name: str = ""
@@ -34,6 +37,7 @@ class Key:
     prefix: str = ""
     revoked_at: float | None = None
     used_at: float | None = None
+    sampling: bool = False
 
     def status(self, now: float) -> str:
         """`active`, `expired` or `revoked`."""

@@ -46,6 +46,7 @@ class NewKey:
     models: frozenset[str] | None = None
     limits: Limits = field(default_factory=Limits)
     expires_at: float | None = None
+    sampling: bool = False
 
 
 class Keys:
@@ -114,7 +115,7 @@ class Keys:
             key = Key(SHARED_ID, "API_KEY")
         if key is None or key.status(now) != "active":
             raise InvalidKey(INVALID)
-        caller = Caller(key.id, key.name, key.scopes, key.models, key.limits)
+        caller = Caller(key.id, key.name, key.scopes, key.models, key.limits, key.sampling)
         if secret.session is not None:
             caller = replace(caller, scopes=caller.scopes & {Scope.REALTIME})
         return Admitted(caller, secret.session)
@@ -139,7 +140,8 @@ class Keys:
         if new.expires_at is not None and new.expires_at <= now:
             raise InvalidRequest("expires: this moment is over", param="expires_at")
         token = self._mint.make()
-        key = Key(new_key_id(now), new.name, new.scopes, new.models, new.limits, now, new.expires_at, prefix_of(token))
+        kept = vars(new) | {"created_at": now, "prefix": prefix_of(token)}
+        key = Key(new_key_id(now), **kept)
         await self.store.add(key, self._secret(token, key.id))
         log.info("key created", key=key.id, name=key.name)
         return key, token

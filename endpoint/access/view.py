@@ -19,6 +19,7 @@ def key_object(key: Key, now: float) -> dict[str, Any]:
         "scopes": sorted(key.scopes),
         "models": None if key.models is None else sorted(key.models),
         "limits": {name: value for name, value in asdict(key.limits).items() if value is not None},
+        "sampling": key.sampling,
         "created_at": int(key.created_at),
         "expires_at": _whole(key.expires_at),
         "revoked_at": _whole(key.revoked_at),

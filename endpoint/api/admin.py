@@ -33,6 +33,7 @@ class KeyRequest(Body):
     expires_at: int | None = Field(
         None, ge=0, lt=10**11, description="Unix seconds after which it is not valid; absent: never."
     )
+    sampling: bool = Field(False, description="Whether recordings may be kept, to measure the accuracy.")
 
 
 class RotateRequest(Body):
@@ -61,6 +62,7 @@ class KeyObject(ResponseModel):
     scopes: list[Scope] = Field(description="What may be done with it.")
     models: list[str] | None = Field(description="Models it may be used with; null: all.")
     limits: dict[str, int] = Field(description="Its own limits.")
+    sampling: bool = Field(description="Whether recordings may be kept, to measure the accuracy.")
     created_at: int = Field(description="When it was made.")
     expires_at: int | None = Field(description="When it ends.")
     revoked_at: int | None = Field(description="When it was revoked.")
@@ -92,7 +94,8 @@ def admin_routes(server: ServerState, keys: Keys) -> APIRouter:
         for model in asked.models or ():
             server.models.find(model)
         models = None if asked.models is None else frozenset(asked.models)
-        new = NewKey(asked.name, frozenset(asked.scopes), models, limits_of(asked.limits), asked.expires_at)
+        limits, scopes = limits_of(asked.limits), frozenset(asked.scopes)
+        new = NewKey(asked.name, scopes, models, limits, asked.expires_at, asked.sampling)
         return _secret(*await keys.create(new))
 
     @router.get("", responses=job_errors(400, 401, 503), openapi_extra={"parameters": query_docs(KeysQuery)})

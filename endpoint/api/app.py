@@ -19,6 +19,7 @@ from endpoint.api.jobs import job_routes, result_routes
 from endpoint.api.keys import Authentication, needs
 from endpoint.api.limits import LimitHeaders
 from endpoint.api.log import RequestLog
+from endpoint.api.metrics import metrics_routes
 from endpoint.api.openapi import whole_bounds
 from endpoint.api.paths import PlainPath
 from endpoint.api.realtime import secret_routes
@@ -32,6 +33,7 @@ from endpoint.api.whisper_asr import asr_routes
 from endpoint.api.whisper_cpp import whisper_cpp_routes
 from endpoint.caller import Scope
 from endpoint.config import Settings
+from endpoint.observe.calls import Observer
 
 if TYPE_CHECKING:
     from endpoint.access.meter import LedgerMeter
@@ -64,15 +66,17 @@ def create_app(
     *,
     keys: Keys | None = None,
     meter: LedgerMeter | None = None,
+    observer: Observer | None = None,
 ) -> FastAPI:
     """The ASGI application. Its lifespan starts the models in the background and closes them at the end.
 
     jobs: without them the routes of jobs are not there. background: works them off once the models are loaded.
     keys: without them requests need none. meter: writes usage; without it there is no route of usage.
+    observer: None: one of its own.
 
     `app.state.server.draining = True` makes /ready fail while requests in flight are finished.
     """
-    server = ServerState(settings, models, jobs, background, keys=keys, meter=meter)
+    server = ServerState(settings, models, jobs, background, keys=keys, meter=meter, observer=observer)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -101,7 +105,7 @@ def create_app(
     if settings.engine_token is not None and not settings.engines:
         app.add_middleware(EngineRoutes, server=server, token=settings.engine_token.get_secret_value())
     app.add_middleware(PlainPath)
-    app.add_middleware(RequestLog)
+    app.add_middleware(RequestLog, metrics=server.observer.metrics)
     if settings.cors_origins:
         add_cors(app, settings.cors_origins)  # added last, so that it is called first
     return app
@@ -125,6 +129,8 @@ def _add_routes(app: FastAPI, server: ServerState, jobs: Jobs | None) -> None:
             app.include_router(routes, prefix=prefix, dependencies=needs(server, Scope.ADMIN))
     app.include_router(system_routes(server))
     app.include_router(plain_routes(server))
+    if server.settings.metrics and server.settings.metrics_port is None:
+        app.include_router(metrics_routes(), dependencies=needs(server, Scope.ADMIN))
     for others in (compat_routes, azure_routes, asr_routes, whisper_cpp_routes):
         app.include_router(others(server), dependencies=transcribing)
     if jobs is not None:

@@ -33,6 +33,7 @@ from endpoint.errors import (
     TooLarge,
     Unavailable,
 )
+from endpoint.observe.calls import LEFT
 
 STATUS: dict[type[EndpointError], int] = {
     InvalidRequest: 400,
@@ -61,6 +62,8 @@ STATUS: dict[type[EndpointError], int] = {
 
 class ClientGone(Exception):
     """The client closed the connection, so nobody receives a response."""
+
+    code = LEFT
 
 
 def status_of(error: EndpointError) -> int:

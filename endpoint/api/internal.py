@@ -105,7 +105,8 @@ class EngineRoutes:
         if scope["type"] != "http" or not scope["path"].startswith(f"{PREFIX}/"):
             await self.app(scope, receive, send)
             return
-        scope["route"] = SimpleNamespace(path=scope["path"])  # for the log
+        known = scope["path"] if scope["path"] in (INFO, SEGMENTS, DETECT) else f"{PREFIX}/"
+        scope["route"] = SimpleNamespace(path=known)  # for log and metrics, where their number is bounded
         try:
             response = await self._respond(scope, receive)
         except EndpointError as error:

@@ -143,6 +143,7 @@ def _check_sources(upload: Form, fields: JobForm) -> None:
 async def _new_job(server: ServerState, upload: Form, fields: JobForm, call: Call, key: str | None) -> Job:
     """The job of a form, without its files. Raises ModelNotFound."""
     now = time.time()
+    call.record.model = server.models.names.find(fields.model)
     return Job(
         id=new_id(now=now),
         files=(),
@@ -153,6 +154,8 @@ async def _new_job(server: ServerState, upload: Form, fields: JobForm, call: Cal
         created_at=now,
         metadata=fields.metadata,
         callback_url=fields.callback_url or None,
+        traceparent=call.traceparent,
+        sampling=call.caller.sampling,
         fingerprint=await fingerprint(upload.fields, upload.files) if key else "",
     )
 

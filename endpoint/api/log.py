@@ -6,6 +6,7 @@ import logging
 import re
 import time
 import uuid
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -13,15 +14,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from endpoint.api.errors import error_response
-from endpoint.call import Call
 from endpoint.errors import EndpointError
+from endpoint.observe.calls import LEFT, measured
+from endpoint.observe.metrics import POLLED, Metrics
 
 log = structlog.get_logger(__name__)
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_POLLED = frozenset(
-    {"/health", "/ready", "/internal/v1/info"}
-)  # requested once a second on some platforms, so logged at debug level
 _SAFE_HEADERS = {
     "x-content-type-options": "nosniff",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -29,10 +28,10 @@ _SAFE_HEADERS = {
 
 
 class RequestLog:
-    """ASGI middleware. Logs route, status, times, audio length, error code; no text, file names, paths or headers."""
+    """ASGI middleware. Logs and counts route, status, times, audio, outcome; no text, file names, paths or headers."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,8 +62,9 @@ class RequestLog:
             await error_response(failure)(scope, receive, send_marked)
         finally:
             route = getattr(scope.get("route"), "path", None)
-            level = logging.DEBUG if route in _POLLED else logging.INFO
-            elapsed_ms = round((time.monotonic() - began) * 1000)
+            level = logging.DEBUG if route in POLLED else logging.INFO
+            elapsed, call = time.monotonic() - began, state.get("call")
+            self._metrics.request(route, status, elapsed, state.get("error_code"), call)
             log.log(
                 level,
                 "request",
@@ -72,17 +72,10 @@ class RequestLog:
                 method=scope["method"],
                 route=route,
                 status=status,
-                ms=elapsed_ms,
-                code=state.get("error_code"),
-                **_measured(state.get("call")),
+                ms=round(elapsed * 1000),
+                outcome=state.get("error_code") or ("ok" if status < HTTPStatus.BAD_REQUEST else LEFT),
+                **({} if call is None else measured(call)),
             )
-
-
-def _measured(call: Call | None) -> dict[str, Any]:
-    """For a request that was admitted: seconds of audio, and milliseconds by stage."""
-    if call is None:
-        return {}
-    return {"audio_seconds": call.record.audio_seconds or None, "stages": call.record.milliseconds()}
 
 
 def _request_id(scope: Scope) -> str:

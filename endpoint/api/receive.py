@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -58,15 +58,18 @@ async def admitted(
     await server.check_any()
     with server.admission.permit(size=body_size(request) if audio else 0) as permit:
         async with charged(server, request) as charge:
-            call = Call(
+            given = Call(
                 request.state.request_id,
                 charge.caller,
                 seconds=server.settings.request_timeout_seconds,
                 permit=permit,
                 charge=charge,
+                traceparent=request.headers.get("traceparent", ""),
             )
-            request.state.call = call  # for the log
-            async with call.deadline():
+            request.state.call = given  # for the log
+            async with AsyncExitStack() as held:
+                call = held.enter_context(server.observer.observing(given))
+                await held.enter_async_context(call.deadline())
                 if model or server.models.names.sole:
                     server.transcriber(charge.caller, model)  # whether it may be used
                     await charge.begin(server.models.names.find(model))
@@ -88,6 +91,7 @@ async def received(
         given = [*(request.query_params.multi_items() if query else ()), *upload.fields]
         fields = parse_fields(form, given, server.settings.strict_fields, upload.others)
         transcriber = server.transcriber(call.caller, model or fields.model)
+        call.record.model = server.models.names.find(model or fields.model)
         await transcriber.check()
         await charge.begin(server.models.names.find(model or fields.model))
         with call.record.waiting(Stage.RECEIVE):
@@ -116,4 +120,5 @@ async def received_body(server: ServerState, request: Request) -> AsyncIterator[
         await charge.begin(server.models.names.default)
         with call.record.waiting(Stage.RECEIVE):
             body = await read_body(request.receive, request.headers, most_bytes(server, call.caller))
+        call.record.model = server.models.names.default
         yield body, Metered(server.transcriber(call.caller, ""), charge), call

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from endpoint.access.limits_wiring import build_limiter
-from endpoint.admission import Admission
+from endpoint.admission import Admission, Urgency
 from endpoint.caller import ANONYMOUS, Caller
 from endpoint.config import Settings
 from endpoint.errors import ConfigError, EngineFailed, PermissionDenied, StoreUnavailable
 from endpoint.jobs.account import settle
 from endpoint.live.sessions import LiveSessions
+from endpoint.observe.calls import Observer
+from endpoint.observe.watch import Watch
 from endpoint.outgoing import OutgoingPolicy
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class ServerState:
         *,
         keys: Keys | None = None,
         meter: LedgerMeter | None = None,
+        observer: Observer | None = None,
     ) -> None:
         """jobs: None where there are none, and no routes of theirs. background: works them off in this process.
 
@@ -69,6 +72,7 @@ class ServerState:
             background.runner.settle, background.runner.room = partial(settle, self.limiter), self.admission.room
         self.outgoing = OutgoingPolicy.parse(settings.url_hosts, settings.url_networks)
         self.live = LiveSessions(settings, models)
+        self.observer = observer or Observer.of(settings)
         self.draining = False  # set when the server gets a signal to stop: /ready fails, requests are finished
         self._tasks = list[asyncio.Task[None]]()
 
@@ -82,6 +86,12 @@ class ServerState:
             self.meter.start()
         if self._background is not None:
             self._background.start(self.loaded.wait())
+        if self.settings.metrics:
+            peers = self.models.peers
+            watch = Watch(
+                self.models, self.jobs, lambda: peers.load.seconds_beside(Urgency.REQUEST), first=peers.number == 0
+            )
+            self._tasks.append(asyncio.create_task(watch.run(), name="watch"))
 
     async def _load(self) -> None:
         try:
@@ -120,6 +130,7 @@ class ServerState:
         if self.meter is not None:
             await self.meter.close()
         await self.limiter.close()
+        await asyncio.to_thread(self.observer.close)
         await self.models.close()
 
     async def check(self) -> None:

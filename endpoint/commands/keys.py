@@ -22,7 +22,7 @@ from endpoint.access.wiring import kept_keys, location
 from endpoint.caller import Scope
 from endpoint.config import load_settings
 from endpoint.errors import InvalidRequest
-from endpoint.log import configure_logging
+from endpoint.observe.log import configure_logging
 from endpoint.settings.base import masked, split
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -58,7 +58,7 @@ async def _with(keys: Keys, given: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="endpoint keys", description="Make, list, rotate and revoke API keys.")
     parser.epilog = (
-        "create: --name --scopes --models --expires --limits; rotate: --grace. KEYS_URL says where keys are."
+        "create: --name --scopes --models --expires --limits --sampling; rotate: --grace. KEYS_URL says where keys are."
     )
     commands = parser.add_subparsers(dest="command", required=True)
 
@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--models", default="", help="names of models it may be used with (default: all)")
     create.add_argument("--expires", help="when it ends: 90d, 12h, 30m, or a date such as 2027-01-31 (default: never)")
     create.add_argument("--limits", default="", help=f"name=number,... or JSON; {', '.join(LIMIT_NAMES)}")
+    create.add_argument("--sampling", action="store_true", help="its owner consents that SAMPLE_SHARE keeps recordings")
     add("list", _list, "list keys, the newest first")
     add("show", _show, "print a key as JSON").add_argument("id")
     rotate = add("rotate", _rotate, "print another secret for a key; its old one works for a while")
@@ -87,9 +88,8 @@ def _parser() -> argparse.ArgumentParser:
 async def _create(keys: Keys, given: argparse.Namespace) -> None:
     expires_at = moment(given.expires, time.time()) if given.expires else None
     models = frozenset(split(given.models)) or None
-    key, token = await keys.create(
-        NewKey(given.name, scopes_of(split(given.scopes)), models, limits_of(numbers(given.limits)), expires_at)
-    )
+    limits, scopes = limits_of(numbers(given.limits)), scopes_of(split(given.scopes))
+    key, token = await keys.create(NewKey(given.name, scopes, models, limits, expires_at, given.sampling))
     _print_secret(key, token)
 
 

@@ -16,8 +16,9 @@ from endpoint.access.wiring import check_anonymous, is_loopback
 from endpoint.config import Settings, add_environment, load_settings
 from endpoint.engine.placement import Environment
 from endpoint.errors import ConfigError
-from endpoint.log import configure_logging
 from endpoint.models import Names, Peers
+from endpoint.observe.log import configure_logging
+from endpoint.observe.port import metrics_port
 from endpoint.supervisor import DRAIN_SECONDS, engines_of, supervise
 from endpoint.wiring import Links, build_app
 
@@ -35,8 +36,10 @@ class Server(uvicorn.Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         failed: asyncio.Event = self.config.app.state.server.failed  # type: ignore[union-attr]
         watch = asyncio.create_task(self._stop_when(failed))
+        state = self.config.app.state.server  # type: ignore[union-attr]
         try:
-            await super().serve(sockets)
+            async with metrics_port(state.settings, state.models.peers.number):
+                await super().serve(sockets)
         finally:
             watch.cancel()
 
@@ -72,7 +75,7 @@ def serve(settings: Settings) -> int:
 
 def begin(settings: Settings) -> Any:
     """The log, with its first lines. Raises ConfigError where callers need a key and there is none."""
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     log = structlog.get_logger()
     anonymous = check_anonymous(settings)
     log.info("settings", **settings.shown())
@@ -106,7 +109,7 @@ def _bind(settings: Settings, count: int) -> list[socket.socket]:
 
 def serve_beside(settings: Settings, listening: socket.socket, links: Links, peers: Peers) -> int:
     """Run as one of several API processes."""
-    configure_logging(settings.log_level, f"api-{peers.number}")
+    configure_logging(settings.log_level, settings.log_format, f"api-{peers.number}")
     return _run(settings, [listening], links, peers)
 
 
@@ -122,7 +125,7 @@ def _run(
         app,
         host=settings.host,
         port=settings.port,
-        log_config=None,  # ours, in endpoint/log.py
+        log_config=None,  # ours, in endpoint/observe/log.py
         access_log=False,  # endpoint/api/log.py writes a line per request
         timeout_graceful_shutdown=DRAIN_SECONDS,
         h11_max_incomplete_event_size=64 * 1024,

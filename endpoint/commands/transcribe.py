@@ -20,7 +20,7 @@ from endpoint.call import Call
 from endpoint.config import Settings, load_settings
 from endpoint.errors import EndpointError, InvalidRequest
 from endpoint.languages import find_language
-from endpoint.log import configure_logging
+from endpoint.observe.log import configure_logging
 from endpoint.options import Options, Task
 from endpoint.text.format import Rendering, render
 from endpoint.types import Transcript
@@ -87,7 +87,7 @@ def _options(args: argparse.Namespace) -> Options:
 
 async def _local(args: argparse.Namespace, rest: list[str]) -> int:
     settings = load_settings(rest, prog="endpoint transcribe")
-    configure_logging("warning" if settings.log_level == "info" else settings.log_level)
+    configure_logging("warning" if settings.log_level == "info" else settings.log_level, settings.log_format)
     options = replace(_options(args), vad=settings.vad)
     pipeline = build_pipeline(settings)
     with _progress() as bar:

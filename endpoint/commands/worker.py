@@ -14,8 +14,10 @@ from endpoint.config import Settings, load_settings
 from endpoint.errors import ConfigError
 from endpoint.jobs.account import settle
 from endpoint.jobs.wiring import OFF, build_background, build_jobs
-from endpoint.log import configure_logging
 from endpoint.models import Models
+from endpoint.observe.calls import Observer
+from endpoint.observe.log import configure_logging
+from endpoint.observe.port import metrics_port
 from endpoint.wiring import build_models
 
 GRACE_SECONDS = 20.0  # after SIGTERM: jobs that end within it are finished, others are handed back
@@ -26,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 def run(argv: list[str]) -> int:
     settings = load_settings(argv, prog="endpoint worker")
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     if settings.jobs_url in ("", OFF):
         raise ConfigError("JOBS_URL: a worker needs the store that the servers have: a file, or redis://...")
     if not settings.job_workers:
@@ -38,7 +40,8 @@ async def work(settings: Settings) -> int:
     """Until a signal comes: then no more jobs are taken, and those under way are finished or handed back."""
     jobs, models = build_jobs(settings), build_models(settings)
     assert jobs is not None
-    background, limiter = build_background(settings, jobs, models), build_limiter(settings)
+    observer, limiter = Observer.of(settings), build_limiter(settings)
+    background = build_background(settings, jobs, models, observer)
     background.runner.settle = partial(settle, limiter)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -51,7 +54,8 @@ async def work(settings: Settings) -> int:
             loaded.result()  # raises what kept the models from loading
             background.start(loaded)
             log.info("worker ready", at_once=settings.job_workers)
-            await watch(models, stopping)
+            async with metrics_port(settings):
+                await watch(models, stopping)
     finally:
         loaded.cancel()
         await asyncio.gather(loaded, return_exceptions=True)
@@ -59,6 +63,7 @@ async def work(settings: Settings) -> int:
         await jobs.store.close()
         await limiter.close()
         await models.close()
+        await asyncio.to_thread(observer.close)
     return 0
 
 

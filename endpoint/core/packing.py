@@ -99,6 +99,9 @@ class PackingEngine:
     async def check(self) -> None:
         await self._engine.check()
 
+    async def steps(self) -> tuple[int, int]:
+        return await self._engine.steps()
+
     async def close(self) -> None:
         """Callers that still wait get EngineFailed."""
         for options in list(self._waiting):

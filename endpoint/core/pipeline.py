@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -18,7 +17,7 @@ import structlog
 from endpoint.audio.decode import Decoder
 from endpoint.audio.spans import find_sure_spans
 from endpoint.audio.window import cut
-from endpoint.call import Call, Stage
+from endpoint.call import Call, Counted, Record, Stage
 from endpoint.core.continuation import decode_once
 from endpoint.core.dispatch import WINDOWS_AT_ONCE, Dispatcher
 from endpoint.core.gate import Gate
@@ -39,6 +38,7 @@ from endpoint.types import (
     Audio,
     Engine,
     EngineInfo,
+    EngineLoad,
     Hypothesis,
     Notice,
     Segment,
@@ -62,16 +62,12 @@ class Pipeline:
     together with this one.
 
     window_seconds: the longest window the model is given. language: of files for which the caller names none.
-
-    counts: totals since the start: files, windows, windows decoded again (`repeated`), milliseconds of speech
-    that got no text (`uncovered_ms`).
     """
 
     def __init__(self, engine: Engine, decoder: Decoder, window_seconds: float, language: str | None = None) -> None:
         self._engine, self._decoder = engine, decoder
         self._language = language if engine.info.multilingual else None
         self._longest = int(window_seconds * SAMPLE_RATE)
-        self.counts: Counter[str] = Counter()
         self._gate = Gate()
         self._ready = False
         self._failure: EndpointError | None = None
@@ -127,7 +123,7 @@ class Pipeline:
             transcript = account(transcript, planner.speech, _sure(audio, options), recording.hypotheses)
             transcript = missing(transcript, planner.speech, audio.unreadable)
         transcript = replace(transcript, notices=(*audio.notices, *notices, *_cut_off(recording.hypotheses)))
-        self._count(recording, options, transcript)
+        _count(call.record, recording, options, transcript)
         emit(transcript)
 
     async def _sound(
@@ -164,14 +160,10 @@ class Pipeline:
             return await pack_by_language(engine, audio, planner.speech, self._longest, options)
         return windows
 
-    def _count(self, recording: _Recording, options: Options, transcript: Transcript) -> None:
-        lost = sum(end - start for start, end in transcript.uncovered)
-        again = sum(hypothesis.temperature > options.temperature for hypothesis in recording.hypotheses)
-        repeated = len(recording.hypotheses) - recording.windows + again
-        self.counts.update(files=1, windows=recording.windows, repeated=repeated, uncovered_ms=lost)
-        if lost:
-            total = self.counts["uncovered_ms"]
-            log.warning("speech without text", coverage=transcript.coverage, spans=transcript.uncovered, total_ms=total)
+    async def load(self) -> EngineLoad:
+        """What its engine does. Raises EngineFailed, NotReady."""
+        steps, windows = await self._engine.steps()
+        return EngineLoad(self._gate.live, self._gate.background, steps, windows)
 
     async def detect(self, data: bytes | MemoryFile, options: Options, call: Call) -> tuple[Mapping[str, float], int]:
         """As Transcriber.detect: from up to DETECT_WINDOWS of the file's windows."""
@@ -232,6 +224,19 @@ class _Recording:
 
     def _progress(self, segments: Sequence[Segment] = ()) -> None:
         self._emit(Progress(samples_to_ms(self._done), samples_to_ms(self._total), tuple(segments)))
+
+
+def _count(record: Record, recording: _Recording, options: Options, transcript: Transcript) -> None:
+    lost = sum(end - start for start, end in transcript.uncovered)
+    record.counts[Counted.WINDOWS] += recording.windows
+    hotter = sum(hypothesis.temperature > options.temperature for hypothesis in recording.hypotheses)
+    record.counts[Counted.FALLBACKS] += hotter
+    record.counts[Counted.CONTINUATIONS] += max(0, len(recording.hypotheses) - recording.windows)
+    record.counts[Counted.UNCOVERED_MS] += lost
+    seconds = record.languages.get(transcript.language, 0.0) + transcript.duration_ms / 1000
+    record.languages[transcript.language] = seconds
+    if lost:
+        log.warning("speech without text", coverage=transcript.coverage, spans=transcript.uncovered)
 
 
 def _sure(audio: Audio, options: Options) -> tuple[Span, ...]:

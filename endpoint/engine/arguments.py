@@ -61,7 +61,7 @@ def engine_args(settings: Settings, folder: str, tokens: WhisperTokens) -> Async
         "limit_mm_per_prompt": {"audio": 1},
         "mm_processor_cache_gb": 0,  # the same audio seldom comes twice, and it costs a copy
         "enable_prefix_caching": False,
-        "disable_log_stats": True,
+        "disable_log_stats": not settings.metrics,
         # One device: the engine's process is its worker. By its short name vLLM's CPU build would replace it.
         "distributed_executor_backend": "vllm.v1.executor.uniproc_executor.UniProcExecutor",
         "scheduler_cls": "endpoint.engine.inside.scheduler.make",

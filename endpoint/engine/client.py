@@ -44,8 +44,9 @@ LOOK = 1.0  # seconds between checks that the engine is still there: vLLM does n
 class VllmEngine:
     """Starts an engine of its own, or, with `link`, connects to one that others use too."""
 
-    def __init__(self, settings: Settings, link: Link | None = None) -> None:
-        self._settings, self._link = settings, link
+    def __init__(self, settings: Settings, link: Link | None = None, number: int = 0) -> None:
+        """number: of this engine, among those of the model."""
+        self._settings, self._link, self._number = settings, link, number
         loaded = load_args(settings)
         import vllm
 
@@ -79,7 +80,7 @@ class VllmEngine:
         began = time.monotonic()
         try:
             # Seconds to minutes of blocking work: weights, compilation, graphs.
-            engine = await asyncio.to_thread(_connect, self._args, self._link)
+            engine = await asyncio.to_thread(_connect, self._args, self._link, self._number)
             self._engine = engine
             if self._link is not None:
                 asyncio.get_running_loop().add_reader(self._link.alive.fileno(), self._end)
@@ -147,6 +148,10 @@ class VllmEngine:
     async def held(self) -> dict[str, int]:
         """What the engine holds of requests, counted in its process: all 0 when there are none."""
         return msgspec.msgpack.decode(await self._ask("whisper_held"), type=dict[str, int])
+
+    async def steps(self) -> tuple[int, int]:
+        counted: bytes = await self._ask("whisper_steps")
+        return msgspec.msgpack.decode(counted, type=tuple[int, int])
 
     async def _ask(self, method: str, *given: Any) -> Any:
         """Call a method of the worker and return its result. Raises EngineFailed if it fails, or if the engine ends."""
@@ -218,16 +223,21 @@ class VllmEngine:
         return 1 if options.temperature > 0 else options.sampling.beam_size or self._settings.beam_size
 
 
-def _connect(args: AsyncEngineArgs, link: Link | None) -> AsyncLLM:
+def _connect(args: AsyncEngineArgs, link: Link | None, number: int) -> AsyncLLM:
+    """number: of the engine, in vLLM's metrics."""
     from vllm.usage.usage_lib import UsageContext
     from vllm.v1.engine.async_llm import AsyncLLM
 
+    from endpoint.engine.stats import stat_logger
+
+    loggers: Any = None if args.disable_log_stats else [stat_logger(number)]
     if link is None:
-        return AsyncLLM.from_engine_args(args)
+        return AsyncLLM.from_engine_args(args, stat_loggers=loggers)
     sends, gets = link.addresses
     return AsyncLLM.from_vllm_config(
         args.create_engine_config(UsageContext.ENGINE_CONTEXT),
-        disable_log_stats=True,
+        stat_loggers=loggers,
+        disable_log_stats=args.disable_log_stats,
         client_addresses={"input_address": sends, "output_address": gets},
         client_count=link.clients,
         client_index=link.client,

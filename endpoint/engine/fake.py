@@ -39,7 +39,7 @@ class FakeEngine:
         self._info, self.delay, self._log, self._die = info, delay, log, die
         self._slots = asyncio.Semaphore(at_once) if at_once else nullcontext()
         self.fail = False
-        self.running = self.most_running = self.cancelled = 0
+        self.running = self.most_running = self.cancelled = self.decoded = 0
 
     @property
     def info(self) -> EngineInfo:
@@ -52,6 +52,10 @@ class FakeEngine:
         if self.fail:
             raise EngineFailed("the fake engine was set to fail")
 
+    async def steps(self) -> tuple[int, int]:
+        """A step for each window."""
+        return self.decoded, self.decoded
+
     async def close(self) -> None:
         await asyncio.sleep(0)
 
@@ -61,6 +65,7 @@ class FakeEngine:
     async def decode(self, window: Window, options: Options) -> Hypothesis:
         await self.check()
         self.running += 1
+        self.decoded += 1
         self.most_running = max(self.most_running, self.running)
         try:
             if self._log:

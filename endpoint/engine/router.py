@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from endpoint.errors import EndpointError
 from endpoint.options import Options, Task
+from endpoint.tasks import together
 from endpoint.types import Engine, EngineInfo, Hypothesis, Notice, Window
 
 
@@ -35,6 +36,10 @@ class EngineRouter:
     async def check(self) -> None:
         for engine in self._engines:
             await engine.check()
+
+    async def steps(self) -> tuple[int, int]:
+        each = await together(engine.steps() for engine in self._engines)
+        return sum(steps for steps, _ in each), sum(windows for _, windows in each)
 
     async def close(self) -> None:
         async with AsyncExitStack() as stack:  # closes the rest where one fails

@@ -12,6 +12,7 @@ from endpoint.errors import ConfigError, NotReady
 from endpoint.gateway.pool import Pool
 from endpoint.gateway.upstream import RemoteTranscriber
 from endpoint.models import Models, Names, Peers
+from endpoint.observe.samples import sampled
 from endpoint.settings.base import split
 
 log = structlog.get_logger(__name__)
@@ -66,5 +67,5 @@ class Fleet(Models):
             log.warning("engine servers lack a model that the settings name", why=error.message)
             return
         for name in set(served) - self._transcribers.keys():
-            self._transcribers[name] = RemoteTranscriber(name, self.pool)
+            self._transcribers[name] = sampled(self._settings, RemoteTranscriber(name, self.pool))
         self._known.set()

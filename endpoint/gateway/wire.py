@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from endpoint.call import Call, Priority, Record, Stage
+from endpoint.call import Call, Counted, Priority, Record, Stage
 from endpoint.caller import Caller
 from endpoint.codec import encode
 from endpoint.options import Options
@@ -92,19 +92,25 @@ class Languages:
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds by stage, as in Record."""
+    """Seconds by stage, counts, and seconds by language, as in Record."""
 
     spent: dict[str, float]
     waited: dict[str, float]
+    counts: dict[str, int] = field(default_factory=dict)
+    languages: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, record: Record) -> Measured:
-        return cls({k.value: v for k, v in record.spent.items()}, {k.value: v for k, v in record.waited.items()})
+        spent, waited = ({k.value: v for k, v in of.items()} for of in (record.spent, record.waited))
+        return cls(spent, waited, {k.value: v for k, v in record.counts.items()}, dict(record.languages))
 
     def add_to(self, record: Record) -> None:
-        """Stages that this version does not know are left out."""
+        """Stages and counts that this version does not know are left out."""
         for stage in Stage:
             record.add(stage, spent=self.spent.get(stage, 0.0), waited=self.waited.get(stage, 0.0))
+        record.counts.update({counted: self.counts.get(counted, 0) for counted in Counted})
+        for language, seconds in self.languages.items():
+            record.languages[language] = record.languages.get(language, 0.0) + seconds
 
 
 @dataclass(frozen=True)

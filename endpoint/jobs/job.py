@@ -71,6 +71,7 @@ class Job:
     model: as served. fingerprint: of the request, by which a repeated idempotency key is compared.
     attempts: how often a worker took it. lost: how many of them were lost. reserved: where limits of its caller have
     counted its guessed audio.
+    traceparent: of the request that submitted it. sampling: its caller consents to it.
     """
 
     id: str
@@ -92,6 +93,8 @@ class Job:
     attempts: int = 0
     lost: int = 0
     reserved: tuple[str, ...] = ()
+    traceparent: str = ""
+    sampling: bool = False
 
     @property
     def audio_ms(self) -> int:
@@ -134,7 +137,7 @@ class QueuePosition:
 class Delivery:
     """A webhook to be sent. id: the same over all attempts. body: JSON. attempts: made so far.
 
-    due: when the next attempt is to be made. failed: why the last one failed.
+    due: when the next attempt is to be made. failed: why the last one failed. traceparent: that of the job.
     """
 
     id: str
@@ -145,6 +148,7 @@ class Delivery:
     attempts: int = 0
     due: float = 0.0
     failed: str | None = None
+    traceparent: str = ""
 
 
 def guess_ms(size: int) -> int:

@@ -26,7 +26,7 @@ from endpoint.stores.redis import RedisClient, Value, in_time
 
 TRIES = 10  # for a job that changes all the time
 NOTHING: tuple[str, int] = ("", 0)
-SIZES = ("jobs", "queued", "running", "windows", "results", "events", "outbox", "keys")
+SIZES = ("jobs", "queued", "running", "windows", "results", "events", "outbox", "keys", "queued_ms")
 
 
 class RedisStore:

@@ -27,6 +27,8 @@ from endpoint.jobs.service import Settle, unsettled
 from endpoint.jobs.spool import Spool
 from endpoint.jobs.store import LEASE_SECONDS, JobStore, LostClaim
 from endpoint.memfile import MemoryFile
+from endpoint.observe.calls import Observer, measured
+from endpoint.observe.metrics import job_begun, job_ended
 from endpoint.types import Transcript
 
 log = structlog.get_logger(__name__)
@@ -50,7 +52,7 @@ async def any_room(_: float) -> AsyncIterator[Permit | None]:
 class Runner:
     """One worker. owner: its name, unlike that of every other. at_once: jobs worked on side by side.
 
-    fetch: the bytes of a URL.
+    fetch: the bytes of a URL. observer: of what the work takes.
     """
 
     def __init__(
@@ -60,11 +62,13 @@ class Runner:
         find: Find,
         fetch: Fetch,
         *,
+        observer: Observer,
         owner: str,
         at_once: int = 4,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self._store, self._spool, self._find, self._fetch = store(), spool, find, fetch
+        self._observer = observer
         self._owner, self._at_once, self._lease_seconds = owner, at_once, lease_seconds
         self._leases = Leases(store, self._cancel, lease_seconds)
         self._working: dict[str, asyncio.Task[None]] = {}
@@ -187,6 +191,7 @@ class Runner:
     async def _work(self, claim: Claim) -> None:
         job = claim.job
         log.info("job begins", job=job.id, attempt=job.attempts, files=len(job.files))
+        job_begun(job.attempts)
         progresses = Progresses(self._store, claim)
         try:
             await progresses.begin()
@@ -231,7 +236,9 @@ class Runner:
                 log.warning("result not kept yet", job=job.id, why=error.message)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                log.info("job ended", job=job.id, status=job.status.value, seconds=time.time() - job.created_at)
+                seconds = time.time() - job.created_at
+                job_ended(job.status.value, seconds)
+                log.info("job ended", job=job.id, status=job.status.value, seconds=seconds)
                 await self.settle(job)
                 return
 
@@ -264,19 +271,22 @@ class Runner:
         self, progresses: Progresses, number: int, data: MemoryFile, checkpoint: FileCheckpoint
     ) -> Transcript:
         job = progresses.job
-        record = Record()
+        record, caller = Record(), Caller(job.caller, sampling=job.sampling)
         async with AsyncExitStack() as held:
             with record.waiting(Stage.QUEUE):
                 permit = await held.enter_async_context(self.room(job.files[number].audio_ms / 1000))
-            call = Call(
-                job.id, Caller(job.caller), job.priority, permit=permit, record=record, background=True,
-                checkpoint=checkpoint,
+            record.model = job.model
+            given = Call(
+                job.id, caller, job.priority, permit=permit, record=record, background=True, checkpoint=checkpoint,
+                traceparent=job.traceparent,
             )  # fmt: skip
+            call = held.enter_context(self._observer.observing(given))
             progresses.change(number, status=Status.RUNNING, error=None)
             steps = self._find(job.model).segments(data, job.options, call)
             async with aclosing(steps):
                 async for step in steps:
                     if isinstance(step, Transcript):
+                        log.info("recording transcribed", job=job.id, file=number, **measured(call))
                         return step
                     assert isinstance(step, Progress)
                     await progresses.step(number, step, call.record.audio_seconds)

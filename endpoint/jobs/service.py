@@ -17,6 +17,7 @@ from endpoint.jobs.job import Job, JobFile, Status, guess_ms
 from endpoint.jobs.spool import Spool
 from endpoint.jobs.store import JobStore
 from endpoint.memfile import MemoryFile
+from endpoint.observe.watch import Backlog
 from endpoint.outgoing import OutgoingPolicy
 
 log = structlog.get_logger(__name__)
@@ -58,6 +59,13 @@ class Jobs:
     async def open(self) -> None:
         """Connect to the store, again and again until it is there."""
         await opened(self.store)
+
+    async def backlog(self) -> Backlog:
+        """What is to be done. Raises StoreUnavailable."""
+        sizes, oldest = await self.store.sizes(), dict[str, float]()
+        for status in (Status.QUEUED, Status.RUNNING):
+            oldest |= {job.status.value: job.created_at for job in await self.store.list(None, status, None, 1, "asc")}
+        return Backlog(sizes["queued"], sizes["running"], sizes["queued_ms"], sizes["outbox"], oldest)
 
     async def submit(
         self, job: Job, uploads: Sequence[Upload], urls: Sequence[str] = (), idempotency_key: str | None = None

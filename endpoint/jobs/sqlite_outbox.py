@@ -8,11 +8,12 @@ from endpoint.jobs.job import Delivery
 from endpoint.jobs.sqlite_rows import Step
 
 DUE = """
-    SELECT id, job, url, body, created_at, attempts, due, failed FROM outbox
+    SELECT id, job, url, body, created_at, attempts, due, failed, traceparent FROM outbox
     WHERE NOT given_up AND due <= :now AND (lease_until IS NULL OR lease_until <= :now) ORDER BY due, id LIMIT :limit
 """
 GIVEN_UP = """
-    SELECT id, job, url, body, created_at, attempts, due, failed FROM outbox WHERE given_up ORDER BY id LIMIT ?
+    SELECT id, job, url, body, created_at, attempts, due, failed, traceparent FROM outbox
+    WHERE given_up ORDER BY id LIMIT ?
 """
 NOT_DELIVERED = """
     UPDATE outbox SET attempts = attempts + 1, failed = ?, given_up = ?, due = ?, owner = NULL, lease_until = NULL
@@ -25,6 +26,7 @@ USAGE_OF_ONE = """
 SIZES = """
     SELECT 'jobs', COUNT(*) FROM jobs
     UNION ALL SELECT 'queued', COUNT(*) FROM jobs WHERE status = 'queued'
+    UNION ALL SELECT 'queued_ms', COALESCE(SUM(audio_ms), 0) FROM jobs WHERE status = 'queued'
     UNION ALL SELECT 'running', COUNT(*) FROM jobs WHERE status = 'running'
     UNION ALL SELECT 'windows', COUNT(*) FROM windows
     UNION ALL SELECT 'results', COUNT(*) FROM results

@@ -98,5 +98,7 @@ def add_delivery(step: Step, job: Job) -> None:
     if delivery is not None:
         row = (delivery.id, delivery.job, delivery.url, delivery.body, delivery.created_at, delivery.due)
         step.db.execute(
-            "INSERT INTO outbox (id, job, url, body, created_at, due, attempts) VALUES (?, ?, ?, ?, ?, ?, 0)", row
+            "INSERT INTO outbox (id, job, url, body, created_at, due, traceparent, attempts)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+            (*row, delivery.traceparent),
         )

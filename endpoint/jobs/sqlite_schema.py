@@ -6,7 +6,7 @@ import sqlite3
 
 from endpoint.access.usage_sqlite import make_tables as make_ledger
 
-VERSION = 1  # of the tables; kept in the file
+VERSION = 2  # of the tables; kept in the file
 
 # jobs: document is the job itself; the other columns repeat of it what is searched by. cost_ms: what its caller was
 # charged for the last claim. callers: see endpoint.jobs.turns. outbox.given_up: it is listed as failed. orphans:
@@ -73,7 +73,8 @@ TABLES = (
         failed TEXT,
         given_up INTEGER NOT NULL DEFAULT 0,
         owner TEXT,
-        lease_until REAL
+        lease_until REAL,
+        traceparent TEXT NOT NULL DEFAULT ''
     )""",
     "CREATE INDEX outbox_due ON outbox (given_up, due)",
     "CREATE INDEX outbox_job ON outbox (job)",
@@ -81,6 +82,9 @@ TABLES = (
     "CREATE INDEX usage_caller ON usage (caller, job)",
     "CREATE TABLE orphans (source TEXT PRIMARY KEY)",
 )
+
+# What makes a file of the version before, by its number, one of the next.
+NEWER = {1: "ALTER TABLE outbox ADD COLUMN traceparent TEXT NOT NULL DEFAULT ''"}
 
 
 def make_tables(connection: sqlite3.Connection) -> None:
@@ -91,12 +95,12 @@ def make_tables(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         found = _version(connection)  # another process may have made them meanwhile
-        if found not in (0, VERSION):
+        if found > VERSION:
             raise sqlite3.DatabaseError(f"its tables are of version {found}, not {VERSION}")
-        if found == 0:
-            for statement in TABLES:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
+        statements = TABLES if found == 0 else [NEWER[before] for before in range(found, VERSION)]
+        for statement in statements:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

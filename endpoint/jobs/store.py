@@ -181,7 +181,10 @@ class JobStore(Protocol):
         ...
 
     async def sizes(self) -> Mapping[str, int]:
-        """Entries of every structure: jobs, queued, running, windows, results, events, outbox, keys."""
+        """Entries of every structure: jobs, queued, running, windows, results, events, outbox, keys.
+
+        And queued_ms: the audio of those that are queued.
+        """
         ...
 
 

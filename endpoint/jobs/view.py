@@ -61,7 +61,7 @@ def last_delivery(job: Job) -> Delivery | None:
     }
     now = job.finished_at or job.created_at
     body = dumps({"type": f"audio.job.{job.status.value}", "timestamp": int(now), "data": data})
-    return Delivery(new_id("msg", now), job.id, job.callback_url, body, now, due=now)
+    return Delivery(new_id("msg", now), job.id, job.callback_url, body, now, due=now, traceparent=job.traceparent)
 
 
 def dumps(body: dict[str, Any]) -> bytes:

@@ -28,6 +28,7 @@ from standardwebhooks import Webhook
 from endpoint.errors import ConfigError, InvalidRequest, StoreUnavailable
 from endpoint.jobs.job import Delivery
 from endpoint.jobs.store import LEASE_SECONDS
+from endpoint.observe.metrics import webhook_sent
 from endpoint.outgoing import Address, OutgoingPolicy, outgoing_client
 
 BACK_OFF = (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 36_000.0)  # before the 2nd, 3rd ... attempt; 27 h in all
@@ -146,10 +147,12 @@ class Dispatcher:
         try:
             if outcome.failed is None:
                 await self._store.delivered(delivery)
+                webhook_sent("delivered")
                 log.info("webhook delivered", **what)
                 return
             due = self._next(delivery, outcome)
             await self._store.not_delivered(delivery, outcome.failed, due)
+            webhook_sent("given_up" if due is None else "failed")
             log.warning("webhook given up" if due is None else "webhook not delivered", why=outcome.failed, **what)
         except StoreUnavailable as error:  # the lease runs out, and it is sent again
             log.warning("webhook not marked", why=error.message, **what)
@@ -205,6 +208,8 @@ class Dispatcher:
             "webhook-id": delivery.id,
             "webhook-timestamp": str(int(now.timestamp())),
         }
+        if delivery.traceparent:
+            headers["traceparent"] = delivery.traceparent
         if self._signers:
             body = delivery.body.decode()
             headers["webhook-signature"] = " ".join(signer.sign(delivery.id, now, body) for signer in self._signers)

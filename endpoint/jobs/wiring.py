@@ -20,6 +20,7 @@ from endpoint.jobs.spool import spool_of
 from endpoint.jobs.sqlite import SqliteStore
 from endpoint.jobs.store import JobStore
 from endpoint.jobs.webhook import Dispatcher
+from endpoint.observe.calls import Observer
 from endpoint.outgoing import OutgoingPolicy, fetch
 from endpoint.settings.base import split
 
@@ -97,7 +98,7 @@ def build_jobs(settings: Settings) -> Jobs | None:
     return Jobs(store, spool_of(audio_of(settings)), policy_of(settings))
 
 
-def build_background(settings: Settings, jobs: Jobs, models: Models) -> Background:
+def build_background(settings: Settings, jobs: Jobs, models: Models, observer: Observer) -> Background:
     """A worker for the jobs of this process's store. `jobs.wake` nudges it afterwards."""
     owner = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     stores, fetching = partial(open_store, settings), partial(_fetch, settings)
@@ -106,6 +107,7 @@ def build_background(settings: Settings, jobs: Jobs, models: Models) -> Backgrou
         jobs.spool,
         models.find,
         fetching,
+        observer=observer,
         owner=owner,
         at_once=settings.job_workers,
         lease_seconds=settings.job_lease_seconds,

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from endpoint.engine.inside import groups
+from endpoint.engine.inside import groups, steps
 from endpoint.engine.inside.blocks import SelfBlocks
 from endpoint.engine.inside.log_mel import LogMel
 from endpoint.engine.inside.logits_processor import WhisperRules
@@ -106,6 +106,10 @@ class AlignExtension:
         batch = getattr(self.model_runner, "input_batch", None)
         found = {"rows": batch.num_reqs if batch is not None else 0, "encoded": len(self._whisper_kept or ())}
         return msgspec.msgpack.encode({**groups.held(), **found})
+
+    def whisper_steps(self) -> bytes:
+        """msgpack of (steps, windows in all of them) since the start of the engine."""
+        return msgspec.msgpack.encode(steps.counted())
 
     @torch.inference_mode()
     def whisper_attend(self, call: bytes) -> bytes:

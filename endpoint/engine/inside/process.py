@@ -40,7 +40,7 @@ def run(report: Connection, settings: Settings, environment: Environment, base: 
             local_client=True,
             handshake_address=_greeting(base),
             executor_class=Executor.get_class(config),
-            log_stats=False,
+            log_stats=not args.disable_log_stats,
         )
     except EndpointError:
         raise

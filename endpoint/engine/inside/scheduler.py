@@ -22,6 +22,7 @@ from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.outputs import LogprobsLists
 
+from endpoint.engine.inside import steps
 from endpoint.engine.inside.batch_admission import Together
 from endpoint.engine.inside.encode_ahead import EncodeAhead, offered
 from endpoint.engine.inside.groups import Groups, beam_of, follows
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from vllm.v1.outputs import ModelRunnerOutput
     from vllm.v1.request import Request, RequestStatus
 
+STATS_SECONDS = 0.25  # between two messages of vLLM's numbers, while there is work
 LONGEST_HOLD = 0.3  # seconds a step waits for windows that are being encoded
 ROWS_TOGETHER = 8  # rows from which on no step waits
 POLL_SECONDS = 0.002  # longest wait, in seconds, of an engine with nothing else to do: it has to look for new requests
@@ -77,6 +79,7 @@ class Output:
         whole = self._parts[-1]
         whole.new_token_ids = [token for part in self._parts for token in part.new_token_ids]
         whole.prefill_stats = self._parts[0].prefill_stats
+        whole.events = [event for part in self._parts for event in part.events or ()] or None
         scores = [part.new_logprobs.logprobs for part in self._parts if part.new_logprobs is not None]
         if scores:
             # vLLM pads a step's scores to the longest list asked for in its batch.
@@ -97,12 +100,18 @@ class _WholeOutputs:
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self._outputs: dict[str, Output] = {}
+        self._stats_at = 0.0  # when vLLM's numbers were sent last
 
     def add_request(self, request: Request) -> None:
         super().add_request(request)  # type: ignore[misc]
         params = request.sampling_params
         later = BEAM_LATER if beam_of(request) else LATER
         self._outputs[request.request_id] = Output(params.logprob_token_ids if params else None, later)
+
+    def schedule(self, *given: Any) -> SchedulerOutput:
+        output: SchedulerOutput = super().schedule(*given)  # type: ignore[misc]
+        steps.count(len(output.num_scheduled_tokens))
+        return output
 
     def update_from_output(
         self, scheduler_output: SchedulerOutput, model_runner_output: ModelRunnerOutput
@@ -120,6 +129,17 @@ class _WholeOutputs:
             for client, message in found.items()
             if message.outputs or message.finished_requests or message.scheduler_stats
         }
+
+    def make_stats(self, *given: Any, **named: Any) -> Any:
+        """vLLM's numbers for its metrics: at most some times a second, and when nothing is left to do.
+
+        What they count is kept until they are made. Each message costs time on the API's event loop.
+        """
+        now = time.monotonic()
+        if self.requests and now - self._stats_at < STATS_SECONDS:
+            return None
+        self._stats_at = now
+        return super().make_stats(*given, **named)  # type: ignore[misc]
 
 
 class _EncodesFirst:

@@ -7,6 +7,7 @@ local turn_before, caller, work = first[1]:sub(1, 16), first[1]:sub(17), tonumbe
 local name = call('ZRANGE', key('queue', caller), 0, 0)[1]
 local id, cost, ends = entry_id(name), entry_cost(name), exact(now() + tonumber(seconds))
 call('ZREM', key('queue', caller), name)
+count('queued_ms', -cost)
 become(id, caller, 'queued', 'running')
 local token = exact(call('HINCRBY', key('numbers'), 'turn', 1)) -- counts the claims of all jobs
 settle(caller, work + cost, token)

@@ -77,6 +77,7 @@ end
 local function enqueue(id, work, turn)
   local caller, priority, cost = unpack(call('HMGET', key('job', id), 'caller', 'priority', 'cost'))
   call('ZADD', key('queue', caller), priority, entry(id, cost))
+  count('queued_ms', tonumber(cost))
   settle(caller, work, turn)
 end
 
@@ -89,6 +90,7 @@ local function withdraw(id)
   call('ZREM', key('queue', caller), entry(id, cost))
   call('ZREM', key('running'), id)
   call('HDEL', key('job', id), 'owner', 'charged')
+  if status == 'queued' then count('queued_ms', -tonumber(cost)) end
   if work then settle(caller, work, turn) end
 end
 
