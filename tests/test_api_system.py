@@ -106,7 +106,7 @@ def test_every_error_has_a_status():
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, EndpointError)]
     assert set(STATUS) <= set(kinds)
     for kind in kinds:
-        assert status_of(kind("x")) in {400, 401, 403, 404, 405, 409, 410, 413, 422, 500, 503, 504}
+        assert status_of(kind("x")) in {400, 401, 403, 404, 405, 409, 410, 413, 422, 429, 500, 503, 504}
         assert isinstance(kind("x").code, str)
 
 

@@ -136,7 +136,7 @@ MAY_IMPORT = {
         "observe",
         "options",
         "types",
-    },
+    },  # fmt: skip
     "supervisor": {"admission", "config", "engine", "errors", "models", "wiring"},
     "commands": {
         "access",
