@@ -37,12 +37,13 @@ class Jobs:
 async def test_what_processes_share_is_counted_by_one_of_them(first: bool) -> None:
     steps, windows = Change("stt_engine_steps_total", model="watched"), Change("stt_engine_step_windows_total", model="watched")  # noqa: E501  # fmt: skip
     models = Models()
-    watch = Watch(models, Jobs(), lambda: 12.5, first=first)
+    watch = Watch(models, Jobs(), lambda: 12.5, lambda: 6, first=first)
     await watch.look()
     models.load = EngineLoad(live=0, background=2, steps=12, windows=70)
     await watch.look()
     assert value("stt_windows_in_flight", **{"class": "request", "model": "watched"}) == 0
     assert value("stt_windows_in_flight", **{"class": "job", "model": "watched"}) == 2
+    assert value("stt_live_sessions") == 6
     assert (float(steps), float(windows)) == ((12, 70) if first else (0, 0))
     if first:
         assert value("stt_queue_audio_seconds", **{"class": "request"}) == 12.5

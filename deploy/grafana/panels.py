@@ -101,6 +101,8 @@ CAPACITY = (
     graph(
         "Memory of the server", ("process_resident_memory_bytes", "{{instance}}"), unit="bytes", about="Of one process."
     ),
+    graph("Live sessions", ("sum(stt_live_sessions)", "open")),
+    graph("Lag of live text, 95 %", (quantile(0.95, "live_lag_seconds", "lag"), "{{lag}}"), unit="s"),
     graph("GPU use", ("stt_gpu_utilization_ratio", "{{instance}} {{gpu}}"), unit="percentunit"),
     graph(
         "GPU memory", ("stt_gpu_memory_used_bytes / stt_gpu_memory_bytes", "{{instance}} {{gpu}}"), unit="percentunit"

@@ -16,6 +16,7 @@ from endpoint.errors import ConfigError, EngineFailed, PermissionDenied, StoreUn
 from endpoint.jobs.account import settle
 from endpoint.live.sessions import LiveSessions
 from endpoint.observe.calls import Observer
+from endpoint.observe.metrics import live_lag
 from endpoint.observe.watch import Watch
 from endpoint.outgoing import OutgoingPolicy
 
@@ -72,6 +73,7 @@ class ServerState:
             background.runner.settle, background.runner.room = partial(settle, self.limiter), self.admission.room
         self.outgoing = OutgoingPolicy.parse(settings.url_hosts, settings.url_networks)
         self.live = LiveSessions(settings, models)
+        self.live.record.observers.append(live_lag)
         self.observer = observer or Observer.of(settings)
         self.draining = False  # set when the server gets a signal to stop: /ready fails, requests are finished
         self._tasks = list[asyncio.Task[None]]()
@@ -88,9 +90,9 @@ class ServerState:
             self._background.start(self.loaded.wait())
         if self.settings.metrics:
             peers = self.models.peers
-            watch = Watch(
-                self.models, self.jobs, lambda: peers.load.seconds_beside(Urgency.REQUEST), first=peers.number == 0
-            )
+            admitted = partial(peers.load.seconds_beside, Urgency.REQUEST)
+            first = peers.number == 0
+            watch = Watch(self.models, self.jobs, admitted, lambda: self.live.record.open, first=first)
             self._tasks.append(asyncio.create_task(watch.run(), name="watch"))
 
     async def _load(self) -> None:

@@ -66,6 +66,8 @@ WEBHOOKS = _counter("webhooks", "Attempts to deliver a webhook: delivered, faile
 WEBHOOKS_WAITING = _gauge("webhooks_waiting", "Webhooks that are to be delivered or were given up.")
 KEY_REQUESTS = _counter("key_requests", "Requests by name of the key, with METRICS_KEY_NAMES.", "key", "status")
 KEY_AUDIO = _counter("key_audio_seconds", "Audio transcribed by name of the key, with METRICS_KEY_NAMES.", "key")
+LIVE = _gauge("live_sessions", "Live sessions that are open.")
+LIVE_LAG = _histogram("live_lag_seconds", "From the sound to its text: word, final, first.", _SECONDS, "lag")
 INFO = Gauge("stt_info", "The version of the server.", ["version"], registry=REGISTRY, multiprocess_mode="livemax")
 
 
@@ -129,6 +131,11 @@ class Metrics:
 
     def _key(self, call: Call) -> str:
         return self._keys.label(call.caller.name or call.caller.id)
+
+
+def live_lag(lag: str, seconds: float) -> None:
+    """lag: from the sound to its text, of a word, of a turn's end (final), of its beginning (first)."""
+    LIVE_LAG.labels(lag).observe(seconds)
 
 
 def job_begun(attempts: int) -> None:

@@ -50,10 +50,19 @@ class Store(Protocol):
 class Watch:
     """models: of this process. jobs: if there are any. admitted: seconds of audio under way, of all processes.
 
-    first: whether this is the process that counts for all of them what they share.
+    live: sessions that are open in this process. first: whether this process counts for all of them what they share.
     """
 
-    def __init__(self, models: Loads, jobs: Store | None, admitted: Callable[[], float], *, first: bool = True) -> None:
+    def __init__(
+        self,
+        models: Loads,
+        jobs: Store | None,
+        admitted: Callable[[], float],
+        live: Callable[[], int] = lambda: 0,
+        *,
+        first: bool = True,
+    ) -> None:
+        self._live = live
         self._models, self._store, self._admitted, self._first = models, jobs, admitted, first
         self._steps: defaultdict[str, tuple[Grown, Grown]] = defaultdict(lambda: (Grown(), Grown()))
 
@@ -70,6 +79,7 @@ class Watch:
                 await part()
             except EndpointError as error:
                 log.debug("not measured", what=part.__name__, why=error.code)
+        metrics.LIVE.set(self._live())
         if self._first:
             metrics.QUEUE.labels(REQUEST).set(self._admitted())
 
