@@ -121,7 +121,7 @@ def main() -> None:
     port = free_port()
     settings = {"engine": "fake", "engine_args": '{"delay": 0.2}', "metrics_port": port, "decode_workers": 2}
     settings |= {"metrics_key_names": True, "url_networks": "127.0.0.0/8", "job_workers": 1}
-    settings |= {"max_concurrent_requests": 5}
+    settings |= {"max_concurrent_requests": 4}
     with (
         tempfile.TemporaryDirectory() as folder,
         receiving() as hooks,
