@@ -27,6 +27,16 @@ class Slots:
             self._free.release()
 
 
+async def done_anyway(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` gives. A caller that is cancelled meanwhile waits for its end first; what it raises is lost then."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise
+
+
 async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Results in order. The first failure cancels the rest and is raised as it is."""
     try:

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from endpoint.tasks import Slots, in_order, produced, produced_lists, together
+from endpoint.tasks import Slots, done_anyway, in_order, produced, produced_lists, together
 
 
 async def test_results_come_in_order():
@@ -133,3 +133,22 @@ async def test_what_is_there_at_once_comes_in_one_list():
     assert (first, others) == (1, [2, 3])
     with pytest.raises(KeyError, match="at the end"):
         await anext(lists)
+
+
+async def test_work_is_done_although_its_caller_is_cancelled():
+    begun, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def work() -> int:
+        begun.set()
+        await go_on.wait()
+        ended.set()
+        return 3
+
+    caller = asyncio.create_task(done_anyway(work()))
+    await begun.wait()
+    caller.cancel()
+    asyncio.get_running_loop().call_soon(go_on.set)
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert ended.is_set()
+    assert await done_anyway(work()) == 3

@@ -29,6 +29,7 @@ from endpoint.jobs.store import LEASE_SECONDS, JobStore, LostClaim
 from endpoint.memfile import MemoryFile
 from endpoint.observe.calls import Observer, measured
 from endpoint.observe.metrics import job_begun, job_ended
+from endpoint.tasks import done_anyway
 from endpoint.types import Transcript
 
 log = structlog.get_logger(__name__)
@@ -218,7 +219,7 @@ class Runner:
 
     async def _release(self, claim: Claim) -> None:
         with suppress(LostClaim, StoreUnavailable):  # then its lease runs out
-            await self._store.release(claim)
+            await done_anyway(self._store.release(claim))  # a worker that ends now would keep the job until then
 
     async def _last(self, progresses: Progresses) -> None:
         """What became of the last segments is written, too."""

@@ -19,6 +19,7 @@ from endpoint.jobs.store import JobStore
 from endpoint.memfile import MemoryFile
 from endpoint.observe.watch import Backlog
 from endpoint.outgoing import OutgoingPolicy
+from endpoint.tasks import done_anyway
 
 log = structlog.get_logger(__name__)
 
@@ -84,12 +85,7 @@ class Jobs:
             await self._drop(files)
             raise
         files += (JobFile(url, url, url=True) for url in urls)
-        keeping = asyncio.ensure_future(self._keep(replace(job, files=tuple(files)), idempotency_key))
-        try:
-            return await asyncio.shield(keeping)
-        except asyncio.CancelledError:
-            await asyncio.wait({keeping})
-            raise
+        return await done_anyway(self._keep(replace(job, files=tuple(files)), idempotency_key))
 
     async def _keep(self, job: Job, idempotency_key: str | None) -> Job:
         try:
