@@ -12,7 +12,7 @@ INSTALL := deploy/install.sh $(BUILD)
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test check format install install-dev conformance demo-model demo-model-eval quality
 .PHONY: quality-test-model compare
-.PHONY: beams mixed chaos harden formats feed precision profile gpu load lock clean
+.PHONY: beams live mixed chaos harden formats feed precision profile gpu load lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ compare: install-dev ## speed on human speech beside vLLM's server and faster-wh
 beams: install-dev ## beam search beside openai/whisper's, token for token (ten minutes); BEAMS_ARGS=--count=16
 	benchmarks/install_peers.sh
 	PYTHONPATH=build/peers $(BIN)/python -m benchmarks.beams $(BEAMS_ARGS)
+
+live: install-dev ## live sessions with whisper-base on human speech: equality, word errors, lags (ten minutes); LIVE_ARGS=--only=lag
+	$(BIN)/python -m benchmarks.live $(LIVE_ARGS)
 
 mixed: install-dev ## a thousand different requests, some given up, leave nothing behind in the engine (ten minutes)
 	$(BIN)/python -m benchmarks.mixed

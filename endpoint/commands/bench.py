@@ -28,6 +28,7 @@ from endpoint import __version__
 from endpoint.bench.client import Client, Outcome
 from endpoint.bench.containers import CONTAINERS, decode
 from endpoint.bench.figures import Cost, figures_of
+from endpoint.bench.live import LiveFigures, live_figures, together
 from endpoint.bench.loops import arrivals, closed_loop, open_loop
 from endpoint.bench.recordings import LANGUAGES, SEED, WORKLOADS, Recording, make
 from endpoint.bench.report import HEADS, Run, as_html, as_json, remarks, row
@@ -39,6 +40,8 @@ from endpoint.local import running_server
 
 DEFAULT_URL = "http://127.0.0.1:8000/v1"
 SPOKEN = "spoken"
+LIVE_HEADS = ("sessions", "turns", "failed", "first text, s: median / 95 %", "words", "final text", "interim WER %",
+              "final WER %")  # fmt: skip
 
 
 def run(argv: list[str]) -> int:
@@ -51,10 +54,34 @@ def run(argv: list[str]) -> int:
             with Console(stderr=True).status("starting the server"):
                 server = stack.enter_context(running_server())
             args.url, args.pid = f"{server.base}/v1", server.pid
+        if args.live:
+            return _live(args, recordings)
         processes = Processes(args.pid) if args.pid else None
         runs, model = asyncio.run(_measure(args, recordings, processes))
     _report(args, runs, model)
     return 1 if any(run.figures.failed for run in runs) else 0
+
+
+def _live(args: argparse.Namespace, recordings: Sequence[Recording]) -> int:
+    """Live sessions at the pace of speech, and a line for each number of them."""
+    given = [(recording.samples, recording.text) for recording in recordings]
+    code = find_language(args.language) if args.language not in (None, SPOKEN) else None
+    asked = {name: value for name, value in (("model", args.model), ("language", code)) if value}
+    session = {"audio": {"input": {"transcription": asked}}}
+    table = Table(*LIVE_HEADS, show_edge=False)
+    failed = 0
+    for level in args.live:
+        found = live_figures(asyncio.run(together(args.url, given, level, session, args.api_key)))
+        failed += found.failed
+        table.add_row(*_live_cells(found))
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    return 1 if failed else 0
+
+
+def _live_cells(found: LiveFigures) -> list[str]:
+    lags = [f"{median:.2f} / {late:.2f}" for median, late in (found.first, found.word, found.final)]
+    rates = ["" if rate is None else f"{rate:.1f}" for rate in (found.interim_errors, found.final_errors)]
+    return [str(found.sessions), str(found.turns), str(found.failed), *lags, *rates]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument(
         "--concurrency", type=_levels, default="1,16", help="numbers of callers, a run each; default 1,16"
     )
+    load.add_argument("--live", type=_levels, help="numbers of live sessions, a run each, instead of requests")
     load.add_argument("--requests", type=_positive(int), help="of a run; unset: at least 32 or four for every caller")
     pace = load.add_mutually_exclusive_group()
     pace.add_argument("--rate", type=_positive(float), help="requests a second, at random times; instead of callers")

@@ -58,6 +58,12 @@ class SoundConverter:
         return np.frombuffer(data[:whole], "<i2").astype(np.int16)
 
 
+def to_openai(samples: Samples) -> bytes:
+    """int16 [n], 16 kHz, as PCM of 24 kHz, which OpenAI's protocol asks for."""
+    sound = soxr.resample(samples.astype(np.float32), SAMPLE_RATE, OPENAI_RATE)
+    return _rounded(sound).astype("<i2").tobytes()
+
+
 def _rounded(sound: npt.NDArray[np.float32]) -> Samples:
     limits = np.iinfo(np.int16)
     return np.clip(np.rint(sound), limits.min, limits.max).astype(np.int16)

