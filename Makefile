@@ -85,7 +85,7 @@ mixed: install-dev ## a thousand different requests, some given up, leave nothin
 chaos: install-dev ## jobs while workers, servers and stores are killed and cut off (half an hour); CHAOS_ARGS=--small
 	$(BIN)/python -m benchmarks.chaos $(CHAOS_ARGS)
 
-harden: install-dev ## limits, quotas, overload and long files against real servers (an hour); HARDEN_ARGS=--small
+harden: install-dev ## limits, quotas, overload, abuse, a gateway and a soak against real servers (two hours); HARDEN_ARGS=--small
 	$(BIN)/python -m benchmarks.harden $(HARDEN_ARGS)
 
 formats: install-dev ## the same weights as a faster-whisper folder, an OpenAI .pt and a Hugging Face folder give the same text

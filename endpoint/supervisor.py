@@ -235,7 +235,7 @@ class _Supervisor:
 
     def _finish(self) -> None:
         """Wait for the API processes; another signal is passed on to them."""
-        end = time.monotonic() + DRAIN_SECONDS + LAST_SECONDS
+        end = time.monotonic() + self._settings.stop_delay_seconds + DRAIN_SECONDS + LAST_SECONDS
         while left := [child.process for child in self._front if child.process.is_alive()]:
             if (rest := end - time.monotonic()) <= 0:
                 log.warning("killed, as they do not end", pids=[process.pid for process in left])

@@ -203,7 +203,7 @@ KEPT_TO = {
     "limits": {"access/counters", "access/counters_redis", "access/counters_sqlite"},
     "fastapi": {name for name in MODULES if name.startswith("api/")} | {"wiring"},
     "starlette": {name for name in MODULES if name.startswith("api/")},
-    "uvicorn": {"commands/serve", "observe/port"},
+    "uvicorn": {"commands/serve", "observe/port", "api/protocol"},
     "rich": {name for name in MODULES if name.startswith(("commands/", "demo/"))},
     "pydantic_settings": {"config"},
     "prometheus_client": {name for name in MODULES if name.startswith("observe/")},

@@ -21,6 +21,7 @@ from endpoint.commands import doctor
 from endpoint.config import Settings
 from endpoint.net import free_port
 from tests.recordings import tone, wav
+from tests.supervised import supervised
 
 TWO_SECONDS = wav(tone(16_000, 2)[:, None], 16_000)
 FAKE = {"ENGINE": "fake", "DECODE_WORKERS": "1", "VAD_FILTER": "false"}
@@ -239,3 +240,21 @@ def test_without_a_key_only_this_machine_is_served(
     ):
         assert main(["serve", "--engine", "fake", *flags]) == 0
         assert shown in capsys.readouterr().err
+
+
+def test_a_server_that_stops_takes_requests_until_load_balancers_have_noticed(tmp_path: Path) -> None:
+    """A second signal does not wait for that."""
+    with supervised(
+        tmp_path / "log", engine="fake", jobs_url="off", decode_workers=1, stop_delay_seconds=600
+    ) as server:
+        server.wait()
+        server.process.terminate()
+        server.wait("/ready", 503)
+        assert httpx.get(f"{server.base}/ready").json()["error"]["code"] == "stopping"
+        assert httpx.get(f"{server.base}/health").status_code == 200
+        assert (
+            httpx.post(f"{server.base}/v1/audio/transcriptions", files={"file": TWO_SECONDS}, timeout=120).status_code
+            == 200
+        )
+        server.process.terminate()
+        assert server.process.wait(120) == 0

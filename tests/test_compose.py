@@ -85,8 +85,23 @@ def test_every_variable_is_in_the_example_and_the_other_way_round() -> None:
 def test_volumes_are_declared_and_dependencies_exist() -> None:
     whole = composed("compose.yml")
     for service in OURS.values():
-        assert {mount.partition(":")[0] for mount in service.get("volumes", [])} <= set(whole["volumes"])
+        mounts = {mount.partition(":")[0] for mount in service.get("volumes", [])}
+        assert {mount for mount in mounts if not mount.startswith("./")} <= set(whole["volumes"])
+        assert all((DEPLOY / mount).exists() for mount in mounts if mount.startswith("./"))
         assert set(service.get("depends_on", {})) <= set(OURS)
+
+
+def test_the_profile_observe_is_that_of_observe_yml_with_these_servers() -> None:
+    profiles = {name: service for name, service in OURS.items() if "profiles" in service}
+    observed = composed("observe.yml")
+    assert set(profiles) == set(observed["services"])
+    assert set(observed["volumes"]) <= set(composed("compose.yml")["volumes"])
+    for name, service in profiles.items():
+        assert service["extends"] == {"file": "observe.yml", "service": name}
+    (targets,) = yaml.safe_load((DEPLOY / "prometheus" / "compose.yml").read_text(encoding="utf-8"))
+    assert {target.partition(":")[0] for target in targets["targets"]} == set(OWN)
+    ports = {int(target.partition(":")[2]) for target in targets["targets"]}
+    assert ports == {service["environment"]["METRICS_PORT"] for service in OWN.values()}
 
 
 def test_only_the_gateway_can_be_reached_and_nothing_writes_to_its_root() -> None:

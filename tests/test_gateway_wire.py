@@ -10,7 +10,14 @@ from endpoint.options import Options
 
 
 def test_a_call_and_its_options_go_along() -> None:
-    call = Call("req_1", Caller("key_1", "ours", limits=Limits(upload_mb=1)), Priority.HIGH, 5.0, background=True)
+    call = Call(
+        "req_1",
+        Caller("key_1", "ours", limits=Limits(upload_mb=1)),
+        Priority.HIGH,
+        5.0,
+        background=True,
+        traceparent="00-a",
+    )
     options = Options(language="de", prompt="a\nb", words=True)
     sent = head(Work.of("small", options, call, {3: b"\x00\xff\n"}))
     assert sent.endswith(b"\n")
@@ -18,6 +25,7 @@ def test_a_call_and_its_options_go_along() -> None:
     work = decode(Work, sent)
     assert (work.model, work.options, work.found) == ("small", options, {3: b"\x00\xff\n"})
     assert (work.id, work.priority, work.seconds, work.background) == ("req_1", Priority.HIGH, 5.0, True)
+    assert work.traceparent == "00-a"
     assert work.asked_by() == Caller("key_1", "ours")  # the gateway has applied the limits
 
 

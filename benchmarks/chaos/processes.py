@@ -90,11 +90,11 @@ class Process:
         os.kill(self.pid, signal.SIGCONT)
         self._timeline.mark(self.name, GO_ON)
 
-    async def end(self) -> None:
-        """SIGTERM, and SIGKILL for what is left of its group."""
+    async def end(self) -> int | None:
+        """SIGTERM, and SIGKILL for what is left of its group. Its exit status; None where it did not run."""
         running, self._running = self._running, None
         if running is None:
-            return
+            return None
         if running.poll() is None:
             running.send_signal(signal.SIGCONT)
             running.terminate()
@@ -102,6 +102,7 @@ class Process:
                 await asyncio.to_thread(running.wait, END_SECONDS)
             self._timeline.mark(self.name, END)
         self._sweep(running)
+        return running.returncode
 
     def end_now(self) -> None:
         if self._running is not None:

@@ -22,7 +22,18 @@ from pathlib import Path
 from benchmarks.harden.report import Found, Line, Outcome, write
 from endpoint.observe.log import configure_logging
 
-CHECKS = ("request_limits", "quotas", "overload", "long_files")  # modules with an async `check(folder, small)`
+CHECKS = (  # modules with an async `check(folder, small)`
+    "request_limits",
+    "quotas",
+    "overload",
+    "long_files",
+    "http_limits",
+    "mutated",
+    "no_files",
+    "gateway",
+    "gateway_model",
+    "soak",
+)
 BUILD = Path("build/harden")
 
 

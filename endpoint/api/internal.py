@@ -159,7 +159,8 @@ class EngineRoutes:
         await server.check_any()
         most = server.settings.max_upload_mb * MIB
         async with AsyncExitStack() as held:
-            permit = held.enter_context(server.admission.permit())
+            size = Headers(scope=scope).get("content-length", "0")
+            permit = held.enter_context(server.admission.permit(size=int(size) if size.isdecimal() else 0))
             body = await read_headed(receive, Headers(scope=scope), MAX_HEAD_BYTES, most)
             try:
                 work = decode(Work, bytes(body.head))
@@ -167,6 +168,8 @@ class EngineRoutes:
                 raise InvalidRequest(f"The gateway has another version: {error}", code="invalid_form") from error
             if work.background:
                 await held.aclose()
+            else:
+                permit.expect(len(body.file))
             transcriber = server.models.find(work.model)
             await transcriber.check()
             yield _Given(transcriber, body.file, work, None if work.background else permit)
@@ -189,6 +192,7 @@ async def _run(scope: Scope, given: _Given, run: Run, emit: Emit) -> None:
         given.permit,
         background=work.background,
         checkpoint=None if work.found is None else _RelayedCheckpoint(work.found, emit),
+        traceparent=work.traceparent,
         emit=emit,
     )
     scope.setdefault("state", {})["call"] = call  # for the log

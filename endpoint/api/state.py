@@ -117,8 +117,14 @@ class ServerState:
                 log.error("keys cannot be checked", why=error.message)
                 return None
 
-    async def close(self) -> None:
+    def stop(self) -> None:
+        """Take no more jobs, and fail /ready."""
         self.draining = True
+        if self._background is not None:
+            self._background.runner.stop()
+
+    async def close(self) -> None:
+        self.stop()
         self.live.close()
         for task in self._tasks:
             task.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
+import time
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any
@@ -28,10 +29,20 @@ MOST_FRAME_BYTES = 32 << 20  # of a websocket, where its connection is cut; live
 class Server(uvicorn.Server):
     """Uvicorn's server. A signal drains it and exits with 0; a model that cannot be loaded ends it with 1."""
 
+    def __init__(self, config: uvicorn.Config, stop_delay: float = 0.0) -> None:
+        """stop_delay: seconds in which requests are still taken after a signal, while /ready fails."""
+        super().__init__(config)
+        self._stop_delay, self._stop_at = stop_delay, float("inf")
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self.config.app.state.server.draining = True  # type: ignore[union-attr]
-        self.force_exit = self.should_exit  # a second signal does not wait
-        self.should_exit = True
+        state = self.config.app.state.server  # type: ignore[union-attr]
+        self.force_exit = self.should_exit = state.draining  # a second signal does not wait
+        state.stop()
+        self._stop_at = min(self._stop_at, time.monotonic() + self._stop_delay)
+
+    async def on_tick(self, counter: int) -> bool:
+        self.should_exit |= time.monotonic() >= self._stop_at
+        return await super().on_tick(counter)
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         failed: asyncio.Event = self.config.app.state.server.failed  # type: ignore[union-attr]
@@ -128,11 +139,11 @@ def _run(
         log_config=None,  # ours, in endpoint/observe/log.py
         access_log=False,  # endpoint/api/log.py writes a line per request
         timeout_graceful_shutdown=DRAIN_SECONDS,
-        h11_max_incomplete_event_size=64 * 1024,
+        http="endpoint.api.protocol:LimitedProtocol",
         ws_max_size=MOST_FRAME_BYTES,
         ws_per_message_deflate=False,  # sound in base64 does not get smaller
     )
-    server = Server(config)
+    server = Server(config, settings.stop_delay_seconds)
     server.run(sockets)
     return 1 if app.state.server.failed.is_set() else 0
 

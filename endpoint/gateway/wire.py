@@ -42,7 +42,7 @@ class Work:
     """A call and its options, as an engine server needs them.
 
     model: a name that the server lists. caller: id of who is charged; name: for logs. seconds: the time limit.
-    found: windows of the checkpoint by their number; None where the call has no checkpoint.
+    found: windows of the checkpoint by their number; None where the call has no checkpoint. traceparent: as in Call.
     """
 
     model: str
@@ -54,12 +54,22 @@ class Work:
     seconds: float | None
     background: bool
     found: dict[int, bytes] | None
+    traceparent: str = ""
 
     @classmethod
     def of(cls, model: str, options: Options, call: Call, found: Mapping[int, bytes] | None) -> Work:
-        caller = call.caller
-        kept = None if found is None else dict(found)
-        return cls(model, options, call.id, caller.id, caller.name, call.priority, call.seconds, call.background, kept)
+        return cls(
+            model,
+            options,
+            call.id,
+            call.caller.id,
+            call.caller.name,
+            call.priority,
+            call.seconds,
+            call.background,
+            None if found is None else dict(found),
+            call.traceparent,
+        )
 
     def asked_by(self) -> Caller:
         """What the gateway has checked is not checked again: the caller has every scope and no limits."""

@@ -106,9 +106,13 @@ class Runner:
             await self._leases.close()
             await self._store.close()
 
+    def stop(self) -> None:
+        """Take no more jobs."""
+        self._draining = True
+
     async def drain(self, seconds: float) -> None:
         """Take no more jobs, and wait until those under way are done, for so long at most."""
-        self._draining = True
+        self.stop()
         if self._working:
             await asyncio.wait(self._working.values(), timeout=seconds)
 

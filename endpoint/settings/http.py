@@ -28,6 +28,10 @@ class HttpSettings(BaseModel):
         360_000, "Seconds of audio worked on at once; more is refused with 503, unless it is a single request.", ge=1
     )
     request_timeout_seconds: float = setting(600.0, "Longest a request may take, in seconds; then 504.", gt=0)
+    stop_delay_seconds: float = setting(
+        0.0, "Seconds after SIGTERM in which requests are still taken while /ready is 503; load balancers need them.",
+        ge=0,
+    )  # fmt: skip
     url_hosts: str = setting("", "Hosts that `url` may name, separated by commas; empty: any public one.")
     url_networks: str = setting(
         "", "Private networks that `url` may lead to, such as 10.1.0.0/16, separated by commas."
