@@ -61,7 +61,7 @@ MAY_IMPORT = {
         "options",
         "text",
         "types",
-    },  # fmt: skip
+    },
     "models": {"admission", "config", "core", "errors", "settings", "types"},
     "fields": {"errors", "options", "types"},
     "client_values": set(),
@@ -209,7 +209,6 @@ KEPT_TO = {
     "psutil": {"bench/usage"},
     "soxr": {"audio/worker/pcm", "live/convert"},
     "sounddevice": {"commands/listen"},
-    "websockets": {"live/client"},
     "onnxruntime": {"audio/vad"},
     # Who counts what callers may ask.
     "limits": {"access/counters", "access/counters_redis", "access/counters_sqlite"},
