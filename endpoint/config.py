@@ -26,6 +26,7 @@ from endpoint.settings.limits import LimitSettings
 from endpoint.settings.live import LiveSettings
 from endpoint.settings.model import ModelSettings
 from endpoint.settings.observe import ObserveSettings
+from endpoint.settings.words import WordSettings
 from endpoint.types import WINDOW_SECONDS
 
 TEST_MODEL = Path(__file__).parent / "demo" / "model"
@@ -44,6 +45,7 @@ SHORT_NAMES = {  # short names of models in the settings; a folder of such a nam
 
 
 class Settings(
+    WordSettings,
     EngineSettings,
     GatewaySettings,
     ObserveSettings,
@@ -187,5 +189,5 @@ def load_settings(flags: list[str] | None = None, *, prog: str = "endpoint", **o
         lines = [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
         raise ConfigError("wrong settings: " + "; ".join(lines)) from error
     except SettingsError as error:  # settings in JSON
-        objects = "ENGINE_ARGS, MODEL_ALIASES and PRICES must be JSON objects"
+        objects = "ENGINE_ARGS, MODEL_ALIASES, PRICES, DEFAULT_REPLACEMENTS and VOCABULARIES must be JSON objects"
         raise ConfigError(f"wrong settings: {error}; {objects}") from error

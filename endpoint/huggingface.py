@@ -13,12 +13,13 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
 from endpoint.errors import InvalidRequest
 from endpoint.fields.decoding import Decoding
 from endpoint.fields.read import flattened, read
+from endpoint.fields.wording import WordingFields
 from endpoint.languages import AUTO, find_language
 from endpoint.options import Options, Task
 from endpoint.types import Notice, Segment, Transcript, Word
 
 
-class Parameters(Decoding):
+class Parameters(WordingFields, Decoding):
     """The fields of `parameters`. Hugging Face's clients put some of them into `generate_kwargs`."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -65,6 +66,7 @@ class Parameters(Decoding):
         language = find_language(self.language) if self.language and not auto else None
         if self.language and language is None and not auto:
             raise InvalidRequest(f"{self.language!r} is no language of Whisper", param="language")
+        start_ms, end_ms = self.times_ms()
         return Options(
             Task(self.task),
             language,
@@ -76,6 +78,9 @@ class Parameters(Decoding):
             sampling=self.sampling(),
             thresholds=self.thresholds(),
             detect_language=auto,
+            start_ms=start_ms,
+            end_ms=end_ms,
+            wording=self.wording(),
         )
 
 

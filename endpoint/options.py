@@ -75,6 +75,24 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
+class Wording:
+    """How the recognized text is changed before anybody gets it. Defaults change nothing.
+
+    replacements: (what is recognized, what is written), whole words in any case.
+    vocabularies: names of the server's sets of words.
+    masked: words of which the first letter is left. mask: whether those of the server are masked, too.
+    numerals: numbers in words are written in digits. fillers: whether words such as `uhm` are kept.
+    """
+
+    replacements: tuple[tuple[str, str], ...] = ()
+    vocabularies: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
+    mask: bool = False
+    numerals: bool = False
+    fillers: bool = True
+
+
+@dataclass(frozen=True)
 class Options:
     """What a caller asks of the core; parsed and cross-checked once, at the edge.
 
@@ -91,6 +109,9 @@ class Options:
     incremental: segments are settled as early as possible: the windows so far decide the file's language.
     logprobs: keep how likely each token of the text was.
     audio_track: index of the audio stream, from 0; None: the one a player would play.
+    start_ms, end_ms: the part of the recording that is decoded and transcribed; None: to its end. Times of the
+        transcript count from the start of the file all the same.
+    wording: how the text is changed.
     """
 
     task: Task = Task.TRANSCRIBE
@@ -109,6 +130,9 @@ class Options:
     audio_track: int | None = None
     detect_language: bool = False
     incremental: bool = False
+    start_ms: int = 0
+    end_ms: int | None = None
+    wording: Wording = Wording()
 
     def spoken_in(self, language: str | None) -> Options:
         """The same in `language`, unless these options choose languages themselves."""

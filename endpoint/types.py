@@ -6,7 +6,7 @@ Times are integers: samples before the engine, milliseconds after it. Offsets tr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -31,6 +31,11 @@ Samples = npt.NDArray[np.int16]
 def samples_to_ms(samples: int) -> int:
     """Samples at 16 kHz to milliseconds, rounded half up."""
     return (samples * 1000 + SAMPLE_RATE // 2) // SAMPLE_RATE
+
+
+def ms_to_samples(milliseconds: int) -> int:
+    """Milliseconds to samples at 16 kHz."""
+    return milliseconds * SAMPLE_RATE // 1000
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,9 @@ class Span:
     start: int
     end: int
 
+    def later(self, samples: int) -> Span:
+        return Span(self.start + samples, self.end + samples)
+
 
 @dataclass(frozen=True)
 class Window:
@@ -102,6 +110,10 @@ class Window:
     @property
     def end_ms(self) -> int:
         return samples_to_ms(self.start + len(self.samples))
+
+    def later(self, samples: int) -> Window:
+        """The same sound, where so many samples come before it."""
+        return replace(self, start=self.start + samples, speech=tuple(span.later(samples) for span in self.speech))
 
     def after(self, start: int) -> Window:
         """The rest of the window from sample `start` of the file on."""

@@ -11,10 +11,12 @@ from endpoint.audio.decode import Decoder
 from endpoint.config import Settings
 from endpoint.core.pipeline import Pipeline
 from endpoint.core.transcriber import Transcriber
+from endpoint.core.word_sets import Vocabulary, WordSets
 from endpoint.errors import ConfigError
 from endpoint.models import Models, Names, Peers
 from endpoint.observe.calls import Observer
 from endpoint.observe.samples import sampled
+from endpoint.settings.base import split
 from endpoint.types import Engine, EngineInfo
 
 if TYPE_CHECKING:
@@ -101,7 +103,16 @@ def build_models(settings: Settings, links: Links | None = None, peers: Peers | 
 
 
 def _pipeline(settings: Settings, decoder: Decoder, links: Sequence[Link] = ()) -> Pipeline:
-    return Pipeline(build_engine(settings, links), decoder, settings.window_seconds, settings.default_language)
+    engine = build_engine(settings, links)
+    return Pipeline(engine, decoder, settings.window_seconds, settings.default_language, _words(settings))
+
+
+def _words(settings: Settings) -> WordSets:
+    vocabularies = {
+        name: Vocabulary(one.words, tuple(one.replacements.items())) for name, one in settings.vocabularies.items()
+    }
+    masked = tuple(split(settings.default_profanity_words))
+    return WordSets(tuple(settings.default_replacements.items()), masked, vocabularies)
 
 
 def build_app(settings: Settings, links: Links | None = None, peers: Peers | None = None) -> FastAPI:

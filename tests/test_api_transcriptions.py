@@ -71,7 +71,9 @@ async def test_words_and_segments_are_listed_as_asked(asked):
     assert ("segments" in response.json()) == ("segment" in asked)
     assert ("words" in response.json()) == ("word" in asked)
     if "word" in asked:
-        assert response.json()["words"][1] == {"word": "wörld", "start": 0.5, "end": 1.0}
+        assert response.json()["words"][1] == {
+            "word": "wörld", "start": 0.5, "end": 1.0, "probability": 1.0,
+        }  # fmt: skip
 
 
 @pytest.mark.parametrize(

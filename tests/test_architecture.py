@@ -20,7 +20,7 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MOD
 
 WIRING = {  # joins the others
     "access", "api", "audio", "config", "engine", "errors", "core", "gateway",
-    "jobs", "models", "observe", "options", "types",
+    "jobs", "models", "observe", "options", "settings", "types",
 }  # fmt: skip
 
 # Which parts may import which; a part is a module of the first level, or a package.
@@ -42,28 +42,16 @@ MAY_IMPORT = {
     "access": {"call", "caller", "codec", "config", "core", "errors", "memfile", "options", "stores", "types"},
     "local": {"config", "errors", "net"},
     "bench": {"errors", "live", "options", "types"},
-    "settings": {"languages", "options", "types"},
+    "settings": {"fields", "languages", "options", "types"},
     "config": {"errors", "options", "settings", "types"},
     "text": {"languages", "options", "types"},
     "audio": {"config", "errors", "memfile", "options", "types"},
     "weights": {"config", "errors", "types"},
     "engine": {"config", "errors", "languages", "observe", "tasks", "options", "types", "weights"},
     "core": {"audio", "call", "codec", "errors", "memfile", "options", "tasks", "text", "types"},
-    "live": {
-        "audio",
-        "call",
-        "config",
-        "core",
-        "errors",
-        "languages",
-        "memfile",
-        "models",
-        "options",
-        "text",
-        "types",
-    },
+    "live": {"audio", "call", "config", "core", "errors", "languages", "memfile", "models", "options", "text", "types"},
     "models": {"admission", "config", "core", "errors", "settings", "types"},
-    "fields": {"errors", "options", "types"},
+    "fields": {"errors", "options", "text", "types"},
     "client_values": set(),
     "client": {"client_values", "errors"},
     "jobs": {
@@ -141,6 +129,7 @@ MAY_IMPORT = {
         "config",
         "engine",
         "errors",
+        "fields",
         "languages",
         "live",
         "local",
@@ -222,6 +211,9 @@ KEPT_TO = {
     "pynvml": {"observe/gpu"},
     "jiwer": {"observe/evaluation"},
     "whisper_normalizer": {"observe/evaluation"},
+    "budoux": {"text/phrases"},
+    "regex": {"text/fillers", "text/graphemes", "text/numerals", "text/units", "text/wording"},
+    "text_to_num": {"text/numerals"},
 }
 
 # Who touches the environment, and why.
@@ -235,8 +227,9 @@ PURE = {
     "live/agreement", "live/buffer", "live/plain", "live/session", "live/text",
 } | {name for name in MODULES if name.startswith("text/")}  # fmt: skip
 HARMLESS = {
-    "__future__", "abc", "bisect", "collections", "dataclasses", "endpoint", "enum", "functools", "itertools", "json",
-    "math", "numpy", "operator", "re", "statistics", "string", "typing", "unicodedata", "zlib",
+    "__future__", "abc", "bisect", "budoux", "collections", "dataclasses", "endpoint", "enum", "functools",
+    "itertools", "json", "math", "numpy", "operator", "re", "regex", "statistics", "string", "text_to_num", "typing",
+    "unicodedata", "zlib",
 }  # fmt: skip
 
 

@@ -61,6 +61,11 @@ TESTED_BY = {
     "settings/live": "test_config",
     "settings/model": "test_config",
     "live/protocol": "test_live_realtime",
+    "settings/words": "test_config",
+    "text/layout": "test_text_subtitles",
+    "text/lines": "test_text_subtitles",
+    "text/units": "test_text_subtitles",
+    "text/edits": "test_text_wording",
     "stores/sqlite": "test_jobs_sqlite",
 }
 UNTESTED_STILL: set[str] = set()

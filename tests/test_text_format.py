@@ -8,7 +8,8 @@ import pytest
 
 from endpoint.api import schemas
 from endpoint.options import Task
-from endpoint.text.format import Rendering, render, timestamp
+from endpoint.text.cues import timestamp
+from endpoint.text.format import Rendering, render
 from endpoint.types import samples_to_ms
 from tests.api_support import NASTY, TRANSCRIPT, WORDS, segment
 
@@ -118,7 +119,10 @@ def test_granularity_decides_the_arrays():
     timed = replace(TRANSCRIPT, words=WORDS)
     both = body_of(timed, "verbose_json")
     schemas.VerboseTranscription.model_validate(both, strict=True)
-    assert both["words"] == [{"word": "Hello", "start": 0.0, "end": 0.5}, {"word": "wörld", "start": 0.5, "end": 1.0}]
+    assert both["words"] == [
+        {"word": "Hello", "start": 0.0, "end": 0.5, "probability": 1.0},
+        {"word": "wörld", "start": 0.5, "end": 1.0, "probability": 1.0},
+    ]
     assert len(both["segments"]) == 2
     words = body_of(timed, "verbose_json", segments=False)
     assert "segments" not in words

@@ -149,4 +149,5 @@ def _old_style(transcript: Transcript) -> dict[str, Any]:
 
 
 def _word(word: Word) -> dict[str, Any]:
-    return {"word": word.text.strip(), "start": word.start_ms / 1000, "end": word.end_ms / 1000}
+    times = {"start": word.start_ms / 1000, "end": word.end_ms / 1000}
+    return {"word": word.text.strip(), **times, "probability": word.probability}

@@ -49,6 +49,8 @@ TRANSCRIPTIONS = {
         **{"response_format": "verbose_json", "timestamp_granularities[]": ["segment", "word"]},
     ),
     "captions": _example("Captions as WebVTT", response_format="vtt"),
+    "broadcast": _example("Subtitles of two lines", response_format="srt", subtitle_layout="broadcast"),
+    "wording": _example("Names as they are written", replacements={"acme": "ACME"}, filler_words=False),
     "stream": _example("Events while it is decoded", stream=True, language="en"),
     "hints": _example(
         "One of two languages, and names that are likely",
@@ -99,10 +101,10 @@ TRANSCRIBED: Mapping[str, tuple[str, Any]] = {
             "segments": [_SEGMENT],
             **_COVERED,
             "words": [
-                {"word": "seven", "start": 0.0, "end": 0.42},
-                {"word": "green", "start": 0.42, "end": 0.76},
-                {"word": "apple", "start": 0.76, "end": 1.16},
-                {"word": "three", "start": 1.16, "end": 1.64},
+                {"word": "seven", "start": 0.0, "end": 0.42, "probability": 0.98},
+                {"word": "green", "start": 0.42, "end": 0.76, "probability": 0.97},
+                {"word": "apple", "start": 0.76, "end": 1.16, "probability": 0.99},
+                {"word": "three", "start": 1.16, "end": 1.64, "probability": 0.98},
             ],
             "usage": _DURATION,
         },

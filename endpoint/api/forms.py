@@ -12,8 +12,10 @@ from pydantic_core import PydanticCustomError
 from endpoint.api.chunking import Chunking
 from endpoint.errors import InvalidRequest
 from endpoint.fields.decoding import Decoding
+from endpoint.fields.layout import LayoutFields
 from endpoint.fields.names import plain, unknown
 from endpoint.fields.read import known_names, own_names, read, refuse_unknown
+from endpoint.fields.wording import WordingFields
 from endpoint.languages import AUTO, find_language
 from endpoint.options import Options, Task, VadOptions
 from endpoint.text.format import Rendering, ResponseFormat
@@ -66,7 +68,7 @@ class AudioForm(Chunking):
         return self._notices
 
 
-class TextForm(Decoding, AudioForm):
+class TextForm(WordingFields, Decoding, AudioForm):
     """Fields of every form whose response is text."""
 
     prompt: str = Field(
@@ -100,6 +102,7 @@ class TextForm(Decoding, AudioForm):
 
     def options(self, vad: VadOptions | None = DEFAULT_VAD) -> Options:
         """vad: the server's options, used unless the fields set others."""
+        start_ms, end_ms = self.times_ms()
         return Options(
             language=self.language if self.language not in ("", MULTI, AUTO) else None,
             detect_language=self.language == AUTO,
@@ -112,13 +115,19 @@ class TextForm(Decoding, AudioForm):
             sampling=self.sampling(),
             thresholds=self.thresholds(),
             audio_track=self.audio_track,
+            start_ms=start_ms,
+            end_ms=end_ms,
+            wording=self.wording(),
         )
 
 
-class TranslationForm(TextForm):
+class _Formatted(TextForm):
+    response_format: ResponseFormat = Field("json", description="Format of the response.")
+
+
+class TranslationForm(LayoutFields, _Formatted):
     """Fields of a translation into English."""
 
-    response_format: ResponseFormat = Field("json", description="Format of the response.")
     stream: bool = Field(
         False,
         description="Respond with server-sent events while decoding: text in order, once it is final, and the whole "
@@ -130,14 +139,17 @@ class TranslationForm(TextForm):
     def _text_only(cls, value: bool, info: ValidationInfo) -> bool:
         if value and info.data.get("response_format", "json") not in _STREAMED:
             raise PydanticCustomError("stream", "events carry text; ask for json, text or verbose_json")
+        if value and info.data.get("paragraphs") and info.data.get("response_format") == "text":
+            raise PydanticCustomError("stream", "a stream of text has no paragraphs; ask for verbose_json")
         return value
 
     def options(self, vad: VadOptions | None = DEFAULT_VAD) -> Options:
-        return replace(super().options(vad), task=Task.TRANSLATE, incremental=self.stream)
+        timed = self.layout() is not None
+        return replace(super().options(vad), task=Task.TRANSLATE, incremental=self.stream, words=timed)
 
     def rendering(self) -> Rendering:
         """How to write the transcript."""
-        return Rendering(self.response_format)
+        return Rendering(self.response_format, paragraphs=self.paragraphs, layout=self.layout())
 
 
 class TranscriptionForm(TranslationForm):
@@ -190,13 +202,13 @@ class TranscriptionForm(TranslationForm):
             task=Task.TRANSCRIBE,
             languages=self.languages,
             hotwords=", ".join(filter(None, (self.hotwords, *self.keywords))) or None,
-            words="word" in self.timestamp_granularities,
+            words="word" in self.timestamp_granularities or self.layout() is not None,
             logprobs="logprobs" in self.include,
         )
 
     def rendering(self) -> Rendering:
         segments = "segment" in self.timestamp_granularities
-        return Rendering(self.response_format, segments, "logprobs" in self.include)
+        return replace(super().rendering(), segments=segments, logprobs="logprobs" in self.include)
 
 
 class DetectionForm(AudioForm):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from endpoint.api.forms import DEFAULT_VAD, GRANULARITIES, INCLUDE, TranscriptionForm
 from endpoint.call import Priority
 from endpoint.errors import InvalidRequest
+from endpoint.fields.layout import LayoutFields
 from endpoint.fields.read import read
 from endpoint.options import Options, Task, VadOptions
 from endpoint.text.format import Rendering, ResponseFormat
@@ -114,8 +115,19 @@ class JobForm(TranscriptionForm):
                 raise PydanticCustomError("url", "must begin with http:// or https:// and name a host")
         return value
 
+    @classmethod
+    def formatted_later(cls) -> bool:
+        return True
+
     def options(self, vad: VadOptions | None = DEFAULT_VAD) -> Options:
         return replace(super().options(vad), task=Task(self.task))
+
+    def check_vocabulary(self, known: Collection[str]) -> None:
+        """Raises InvalidRequest for a name that is not among the server's `known` ones: the job would fail later."""
+        for name in self.vocabulary:
+            if name not in known:
+                message = f"vocabulary[]: there is no set of words `{name[:64]}` on this server"
+                raise InvalidRequest(message, param="vocabulary[]")
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -144,10 +156,13 @@ class EventsQuery(BaseModel):
     after: int = Field(0, ge=0, lt=2**63, description="Number of the last event that is known, as `Last-Event-ID`.")
 
 
-class ResultQuery(BaseModel):
+class _Format(BaseModel):
+    response_format: ResponseFormat = Field("json", description="The format; any, whatever the job was submitted with.")
+
+
+class ResultQuery(LayoutFields, _Format):
     """How a result is written."""
 
-    response_format: ResponseFormat = Field("json", description="The format; any, whatever the job was submitted with.")
     timestamp_granularities: tuple[Literal["segment", "word"], ...] = Field(
         (),
         alias=GRANULARITIES,
@@ -182,7 +197,7 @@ class ResultQuery(BaseModel):
             if wanted and not there:
                 raise InvalidRequest(f"{name}: it was not asked for when the job was submitted", param=name)
         segments = not self.timestamp_granularities or "segment" in self.timestamp_granularities
-        return Rendering(self.response_format, segments, logprobs)
+        return Rendering(self.response_format, segments, logprobs, self.paragraphs, self.layout())
 
     def shown(self, transcript: Transcript) -> Transcript:
         """Without the words, where only segments are asked for."""

@@ -12,13 +12,13 @@ from starlette.responses import JSONResponse, Response
 
 from endpoint.api.job_forms import ResultQuery
 from endpoint.api.openapi import JOB_CODES
-from endpoint.api.respond import noticed, warning_header
+from endpoint.api.respond import noticed, warning_header, written
 from endpoint.codec import decode_transcript
 from endpoint.errors import JobNotFinished, JobNotFound, ResultExpired
 from endpoint.jobs.job import Failure, Job, Status
 from endpoint.jobs.service import Jobs
 from endpoint.jobs.view import dumps
-from endpoint.text.format import Rendering, render, warnings
+from endpoint.text.format import Rendering, warnings
 from endpoint.types import Notice, Transcript
 
 # A job is not tried again because its caller asks again: what would be 503 is not among these.
@@ -46,8 +46,8 @@ async def result_response(jobs: Jobs, job: Job, query: ResultQuery, notices: Seq
     if (error := job.files[index].error) is not None:
         return failed(error)
     transcript = noticed(await _transcript(jobs, job, index, query), notices)
-    body, media_type = render(transcript, rendering)
-    return Response(body, media_type=media_type, headers=warning_header(media_type, transcript.notices))
+    body, media_type, notices = await written(transcript, rendering)
+    return Response(body, media_type=media_type, headers=warning_header(media_type, notices))
 
 
 def failed(failure: Failure) -> Response:
@@ -84,11 +84,11 @@ async def _all(jobs: Jobs, job: Job, query: ResultQuery, rendering: Rendering, n
             rows.append({**row, "status": failure_status(file.error), "error": asdict(file.error)})
             continue
         transcript = await _transcript(jobs, job, index, query)
-        body, media_type = render(transcript, rendering)
+        body, media_type, found = await written(transcript, rendering)
         if media_type == "application/json":
             rows.append({**row, "status": 200, "result": json.loads(body)})
         else:
-            rows.append({**row, "status": 200, "result": body.decode(), **warnings(transcript.notices)})
+            rows.append({**row, "status": 200, "result": body.decode(), **warnings(found)})
     return Response(dumps({"object": "list", "data": rows, **warnings(notices)}), media_type="application/json")
 
 

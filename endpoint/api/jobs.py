@@ -119,6 +119,7 @@ def _add_submission(router: APIRouter, server: ServerState, jobs: Jobs) -> None:
                 upload = await read_form(request.receive, request.headers, most_bytes(server, call.caller))
             fields = parse_fields(JobForm, upload.fields, server.settings.strict_fields, upload.others)
             _check_sources(upload, fields)
+            fields.check_vocabulary(server.settings.vocabularies)
             if fields.callback_url:
                 validate_callback(fields.callback_url, jobs.policy)
             await charge.begin(server.models.names.find(fields.model))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
@@ -25,7 +26,7 @@ from endpoint.memfile import MemoryFile
 from endpoint.options import Options
 from endpoint.tasks import together
 from endpoint.text.events import EventWriter
-from endpoint.text.format import Rendering, dumps, render, warnings
+from endpoint.text.format import Rendering, dumps, render_noting, warnings
 from endpoint.types import Notice, Transcript
 
 log = structlog.get_logger(__name__)
@@ -46,8 +47,15 @@ async def respond(
         return await while_connected(request.receive, _several(given, options, rendering))
     transcript = await transcribed(request, given, given.file, options)
     with given.call.record.spending(Stage.FORMAT):
-        body, media_type = render(transcript, rendering)
-    return Response(body, media_type=media_type, headers=warning_header(media_type, transcript.notices))
+        body, media_type, notices = await written(transcript, rendering)
+    return Response(body, media_type=media_type, headers=warning_header(media_type, notices))
+
+
+async def written(transcript: Transcript, rendering: Rendering) -> tuple[bytes, str, tuple[Notice, ...]]:
+    """As render_noting; in a thread where hours of subtitles are laid out, which takes seconds."""
+    if rendering.layout is None:
+        return render_noting(transcript, rendering)
+    return await asyncio.to_thread(render_noting, transcript, rendering)
 
 
 async def transcribed(request: Request, given: Received[Any], file: MemoryFile, options: Options) -> Transcript:
@@ -86,7 +94,7 @@ async def _several(given: Received[TranslationForm], options: Options, rendering
         row: dict[str, Any] = {"index": index, "filename": file.name}
         try:
             transcript = await transcribe(given.transcriber, file.data, options, given.call)
-            body, media_type = render(transcript, rendering)
+            body, media_type, notices = await written(transcript, rendering)
         except EndpointError as error:
             return {**row, "status": status_of(error), **error_body(error)}
         except Exception:
@@ -94,7 +102,7 @@ async def _several(given: Received[TranslationForm], options: Options, rendering
             return {**row, "status": 500, **error_body(EndpointError("The server failed; its log has the details."))}
         if media_type == "application/json":
             return {**row, "status": 200, "result": json.loads(body)}
-        return {**row, "status": 200, "result": body.decode(), **warnings(transcript.notices)}
+        return {**row, "status": 200, "result": body.decode(), **warnings(notices)}
 
     rows = await together(one(index, file) for index, file in enumerate(given.files))
     listed = {"object": "list", "data": rows, **warnings(given.fields.notices)}

@@ -73,6 +73,15 @@ class TranscriptionWord(ResponseModel):
     word: str = Field(description="The word with its punctuation.")
     start: float = Field(ge=0, description="Seconds from the start of the file.")
     end: float = Field(ge=0, description="Seconds from the start of the file.")
+    probability: float = Field(ge=0, le=1, description="Mean of its tokens' probabilities. An extension.")
+
+
+class TranscriptParagraph(ResponseModel):
+    """An extension. Paragraphs end in pauses."""
+
+    start: float = Field(ge=0, description="Seconds from the start of the file.")
+    end: float = Field(ge=0, description="Seconds from the start of the file.")
+    text: str = Field(description="Without spaces around it.")
 
 
 class Uncovered(ResponseModel):
@@ -113,10 +122,13 @@ class VerboseTranscription(_Covered):
 
     task: Literal["transcribe"] = Field(description="What was done.")
     language: str = Field(description="English name of the language, in lower case.")
-    duration: float = Field(ge=0, description="Length of the recording in seconds.")
+    duration: float = Field(
+        ge=0, description="Length in seconds of the recording, or of its part from `start` to `end`."
+    )
     text: str = Field(description="The whole text.")
     segments: list[TranscriptionSegment] = Field([], description="Absent when only words were requested.")
     words: list[TranscriptionWord] = Field([], description="Present when words were requested.")
+    paragraphs: list[TranscriptParagraph] = Field([], description="Present when requested. An extension.")
     usage: DurationUsage = Field(description="How long the recording is.")
 
 
@@ -149,6 +161,7 @@ class TextDone(_Covered):
     duration: float | None = Field(None, ge=0, description="Length of the recording in seconds; with verbose_json.")
     segments: list[TranscriptionSegment] = Field([], description="With verbose_json, unless only words were requested.")
     words: list[TranscriptionWord] = Field([], description="With verbose_json, when words were requested.")
+    paragraphs: list[TranscriptParagraph] = Field([], description="With verbose_json, when requested.")
 
 
 class VerboseTranslation(_Covered):
@@ -158,6 +171,7 @@ class VerboseTranslation(_Covered):
     duration: float = Field(ge=0, description="Length of the recording in seconds.")
     text: str = Field(description="The whole text, in English.")
     segments: list[TranscriptionSegment] = Field(description="In order.")
+    paragraphs: list[TranscriptParagraph] = Field([], description="Present when requested.")
 
 
 class LanguageProbability(ResponseModel):

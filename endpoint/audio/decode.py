@@ -29,6 +29,7 @@ from endpoint.audio.worker.protocol import (
     DECODE_WITH_BEGINNING,
     DECODE_WITH_SPEECH,
     Limits,
+    Selection,
 )
 from endpoint.config import Settings
 from endpoint.errors import ConfigError, DeadlineExceeded, InvalidAudio, Overloaded, RequestError, TooLarge, Unavailable
@@ -45,6 +46,7 @@ _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_
 logger = logging.getLogger(__name__)
 
 Begun = Callable[[Audio], object]
+WHOLE = Selection()
 
 
 class _Crash(Exception):
@@ -81,7 +83,7 @@ class Child:
             self._ready = True
 
     def decode(
-        self, data: MemoryFile, vad: bool = False, begun: Begun | None = None, track: int | None = None
+        self, data: MemoryFile, vad: bool = False, begun: Begun | None = None, selection: Selection = WHOLE
     ) -> Audio:
         """As Decoder.decode; `begun` is called in this thread. Raises InvalidAudio, TooLarge, DeadlineExceeded,
         Unavailable.
@@ -90,7 +92,7 @@ class Child:
             self._renew()
         try:
             self.wait_ready()
-            return self._exchange(data, vad, begun, track)
+            return self._exchange(data, vad, begun, selection)
         except TimeoutError:
             self.stop()
             raise DeadlineExceeded(
@@ -110,13 +112,12 @@ class Child:
             if self._stopped:
                 self._renew()
 
-    def _exchange(self, data: MemoryFile, vad: bool, begun: Begun | None, track: int | None) -> Audio:
+    def _exchange(self, data: MemoryFile, vad: bool, begun: Begun | None, selection: Selection) -> Audio:
         deadline = time.monotonic() + self._timeout
         target = os.memfd_create("samples", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
-            task = DECODE_WITH_BEGINNING if vad and begun else DECODE_WITH_SPEECH if vad else DECODE
-            task += b"" if track is None else b"%d" % track
-            socket.send_fds(self._socket, [task], [data.fileno(), target])
+            kind = DECODE_WITH_BEGINNING if vad and begun else DECODE_WITH_SPEECH if vad else DECODE
+            socket.send_fds(self._socket, [kind + selection.to_json().encode()], [data.fileno(), target])
             response = json.loads(self._receive(max(0.001, deadline - time.monotonic())))
             if begun and "beginning" in response:
                 begun(_beginning(target, response["of"], response["beginning"]))
@@ -192,8 +193,8 @@ def _mapped(file: int, count: int, frames: int | None, report_bytes: int) -> Aud
     return Audio(np.frombuffer(pages, np.int16, count), speech, unreadable, notices, *report["seconds"])
 
 
-def _decode(child: Child, data: bytes | MemoryFile, vad: bool, begun: Begun | None, track: int | None) -> Audio:
-    return child.decode(data if isinstance(data, MemoryFile) else MemoryFile(data), vad, begun, track)
+def _decode(child: Child, data: bytes | MemoryFile, vad: bool, begun: Begun | None, selection: Selection) -> Audio:
+    return child.decode(data if isinstance(data, MemoryFile) else MemoryFile(data), vad, begun, selection)
 
 
 class Decoder:
@@ -226,14 +227,14 @@ class Decoder:
             self._idle.put_nowait(child)
 
     async def decode(
-        self, data: bytes | MemoryFile, vad: bool = False, begun: Begun | None = None, track: int | None = None
+        self, data: bytes | MemoryFile, vad: bool = False, begun: Begun | None = None, selection: Selection = WHOLE
     ) -> Audio:
         """Decode an audio stream of a file of any container: int16 [n], mono, 16 kHz, n >= 1, read-only.
 
         data: a memory file is used up: its pages are freed while it is read, and it is closed.
         vad: also judge where speech is, within the same time and memory.
         begun: with `vad`, called with the first minute of a recording of more than two, before the rest is judged.
-        track: which audio stream, counted from 0; None: the one a player plays.
+        selection: which audio stream, and which part of it; of a part, samples and frames begin with it.
         Cancelling the call kills the process that decodes. Raises InvalidAudio (codes empty_file, invalid_audio,
         no_audio_stream, no_audio, audio_decode_failed), TooLarge (audio_too_long), DeadlineExceeded, Overloaded,
         Unavailable while closing.
@@ -243,7 +244,7 @@ class Decoder:
         child = await self._take()
         loop = asyncio.get_running_loop()
         notify = (lambda audio: loop.call_soon_threadsafe(begun, audio)) if begun else None
-        job = loop.run_in_executor(self._threads, _decode, child, data, vad, notify, track)
+        job = loop.run_in_executor(self._threads, _decode, child, data, vad, notify, selection)
         self._jobs.add(job)
         job.add_done_callback(lambda _: self._give(job, child))
         try:

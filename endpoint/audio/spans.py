@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from endpoint.options import VadOptions
-from endpoint.types import SAMPLE_RATE, SPEECH_CERTAIN, SPEECH_FRAME, Span
+from endpoint.types import SPEECH_CERTAIN, SPEECH_FRAME, Span, ms_to_samples
 
 HYSTERESIS = 0.15  # Silero's: how far below the threshold speech still goes on
 LOWEST = 0.01  # Silero's: speech ends below this, however low the threshold
@@ -30,11 +30,13 @@ def find_spans(speech: npt.NDArray[np.uint8], count: int, options: VadOptions) -
     if not len(runs):
         return ()
     gaps = (runs[1:, 0] - runs[:-1, 1]) * SPEECH_FRAME
-    parts = np.flatnonzero(gaps >= _samples(options.silence_duration_ms)) + 1
+    parts = np.flatnonzero(gaps >= ms_to_samples(options.silence_duration_ms)) + 1
     starts = runs[np.r_[0, parts], 0]
     ends = runs[np.r_[parts - 1, len(runs) - 1], 1]
     long = ends - starts >= SHORTEST_FRAMES
-    return _padded(starts[long] * SPEECH_FRAME, ends[long] * SPEECH_FRAME, count, _samples(options.prefix_padding_ms))
+    return _padded(
+        starts[long] * SPEECH_FRAME, ends[long] * SPEECH_FRAME, count, ms_to_samples(options.prefix_padding_ms)
+    )
 
 
 def find_sure_spans(speech: npt.NDArray[np.uint8], count: int, options: VadOptions) -> tuple[Span, ...]:
@@ -63,7 +65,7 @@ def _padded(starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], count: i
     """Spans with `prefix` samples before each and SUFFIX_MS after it; in a pause too short for both, each gets its
     share of the pause.
     """
-    suffix = _samples(SUFFIX_MS)
+    suffix = ms_to_samples(SUFFIX_MS)
     ends = np.minimum(ends, count)
     pauses = starts[1:] - ends[:-1]
     after = np.minimum(suffix, pauses * suffix // (prefix + suffix))
@@ -71,7 +73,3 @@ def _padded(starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], count: i
     starts = starts - np.r_[np.minimum(prefix, starts[:1]), before]
     ends = np.minimum(ends + np.r_[after, suffix][: len(ends)], count)
     return tuple(Span(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True))
-
-
-def _samples(milliseconds: int) -> int:
-    return milliseconds * SAMPLE_RATE // 1000

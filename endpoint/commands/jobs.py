@@ -16,8 +16,11 @@ from rich.table import Table
 
 from endpoint.client import BASE_URL, Client
 from endpoint.client_values import Job
+from endpoint.commands.flags import add_fields, sent_fields
 from endpoint.config import load_settings
 from endpoint.errors import EndpointError, InvalidRequest
+from endpoint.fields.layout import LayoutFields
+from endpoint.fields.wording import WordingFields
 
 FORMATS = ("text", "json", "verbose_json", "srt", "vtt")
 STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
@@ -54,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     submit.add_argument("--priority", choices=("high", "normal", "low"))
     submit.add_argument("--callback-url", help="address that is posted to when the job has ended")
     submit.add_argument("--metadata", type=_object, help="a JSON object, which the job shows")
+    add_fields(submit, WordingFields)
     submit.add_argument("--idempotency-key", help="your own name of this submission: again, it gives the same job")
     listing = add("list", _list, "list jobs, the newest first")
     listing.add_argument("--status", choices=STATUSES)
@@ -67,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     result.add_argument("id")
     result.add_argument("--format", choices=FORMATS, default="text")
     result.add_argument("--words", action="store_true", help="with verbose_json: the words, too")
+    add_fields(result, LayoutFields)
     result.add_argument("--file", type=int, help="one recording of several, counted from 0; unset: a list of all")
     result.add_argument("--output", type=Path, help="file to write to; unset: standard output")
     add("cancel", _cancel, "cancel a job").add_argument("id")
@@ -80,6 +85,7 @@ def _submit(client: Client, given: argparse.Namespace) -> int:
     files = [source for source in given.sources if source not in urls]
     names = ("language", "task", "model", "prompt", "priority", "callback_url", "metadata", "idempotency_key")
     fields: dict[str, Any] = {name: value for name in names if (value := getattr(given, name)) is not None}
+    fields |= sent_fields(given, WordingFields)
     if given.words:
         fields["timestamp_granularities"] = ["segment", "word"]
     print(client.submit(files, url=urls, **fields)["id"])
@@ -133,7 +139,8 @@ def _wait(client: Client, given: argparse.Namespace) -> int:
 
 
 def _result(client: Client, given: argparse.Namespace) -> int:
-    query = {"timestamp_granularities": ["segment", "word"]} if given.words else {}
+    query: dict[str, Any] = {"timestamp_granularities": ["segment", "word"]} if given.words else {}
+    query |= sent_fields(given, LayoutFields)
     result = client.result(given.id, given.format, file=given.file, **query)
     text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False) + "\n"
     if given.output is None:

@@ -17,13 +17,16 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from endpoint.call import Call
+from endpoint.commands.flags import FlagFields, add_fields, checked, form_fields, sent_fields
 from endpoint.config import Settings, load_settings
 from endpoint.errors import EndpointError, InvalidRequest
+from endpoint.fields.layout import LayoutFields
+from endpoint.fields.wording import WordingFields
 from endpoint.languages import find_language
 from endpoint.observe.log import configure_logging
 from endpoint.options import Options, Task
-from endpoint.text.format import Rendering, render
-from endpoint.types import Transcript
+from endpoint.text.format import Rendering, render_noting
+from endpoint.types import Notice, Transcript
 from endpoint.wiring import build_pipeline
 
 SUFFIXES = {"json": ".json", "verbose_json": ".json", "text": ".txt", "srt": ".srt", "vtt": ".vtt"}
@@ -39,6 +42,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--language", help="code or English name; unset: detect it")
     parser.add_argument("--task", choices=[task.value for task in Task], default=Task.TRANSCRIBE.value)
     parser.add_argument("--prompt", help="words to expect, or text the recording continues")
+    add_fields(parser, LayoutFields, WordingFields)
     parser.add_argument("--output", type=Path, help="folder for one file per recording; unset: standard output")
     parser.add_argument("--server", help="base URL of a server, such as http://localhost:8000/v1; unset: a local model")
     parser.add_argument("--api-key", default="none", help="the server's key")
@@ -82,13 +86,29 @@ def _options(args: argparse.Namespace) -> Options:
     language = None
     if args.language and (language := find_language(args.language)) is None:
         raise InvalidRequest(f"Whisper knows no language {args.language!r}", param="language")
-    return Options(task=Task(args.task), language=language, prompt=args.prompt)
+    fields = _fields(args)
+    start_ms, end_ms = fields.times_ms()
+    return Options(
+        task=Task(args.task),
+        language=language,
+        prompt=args.prompt,
+        words=fields.layout() is not None,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        wording=fields.wording(),
+    )
+
+
+def _fields(args: argparse.Namespace) -> FlagFields:
+    return checked(sent_fields(args, LayoutFields, WordingFields), args.format)
 
 
 async def _local(args: argparse.Namespace, rest: list[str]) -> int:
     settings = load_settings(rest, prog="endpoint transcribe")
     configure_logging("warning" if settings.log_level == "info" else settings.log_level, settings.log_format)
     options = replace(_options(args), vad=settings.vad)
+    fields = _fields(args)
+    rendering = Rendering(args.format, paragraphs=fields.paragraphs, layout=fields.layout())
     pipeline = build_pipeline(settings)
     with _progress() as bar:
         loading = bar.add_task(f"loading {pipeline.info.model}", total=None)
@@ -101,13 +121,21 @@ async def _local(args: argparse.Namespace, rest: list[str]) -> int:
                 async with aclosing(pipeline.segments(data, options, Call())) as steps:
                     async for last in steps:
                         if isinstance(last, Transcript):
-                            return render(last, Rendering(args.format))[0]
+                            return _noting(bar, path, render_noting(last, rendering))
                         step(last.done, last.total)
                 raise AssertionError("no transcript came")
 
             return await _each(args, bar, one)
         finally:
             await pipeline.close()
+
+
+def _noting(bar: Progress, path: Path, written: tuple[bytes, str, tuple[Notice, ...]]) -> bytes:
+    """The text; what is to be known of it goes to standard error."""
+    body, _, notices = written
+    for notice in notices:
+        bar.console.print(f"{path}: {notice.message}", style="yellow", highlight=False, markup=False)
+    return body
 
 
 async def _remote(args: argparse.Namespace) -> int:
@@ -117,6 +145,7 @@ async def _remote(args: argparse.Namespace) -> int:
     fields = {"model": "", "response_format": args.format, "prompt": options.prompt, "language": options.language}
     if options.task is Task.TRANSLATE:
         del fields["language"]
+    more = form_fields(sent_fields(args, LayoutFields, WordingFields))
     given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     async with AsyncOpenAI(base_url=args.server, api_key=args.api_key) as client:
         audio = client.audio
@@ -124,7 +153,7 @@ async def _remote(args: argparse.Namespace) -> int:
 
         async def one(path: Path, step: Step) -> bytes:
             try:
-                response = await create(file=path, **given)
+                response = await create(file=path, extra_body=more, **given)
             except OpenAIError as error:
                 raise EndpointError(f"{args.server}: {error}") from error
             return (response if isinstance(response, str) else str(response.model_dump_json())).encode()

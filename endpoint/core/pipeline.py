@@ -17,6 +17,7 @@ import structlog
 from endpoint.audio.decode import Decoder
 from endpoint.audio.spans import find_sure_spans
 from endpoint.audio.window import cut
+from endpoint.audio.worker.protocol import Selection
 from endpoint.call import Call, Counted, Record, Stage
 from endpoint.core.continuation import decode_once
 from endpoint.core.dispatch import WINDOWS_AT_ONCE, Dispatcher
@@ -26,13 +27,14 @@ from endpoint.core.measured import MeasuredEngine
 from endpoint.core.multilingual import pack_by_language
 from endpoint.core.transcriber import Progress, Steps
 from endpoint.core.windows import WindowPlanner
+from endpoint.core.word_sets import NO_WORDS, WordSets
 from endpoint.errors import EndpointError, EngineFailed, NotReady
 from endpoint.memfile import MemoryFile
 from endpoint.options import Options, VadOptions
 from endpoint.tasks import produced, together
 from endpoint.text.assemble import Assembler, language_shares
 from endpoint.text.coverage import account, missing
-from endpoint.text.format import timestamp
+from endpoint.text.cues import timestamp
 from endpoint.types import (
     SAMPLE_RATE,
     Audio,
@@ -46,6 +48,7 @@ from endpoint.types import (
     Transcript,
     Window,
     WindowEngine,
+    ms_to_samples,
     samples_to_ms,
 )
 
@@ -62,10 +65,18 @@ class Pipeline:
     together with this one.
 
     window_seconds: the longest window the model is given. language: of files for which the caller names none.
+    words: replacements and other sets of words of the server.
     """
 
-    def __init__(self, engine: Engine, decoder: Decoder, window_seconds: float, language: str | None = None) -> None:
-        self._engine, self._decoder = engine, decoder
+    def __init__(
+        self,
+        engine: Engine,
+        decoder: Decoder,
+        window_seconds: float,
+        language: str | None = None,
+        words: WordSets = NO_WORDS,
+    ) -> None:
+        self._engine, self._decoder, self._words = engine, decoder, words
         self._language = language if engine.info.multilingual else None
         self._longest = int(window_seconds * SAMPLE_RATE)
         self._gate = Gate()
@@ -107,6 +118,7 @@ class Pipeline:
 
     async def _transcribe(self, data: bytes | MemoryFile, options: Options, call: Call, emit: Emit) -> None:
         await self.check()
+        options = self._words.applied(options)
         options = options.spoken_in(self._language).known_to(self._engine.info.languages)
         notices = self._engine.check_options(options)
         planner = WindowPlanner(options, self._longest)
@@ -120,8 +132,9 @@ class Pipeline:
         await recording.flush()
         with call.record.spending(Stage.ASSEMBLE):
             transcript = recording.assembler.finish(audio.duration_ms)
-            transcript = account(transcript, planner.speech, _sure(audio, options), recording.hypotheses)
-            transcript = missing(transcript, planner.speech, audio.unreadable)
+            speech, sure = (_of_file(spans, options) for spans in (planner.speech, _sure(audio, options)))
+            transcript = account(transcript, speech, sure, recording.hypotheses)
+            transcript = missing(transcript, speech, audio.unreadable)
         transcript = replace(transcript, notices=(*audio.notices, *notices, *_cut_off(recording.hypotheses)))
         _count(call.record, recording, options, transcript)
         emit(transcript)
@@ -136,7 +149,8 @@ class Pipeline:
         began = time.perf_counter()
         beginning = asyncio.get_running_loop().create_future()
         begun = beginning.set_result if options.incremental else None
-        decoding = asyncio.ensure_future(self._decoder.decode(data, True, begun, options.audio_track))
+        wanted = Selection(options.audio_track, options.start_ms, options.end_ms)
+        decoding = asyncio.ensure_future(self._decoder.decode(data, True, begun, wanted))
         try:
             await asyncio.wait({decoding, beginning}, return_when=asyncio.FIRST_COMPLETED)
             if beginning.done():
@@ -157,8 +171,8 @@ class Pipeline:
         # In a thread: four hours of sound take 0.1 s, which would block the event loop.
         windows = await asyncio.to_thread(planner.flush if whole else planner.feed, audio)
         if whole and planner.speech and options.multilingual:
-            return await pack_by_language(engine, audio, planner.speech, self._longest, options)
-        return windows
+            windows = await pack_by_language(engine, audio, planner.speech, self._longest, options)
+        return [window.later(ms_to_samples(options.start_ms)) for window in windows]
 
     async def load(self) -> EngineLoad:
         """What its engine does. Raises EngineFailed, NotReady."""
@@ -242,6 +256,11 @@ def _count(record: Record, recording: _Recording, options: Options, transcript: 
 def _sure(audio: Audio, options: Options) -> tuple[Span, ...]:
     assert audio.speech is not None
     return find_sure_spans(audio.speech, len(audio.samples), options.vad or VadOptions())
+
+
+def _of_file(spans: Sequence[Span], options: Options) -> tuple[Span, ...]:
+    """Spans of the part that was decoded, counted from the start of the file."""
+    return tuple(span.later(ms_to_samples(options.start_ms)) for span in spans)
 
 
 def _cut_off(hypotheses: Sequence[Hypothesis]) -> Iterator[Notice]:

@@ -11,11 +11,19 @@ from pydantic import BaseModel
 
 from endpoint.errors import InvalidRequest
 from endpoint.fields.decoding import Decoding
+from endpoint.fields.layout import LayoutFields
 from endpoint.fields.names import UNKNOWN, plain, unknown
 from endpoint.fields.table import ROWS
+from endpoint.fields.wording import WordingFields
 from endpoint.types import Notice
 
-LISTS = ("timestamp_granularities", "include", "languages")  # lists, which may be separated by commas
+LISTS = (
+    "timestamp_granularities",
+    "include",
+    "languages",
+    "vocabulary",
+    "profanity_words",
+)  # lists, which may be separated by commas
 _WHOLE = ("keywords", "urls")  # lists whose values may contain commas
 _JOINED = ("hotwords", "suppress_tokens")  # one text, which some clients send as a list
 _NESTED = ("chunking_strategy",)
@@ -78,7 +86,9 @@ def refuse_unknown(notice: Notice) -> None:
 
 def known_names() -> frozenset[str]:
     """The names that any route knows."""
-    return frozenset(ROWS) | set(Decoding.model_fields) | {*_TEXT, *(row.taken_as for row in ROWS.values())}
+    models = (Decoding, WordingFields, LayoutFields)
+    own = {name for model in models for name in model.model_fields}
+    return frozenset(ROWS) | own | {*_TEXT, *(row.taken_as for row in ROWS.values())}
 
 
 def _refuse_value(base: str, name: str, value: Any) -> None:

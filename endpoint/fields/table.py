@@ -12,13 +12,15 @@ from dataclasses import dataclass
 
 OPENAI, VLLM, WHISPER, FASTER = "OpenAI", "vLLM", "openai-whisper", "faster-whisper"
 WHISPERX, CPP, SPEACHES, HF = "WhisperX", "whisper.cpp", "speaches", "Hugging Face"
+DEEPGRAM = "Deepgram"
 
 _OFF = ("false", "0", "no", "off")
 _SPEAKERS = "this version does not distinguish speakers; leave it out, and ask for `verbose_json` for segments"
 _VAD = "send `chunking_strategy` with `threshold`, `prefix_padding_ms` and `silence_duration_ms`"
-_LINES = "subtitles have one line for each segment; wrap the lines of the response"
+_LINES = "use `max_line_width`"
+_CUES = "this route has no subtitles of this kind; use /v1/audio/transcriptions"
 _WORDS = "send `response_format=verbose_json` and `timestamp_granularities[]=word`"
-_CUT = "cut the recording before you send it"
+_CUT = "use `start` and `end`"
 _SAMPLING = "use `temperature`, `top_p`, `top_k` and `min_p`"
 _LENGTH = "use `max_new_tokens`"
 
@@ -143,8 +145,6 @@ _ROWS = [
     *_refused("words are timed by the model itself; leave it out", "word_thold", CPP, harmless=("0.01",)),
     *_refused("words are timed by the model itself; leave it out", "prepend_punctuations append_punctuations", WHISPER),
     # Subtitles
-    *_refused(_LINES, "max_line_width max_line_count max_words_per_line", WHISPER, WHISPERX),
-    *_refused(_LINES, "highlight_words", WHISPER, WHISPERX, harmless=_OFF, example="true"),
     *_refused(_LINES, "max_len segment_resolution", CPP, WHISPERX, harmless=("0", "sentence")),
     # Tasks
     *_refused("use the route /v1/audio/translations, which writes English", "translate", CPP, harmless=_OFF,
@@ -173,6 +173,10 @@ _ROWS = [
               example="1"),
     *_refused("this route does not take it; use /v1/audio/transcriptions", "chunking_strategy", OPENAI,
               harmless=("auto",), example="none"),
+    *_refused(_CUES, "max_line_width max_line_count max_words_per_line", WHISPER, WHISPERX),
+    *_refused(_CUES, "highlight_words", WHISPER, WHISPERX, harmless=_OFF, example="true"),
+    *_refused("this route has no paragraphs; use /v1/audio/transcriptions", "paragraphs", DEEPGRAM, harmless=_OFF,
+              example="true"),
     *_refused("this route does one task; use /v1/audio/transcriptions or /v1/audio/translations", "task", WHISPER,
               example="sing"),
 ]  # fmt: skip

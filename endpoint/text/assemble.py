@@ -11,9 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from endpoint.options import Options
+from endpoint.options import Options, Task, Wording
 from endpoint.text.join import append
 from endpoint.text.judge import compression_ratio, is_silence
+from endpoint.text.wording import worded
 from endpoint.types import SEEK_MS, TIMESTAMP_MS, Hypothesis, Piece, Segment, Transcript, Usage, Word
 
 LEAST_MS = 20  # a word's shortest length: one step of the model's clock
@@ -61,9 +62,16 @@ class Assembler:
             if hypothesis.words is not None:
                 made = _with_words(made, hypothesis, self._last_word_ms)
                 self._last_word_ms = max((w.end_ms for s in made for w in s.words or ()), default=self._last_word_ms)
-            self._segments += made
+            self._segments += self._worded(made)
         self._open = []
         return self._segments[before:]
+
+    def _worded(self, segments: list[Segment]) -> list[Segment]:
+        """As the caller wants them written."""
+        wording, translated = self._options.wording, self._options.task is Task.TRANSLATE
+        if wording == Wording():
+            return segments
+        return [worded(segment, wording, "en" if translated else segment.language) for segment in segments]
 
 
 def assemble(hypotheses: Sequence[Hypothesis], options: Options, duration_ms: int) -> Transcript:

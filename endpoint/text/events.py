@@ -54,7 +54,7 @@ class EventWriter:
         """The last event: the whole text and its usage."""
         body: dict[str, Any] = {"type": "transcript.text.done", "text": transcript.text}
         if self._verbose:
-            body |= verbose(transcript, self._rendering.segments)
+            body |= verbose(transcript, self._rendering)
         if transcript.task is not Task.TRANSLATE:
             body["languages"] = spoken_languages(transcript)
         if self._logprobs:

@@ -1,18 +1,21 @@
 """A Transcript as bytes: json, text, srt, verbose_json or vtt. Pure.
 
-Shapes follow OpenAI's transcription API; SRT has no standard, WebVTT is https://www.w3.org/TR/webvtt1/.
+Shapes follow OpenAI's transcription API.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from endpoint.languages import NAMES
 from endpoint.options import Task
+from endpoint.text.cues import laid_out, notices_of, one_line, write_cues
+from endpoint.text.layout import Layout
+from endpoint.text.paragraphs import paragraphs_of
 from endpoint.types import Notice, Segment, Transcript, Usage, Word
 
 _JSON = "application/json"
@@ -28,11 +31,15 @@ class Rendering:
 
     segments: whether verbose_json lists segments; False when only word times were asked for.
     logprobs: whether json lists the tokens' scores.
+    paragraphs: whether verbose_json lists paragraphs, and text has blank lines between them.
+    layout: of srt and vtt; None: a cue of one line for each segment.
     """
 
     format: ResponseFormat = "json"
     segments: bool = True
     logprobs: bool = False
+    paragraphs: bool = False
+    layout: Layout | None = None
 
 
 def render(transcript: Transcript, rendering: Rendering) -> tuple[bytes, str]:
@@ -42,23 +49,32 @@ def render(transcript: Transcript, rendering: Rendering) -> tuple[bytes, str]:
     """
     match rendering.format:
         case "text":
-            return f"{transcript.text}\n".encode(), _TEXT
-        case "srt":
-            return _srt(transcript).encode(), _TEXT
-        case "vtt":
-            return _vtt(transcript).encode(), _VTT
+            text = transcript.text
+            if rendering.paragraphs:
+                text = "\n\n".join(paragraph.text for paragraph in paragraphs_of(transcript.segments))
+            return f"{text}\n".encode(), _TEXT
+        case "srt" | "vtt":
+            return _subtitles(transcript, rendering)[:2]
         case "verbose_json":
-            return dumps(verbose(transcript, rendering.segments) | warnings(transcript.notices)), _JSON
+            return dumps(verbose(transcript, rendering) | warnings(transcript.notices)), _JSON
         case "json":
             return dumps(_brief(transcript, rendering.logprobs) | warnings(transcript.notices)), _JSON
 
 
-def timestamp(milliseconds: int, mark: str = ".") -> str:
-    """Milliseconds >= 0 as HH:MM:SS.mmm; `mark` stands before the milliseconds. Rounds nothing."""
-    seconds, thousandths = divmod(milliseconds, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02d}:{minutes:02d}:{seconds:02d}{mark}{thousandths:03d}"
+def render_noting(transcript: Transcript, rendering: Rendering) -> tuple[bytes, str, tuple[Notice, ...]]:
+    """As render, and all notices: those of the transcript, and those of the layout. JSON has them in its body."""
+    if rendering.format not in ("srt", "vtt"):
+        return (*render(transcript, rendering), transcript.notices)
+    return _subtitles(transcript, rendering)
+
+
+def _subtitles(transcript: Transcript, rendering: Rendering) -> tuple[bytes, str, tuple[Notice, ...]]:
+    layout = rendering.layout
+    cues = laid_out(transcript, layout)
+    form: Literal["srt", "vtt"] = "srt" if rendering.format == "srt" else "vtt"
+    body = write_cues(cues, form, layout is not None and layout.highlight).encode()
+    notices = (*transcript.notices, *(notices_of(transcript, cues) if layout else ()))
+    return body, _TEXT if form == "srt" else _VTT, notices
 
 
 def dumps(body: dict[str, Any]) -> bytes:
@@ -93,7 +109,7 @@ def _brief(transcript: Transcript, logprobs: bool) -> dict[str, Any]:
     return {"text": transcript.text, "languages": languages, **scores, "usage": token_usage(transcript.usage)}
 
 
-def verbose(transcript: Transcript, segments: bool) -> dict[str, Any]:
+def verbose(transcript: Transcript, rendering: Rendering) -> dict[str, Any]:
     """The body of verbose_json."""
     duration = transcript.duration_ms / 1000
     translated = transcript.task is Task.TRANSLATE
@@ -104,13 +120,18 @@ def verbose(transcript: Transcript, segments: bool) -> dict[str, Any]:
         "duration": duration,
         "text": transcript.text,
     }
-    if segments:
+    if rendering.segments:
         several = any(segment.language != transcript.language for segment in transcript.segments)
         body["segments"] = [
             segment_row(segment) | ({"language": segment.language} if several else {})
             for segment in transcript.segments
         ]
-    if transcript.coverage is not None:  # extensions
+    if rendering.paragraphs:  # extensions
+        body["paragraphs"] = [
+            {"start": one.start_ms / 1000, "end": one.end_ms / 1000, "text": one.text}
+            for one in paragraphs_of(transcript.segments)
+        ]
+    if transcript.coverage is not None:
         body["coverage"] = transcript.coverage
         body["uncovered"] = [{"start": start / 1000, "end": end / 1000} for start, end in transcript.uncovered]
     if translated:
@@ -139,7 +160,8 @@ def segment_row(segment: Segment) -> dict[str, Any]:
 
 
 def _word(word: Word) -> dict[str, Any]:
-    return {"word": word.text.strip(), "start": word.start_ms / 1000, "end": word.end_ms / 1000}
+    times = {"start": word.start_ms / 1000, "end": word.end_ms / 1000}
+    return {"word": word.text.strip(), **times, "probability": word.probability}
 
 
 def token_usage(usage: Usage) -> dict[str, Any]:
@@ -157,34 +179,7 @@ def token_usage(usage: Usage) -> dict[str, Any]:
 def as_tsv(transcript: Transcript) -> bytes:
     """openai/whisper's tsv: start and end in milliseconds, and the text, tabs between."""
     rows = (
-        f"{segment.start_ms}\t{segment.end_ms}\t{_one_line(segment.text).replace(chr(9), ' ')}\n"
+        f"{segment.start_ms}\t{segment.end_ms}\t{one_line(segment.text).replace(chr(9), ' ')}\n"
         for segment in transcript.segments
     )
     return "".join(["start\tend\ttext\n", *rows]).encode()
-
-
-def _srt(transcript: Transcript) -> str:
-    # SRT has no escape: an arrow of another shape is no time line to any parser.
-    cues = _cues(transcript, ",", lambda text: text.replace("-->", "→"))
-    return "".join(f"{number}\n{cue}\n" for number, cue in enumerate(cues, 1))
-
-
-def _vtt(transcript: Transcript) -> str:
-    cues = _cues(transcript, ".", lambda text: text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
-    return "".join(["WEBVTT\n\n", *(f"{cue}\n" for cue in cues)])
-
-
-def _cues(transcript: Transcript, mark: str, escape: Callable[[str], str]) -> Iterator[str]:
-    """Time line and text of each segment that has text, each ending in a newline."""
-    for segment in transcript.segments:
-        text = _one_line(segment.text)
-        if text:
-            # A cue must end after it starts (WebVTT, section 4.1); players also drop empty SRT cues.
-            end_ms = max(segment.end_ms, segment.start_ms + 1)
-            yield f"{timestamp(segment.start_ms, mark)} --> {timestamp(end_ms, mark)}\n{escape(text)}\n"
-
-
-def _one_line(text: str) -> str:
-    """Text without line breaks of any kind: a blank line would end the cue early. NUL is not allowed in WebVTT."""
-    lines = (line.strip() for line in text.replace("\0", "").splitlines())
-    return " ".join(line for line in lines if line)

@@ -127,6 +127,7 @@ class Word(Wire):
     word: Annotated[str, Field(pattern=r"^\S+$")]
     start: Seconds
     end: Seconds
+    probability: Share  # extension
 
     @model_validator(mode="after")
     def _lasts(self) -> Word:

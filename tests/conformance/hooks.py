@@ -20,6 +20,10 @@ from tests.conformance.contract import Error
 RECORDING = Binary((Path(__file__).parents[1] / "audio" / "seven.ogg").read_bytes())
 CALLBACK = "https://callback.invalid/"  # a name that never has an address
 LANGUAGES = ("en", "French", "de-AT", "spanish")
+CUES = {
+    "subtitle_layout", "max_line_width", "max_line_count", "max_words_per_line", "min_display_seconds",
+    "max_display_seconds", "reading_speed", "highlight_words",
+}  # fmt: skip
 UNAVAILABLE = {500, 503, 504}  # allowed when a server cannot serve requests; 500: the model failed
 
 # A job is accepted; it may have no more events, no result yet, or failed.
@@ -74,6 +78,7 @@ def _understood(body: dict[str, Any]) -> None:
     if isinstance(parameters, dict):
         if parameters.get("language"):
             parameters["language"] = "fr"
+        _without_the_servers_words(parameters)
         _without_beams(parameters)
 
 
@@ -81,6 +86,24 @@ def _without_beams(fields: dict[str, Any]) -> None:
     """`n` counts beams, with `use_beam_search`."""
     if not fields.get("use_beam_search"):
         fields.pop("n", None)
+
+
+def _without_the_servers_words(fields: dict[str, Any]) -> None:
+    """The server has no list of words; the part that is transcribed lies in the recording."""
+    for name in ("vocabulary[]", "profanity_filter", "start", "end"):
+        fields.pop(name, None)
+
+
+def _agree_for_cues(fields: dict[str, Any]) -> None:
+    """Layouts are for subtitles, paragraphs for other text; a number of lines needs their width."""
+    if CUES & fields.keys():
+        fields["response_format"] = "srt"
+        fields["subtitle_layout"] = "broadcast"
+        for name in ("stream", "paragraphs", "min_display_seconds", "timestamp_granularities[]", "include[]"):
+            fields.pop(name, None)
+    elif fields.pop("paragraphs", None):
+        fields["response_format"] = "verbose_json"
+        fields["paragraphs"] = True
 
 
 def _agree_for_a_job(form: dict[str, Any]) -> None:
@@ -95,6 +118,7 @@ def _agree_for_a_job(form: dict[str, Any]) -> None:
 def _agree_of_a_result(query: dict[str, Any]) -> None:
     """What a result shows beyond segments has to be asked for when its job is submitted."""
     query.pop("include[]", None)
+    _agree_for_cues(query)
     if "timestamp_granularities[]" in query:
         query["response_format"] = "verbose_json"
         query["timestamp_granularities[]"] = ["segment"]
@@ -116,6 +140,8 @@ def _agree(form: dict[str, Any]) -> None:
     """Change the fields of a form so that they agree with each other, as their descriptions require."""
     _with_one_source(form)
     _without_beams(form)
+    _without_the_servers_words(form)
+    _agree_for_cues(form)
     if form.get("model"):
         form["model"] = "whisper-1"
     if form.get("language"):

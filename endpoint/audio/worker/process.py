@@ -25,10 +25,18 @@ import numpy as np
 from endpoint.audio import vad
 from endpoint.audio.worker.clock import MISSING, Report
 from endpoint.audio.worker.container import check_form, read
+from endpoint.audio.worker.excerpt import Excerpt
 from endpoint.audio.worker.level import Leveller, Part, raised
 from endpoint.audio.worker.ogg import Link, Section, links
 from endpoint.audio.worker.pcm import Block, Converter
-from endpoint.audio.worker.protocol import BYTES_PER_SAMPLE, DECODE, DECODE_WITH_BEGINNING, MESSAGE_BYTES, Limits
+from endpoint.audio.worker.protocol import (
+    BYTES_PER_SAMPLE,
+    DECODE,
+    DECODE_WITH_BEGINNING,
+    MESSAGE_BYTES,
+    Limits,
+    Selection,
+)
 from endpoint.audio.worker.source import Source
 from endpoint.audio.worker.wav import Wave, read_wave
 from endpoint.errors import InvalidAudio, RequestError
@@ -38,6 +46,7 @@ BEGINNING_FRAMES = 60 * SAMPLE_RATE // SPEECH_FRAME
 READ_BYTES = vad.MOST_FRAMES * SPEECH_FRAME * BYTES_PER_SAMPLE  # read back at once
 
 WAVE_FRAMES = 1 << 18  # converted at once
+WHOLE = Selection()
 
 
 @dataclass(frozen=True)
@@ -49,26 +58,28 @@ class Decoded:
     notices: list[tuple[str, str]]
 
 
-def decode(data: Source, target: int, limits: Limits, track: int | None = None) -> Decoded:
+def decode(data: Source, target: int, limits: Limits, selection: Selection = WHOLE) -> Decoded:
     """Decode one audio stream of `data` into the file `target`: int16, mono, 16 kHz, on the file's clock.
 
+    Of a part of the file, what comes before it is decoded and thrown away, and what comes after it is not read.
     Sound that cannot be decoded becomes silence and is reported; a file cut short gives the sound that it has.
     Raises InvalidAudio, TooLarge; MemoryError at the limit of the process.
     """
     report, leveller = Report(), Leveller(target)
-    for part in _sound(data, limits, track, report):
+    excerpt = Excerpt(selection)
+    for part in excerpt.of(_sound(data, limits, selection.track, report)):
         if isinstance(part, int):
             leveller.silence(part)
         else:
             leveller.feed(part)
-        if leveller.count > (limits.max_seconds + 1) * SAMPLE_RATE:
+        if excerpt.position > (limits.max_seconds + 1) * SAMPLE_RATE:
             raise limits.too_long()
-    if leveller.count > limits.max_seconds * SAMPLE_RATE:
+    if excerpt.position > limits.max_seconds * SAMPLE_RATE:
         raise limits.too_long()
     if not leveller.count:
-        raise InvalidAudio("The recording holds no sound: its length is zero. Record it again.", code="no_audio")
+        raise excerpt.empty()
     leveller.finish()
-    gaps = [(round(begin * 1000), round(end * 1000)) for begin, end in report.gaps]
+    gaps = excerpt.times((round(begin * 1000), round(end * 1000)) for begin, end in report.gaps)
     if gaps:
         seconds = sum(end - begin for begin, end in gaps) / 1000
         message = f"{seconds:.1f} s of the file's sound are missing or could not be read"
@@ -164,9 +175,9 @@ def serve(connection: socket.socket, limits: Limits) -> None:
         _limit_resources(os.fstat(source).st_size, limits)
         try:
             with Source(source) as data:
-                kind, track = message[:1], int(message[1:] or -1)
+                kind, selection = message[:1], Selection(**json.loads(message[1:]))
                 began = time.perf_counter()
-                done = decode(data, target, limits, None if track < 0 else track)
+                done = decode(data, target, limits, selection)
                 decoded = time.perf_counter()
                 begun = partial(_send_beginning, connection, done.samples) if kind == DECODE_WITH_BEGINNING else None
                 frames = detect_speech(target, done.samples, begun) if kind != DECODE else 0

@@ -1,10 +1,10 @@
 """Messages between the server and its decoding processes: requests, responses, limits, sizes.
 
-Over a SOCK_SEQPACKET socket. A request is DECODE, DECODE_WITH_SPEECH or DECODE_WITH_BEGINNING, with the number of an
-audio track if one is asked for, and two memory files: the upload, which is used up, and an empty one. Into that one go
-the samples, then the probabilities of speech, then the report on the file, as JSON. The response is
-JSON: {"samples", "frames", "report"}, the last in bytes, or the error {"type", "code", "message", "param"}. After
-DECODE_WITH_BEGINNING another may come first: {"beginning": frames, "of": samples}, once the beginning was judged.
+Over a SOCK_SEQPACKET socket. A request is DECODE, DECODE_WITH_SPEECH or DECODE_WITH_BEGINNING, followed by a Selection
+as JSON, and two memory files: the upload, which is used up, and an empty one. Into that one go the samples, then the
+probabilities of speech, then the report on the file, as JSON. The response is JSON: {"samples", "frames", "report"},
+the last in bytes, or the error {"type", "code", "message", "param"}. After DECODE_WITH_BEGINNING another may come
+first: {"beginning": frames, "of": samples}, once the beginning was judged.
 """
 
 from __future__ import annotations
@@ -17,8 +17,27 @@ import numpy as np
 from endpoint.errors import TooLarge
 
 DECODE, DECODE_WITH_SPEECH, DECODE_WITH_BEGINNING = b"d", b"s", b"b"
-MESSAGE_BYTES = 16  # of a request: one of these, and the number of the audio track
+MESSAGE_BYTES = 256  # of a request: one of these, and a Selection
 BYTES_PER_SAMPLE = np.dtype(np.int16).itemsize
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is decoded of a file. track: which audio stream, counted from 0; None: the one a player plays.
+
+    start_ms, end_ms: of the file, what lies outside is thrown away; None: to the end.
+    """
+
+    track: int | None = None
+    start_ms: int = 0
+    end_ms: int | None = None
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @property
+    def whole(self) -> bool:
+        return not self.start_ms and self.end_ms is None
 
 
 @dataclass(frozen=True)
