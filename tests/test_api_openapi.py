@@ -24,7 +24,9 @@ from tests.jobs_memory import memory_jobs
 from tests.servers import running_server
 
 RECORDING = (Path(__file__).parent / "audio" / "seven.mp3").read_bytes()
-SOURCES = [*Path(__file__).parents[1].joinpath("endpoint").rglob("*.py")]
+PACKAGE = Path(__file__).parents[1] / "endpoint"
+OF_SOCKETS = {PACKAGE / "api" / "live_socket.py", *PACKAGE.joinpath("live").rglob("*.py")}  # OpenAPI has no sockets
+SOURCES = [path for path in PACKAGE.rglob("*.py") if path not in OF_SOCKETS]
 METER = LedgerMeter(SqliteLedger(Path("none.db")), Path("none"))  # never opened
 API: dict[str, Any] = app_of(StandIn(), jobs=memory_jobs(), meter=METER).openapi()
 POSTS = {path: operations["post"] for path, operations in API["paths"].items() if "post" in operations}
