@@ -42,7 +42,7 @@ class Setup:
 
 async def check(folder: Path, small: bool) -> Found:
     async with setup(folder, ENGINE="fake") as made:
-        lines = await costs(made, *((20, 12, 1) if small else (300, 150, 3)), callers=12)
+        lines = await costs(made, *((20, 12, 1) if small else (100, 150, 3)), callers=12)
         lines += await killed(made, small)
         lines += await restarted(made, small)
     return Found(lines)
