@@ -6,7 +6,7 @@ import pytest
 
 from endpoint.api import upload
 from endpoint.api.errors import ClientGone
-from endpoint.api.upload import read_form
+from endpoint.api.upload import MAX_PARTS, read_form
 from endpoint.errors import DeadlineExceeded, EndpointError, InvalidRequest, TooLarge
 from tests.api_support import AUDIO, StandIn, assert_error, client_of
 
@@ -92,7 +92,7 @@ async def test_other_bodies_are_refused_unread(kind):
         f"--{B}\r\nbad header\r\n\r\nx\r\n".encode() + END,
         part('name="a"', b"", b"X: y\r\n" * 20) + END,
         part('name="a"', b"", b"X: " + b"y" * 5000 + b"\r\n") + END,
-        part('name="a"', b"") * 65 + END,
+        part('name="a"', b"") * (MAX_PARTS + 1) + END,
     ],
 )
 async def test_broken_forms(body):

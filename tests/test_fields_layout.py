@@ -32,6 +32,7 @@ def test_fields_become_a_layout():
         ({"response_format": "srt", "subtitle_layout": "cinema"}, "subtitle_layout"),
         ({"response_format": "srt", "max_display_seconds": "1", "min_display_seconds": "2"}, "min_display_seconds"),
         ({"response_format": "srt", "reading_speed": "nan"}, "reading_speed"),
+        ({"response_format": "srt", "reading_speed": "0.5"}, "reading_speed"),
         ({"response_format": "srt", "paragraphs": "true"}, "paragraphs"),
         ({"response_format": "srt", "max_line_width": "40", "stream": "true"}, "stream"),
         ({"response_format": "text", "paragraphs": "true", "stream": "true"}, "stream"),

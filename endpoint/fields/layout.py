@@ -43,7 +43,7 @@ class LayoutFields(BaseModel):
     )
     reading_speed: float | None = Field(
         None,
-        gt=0,
+        ge=1,
         le=1000,
         description="Most characters a second that are to be read; a cue is shown so much longer, unless the next one "
         "begins before. An extension.",

@@ -57,7 +57,7 @@ def _object(value: Any) -> Any:
 Pairs = Annotated[
     dict[str, str], BeforeValidator(_object), AfterValidator(plain_pairs), WithJsonSchema(_PAIRS, mode="validation")
 ]
-_LISTED = {"type": "array", "items": _WORD, "maxItems": MOST_WORDS}
+_LISTED = {"type": "array", "items": _WORD}  # how many parts a form may have is not for this field to say
 Words = Annotated[tuple[str, ...], AfterValidator(plain_words), WithJsonSchema(_LISTED, mode="validation")]
 
 

@@ -16,6 +16,7 @@ from endpoint.text.graphemes import width
 
 MIN_MS, MAX_MS, GAP_MS = 834, 7_000, 84  # rounded up, so that no rule is missed by a fraction
 LINES, WIDTH, SPEED = 2, 42, 17.0
+LONGEST_MS = 86_400_000.0  # a day: no cue has to be read longer
 _WIDTHS = {"zh": 16, "yue": 16, "ko": 16, "ja": 13, "th": 35}
 _SPEEDS = {"en": 20.0, "zh": 9.0, "yue": 9.0, "ko": 12.0, "ja": 4.0}
 _HALVED = frozenset({"zh", "yue", "ko", "ja"})
@@ -87,5 +88,5 @@ class Limits:
         return 0.5 if self.language in _HALVED else 1.0
 
     def reading_ms(self, characters: float) -> float:
-        """How long so many characters have to be shown, by the speed of reading."""
-        return 1000 * characters / self.speed
+        """How long so many characters have to be shown, by the speed of reading; finite for any speed above 0."""
+        return min(1000 * characters / self.speed, LONGEST_MS)
