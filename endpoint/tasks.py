@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import aclosing
+from traceback import clear_frames
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -39,22 +40,38 @@ async def done_anyway(work: Coroutine[Any, Any, T]) -> T:
 
 async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Results in order. The first failure cancels the rest and is raised as it is."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(item) for item in work]
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
+    results = list[T]()
+
+    async def take(result: T) -> None:
+        results.append(result)
+
+    await in_order(work, take)
+    return results
 
 
 async def in_order(work: Iterable[Coroutine[Any, Any, T]], take: Callable[[T], Awaitable[None]]) -> None:
-    """Run concurrently; `take` gets the results in order. The first failure, of `take` too, cancels the rest."""
+    """Run concurrently; `take` gets the results in order. The first failure, of `take` too, cancels the rest.
+
+    Work that ends early lets go of what it held, such as the samples of a recording: its frames hold tasks, these their
+    exception, and that the frames, until Python looks for such cycles.
+    """
+    try:
+        await _in_group(work, take)
+    except BaseException as error:
+        clear_frames(error.__traceback__)
+        raise
+
+
+async def _in_group(work: Iterable[Coroutine[Any, Any, T]], take: Callable[[T], Awaitable[None]]) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             for task in [group.create_task(item) for item in work]:
                 await take(await task)
+        return
     except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+        first = failures.exceptions[0]
+        clear_frames(failures.__traceback__)
+    raise first  # not above, where the group would be its context
 
 
 async def produced(work: Callable[[Callable[[T], None]], Coroutine[Any, Any, None]]) -> AsyncGenerator[T, None]:
@@ -91,3 +108,4 @@ async def produced_lists(
     finally:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
+        del working  # has its exception, which has this frame

@@ -1,4 +1,6 @@
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -152,3 +154,40 @@ async def test_work_is_done_although_its_caller_is_cancelled():
         await caller
     assert ended.is_set()
     assert await done_anyway(work()) == 3
+
+
+@pytest.mark.parametrize("ends", ["cancelled", "failed"])
+async def test_what_work_held_is_let_go_when_it_ends_early(ends: str):
+    class Samples:
+        pass
+
+    begun = asyncio.Event()
+
+    async def one(samples: Samples) -> None:
+        begun.set()
+        if ends == "failed":
+            raise KeyError("this one")
+        await asyncio.Event().wait()
+
+    async def ignore(_: None) -> None:
+        pass
+
+    async def request(samples: Samples) -> None:
+        await in_order((one(samples) for _ in range(2)), ignore)
+
+    held = Samples()
+    gone = weakref.ref(held)
+    gc.collect()
+    gc.disable()
+    try:
+        task = asyncio.create_task(request(held))
+        del held
+        await begun.wait()
+        if ends == "cancelled":
+            task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        del task
+        await asyncio.sleep(0)
+        assert gone() is None
+    finally:
+        gc.enable()
