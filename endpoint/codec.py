@@ -12,7 +12,7 @@ from typing import Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from endpoint import errors
-from endpoint.errors import EndpointError, Unavailable
+from endpoint.errors import EndpointError, LimitReached, Unavailable
 from endpoint.options import Options
 from endpoint.types import Transcript
 
@@ -33,24 +33,28 @@ class CodecError(ValueError):
 
 @dataclass(frozen=True)
 class _Error:
-    """retry_after: seconds until the same request can succeed; None where it cannot."""
+    """retry_after: seconds until the same request can succeed; None where it cannot. kind: of the limit reached."""
 
     type: str
     message: str
     code: str
     param: str | None = None
     retry_after: int | None = None
+    kind: str | None = None
 
     @classmethod
     def of(cls, error: EndpointError) -> _Error:
-        retry_after = error.retry_after if isinstance(error, Unavailable) else None
-        return cls(type(error).__name__, error.message, error.code, error.param, retry_after)
+        retry_after = error.retry_after if isinstance(error, Unavailable | LimitReached) else None
+        kind = error.kind if isinstance(error, LimitReached) else None
+        return cls(type(error).__name__, error.message, error.code, error.param, retry_after, kind)
 
     def error(self) -> EndpointError:
         """The error in its class, or as EndpointError where this version does not know the class."""
         known = getattr(errors, self.type, EndpointError)
         if isinstance(known, type) and issubclass(known, Unavailable):
             return known(self.message, code=self.code, retry_after=self.retry_after or 0)
+        if isinstance(known, type) and issubclass(known, LimitReached):
+            return known(self.message, code=self.code, retry_after=self.retry_after or 0, kind=self.kind)
         made = known if isinstance(known, type) and issubclass(known, EndpointError) else EndpointError
         return made(self.message, code=self.code, param=self.param)
 

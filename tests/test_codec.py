@@ -49,7 +49,11 @@ def test_transcripts_come_back_as_they_were(transcript: Transcript, segments: li
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
 @given(message=TEXTS, code=st.text("abc_", min_size=1), param=st.none() | TEXTS)
 def test_errors_come_back_as_they_were(kind: type[EndpointError], message: str, code: str, param: str | None) -> None:
-    more: dict[str, Any] = {"retry_after": 7} if issubclass(kind, errors.Unavailable) else {"param": param}
+    more: dict[str, Any] = {"param": param}
+    if issubclass(kind, errors.Unavailable):
+        more = {"retry_after": 7}
+    elif issubclass(kind, errors.LimitReached):
+        more = {"retry_after": 7, "kind": "audio_seconds"}
     error = kind(message, code=code, **more)
     made = decode_error(encode_error(error))
     assert type(made) is kind

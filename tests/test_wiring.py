@@ -93,7 +93,7 @@ def test_several_models_have_equal_parts_of_the_gpu(monkeypatch: pytest.MonkeyPa
 
 def test_engines_that_run_already_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
     class Linked(FakeEngine):
-        def __init__(self, settings: Settings, link: object) -> None:
+        def __init__(self, settings: Settings, link: object, number: int) -> None:
             super().__init__(EngineInfo(settings.model_name, "fake", "1", f"gpu {link}", "none"))
 
     monkeypatch.setattr("endpoint.engine.client.VllmEngine", Linked)
