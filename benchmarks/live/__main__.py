@@ -3,7 +3,8 @@
     --sessions 1,2,4,8     runs at the pace of speech; the lines are about 4
     --seconds 60           of speech in each session of a run
     --count 8              human clips of each language of prompts beside LJ Speech, 0: none (they are fetched by apt)
-    --only equal,lag,drop  of the parts
+    --only equal,words,lag,drop  of the parts
+    --delays medium        of `words`, separated by commas
     --url URL              a running server with whisper-base; else one is started
     --model base           for the server that is started; `test`: the test model, with its own recordings
 
@@ -26,10 +27,12 @@ import numpy as np
 from benchmarks.human.clips import PROMPTS, prompts, shipped
 from benchmarks.live.drop import dropped
 from benchmarks.live.equal import compare
+from benchmarks.live.stepped import Stepped, stepped
 from endpoint.bench.chart import Axis, Series, draw
 from endpoint.bench.containers import decode
 from endpoint.bench.live import LiveFigures, live_figures, together
 from endpoint.bench.recordings import WORKLOADS, make
+from endpoint.live.agreement import DEFAULT_DELAY
 from endpoint.local import LocalServer, running_server
 from endpoint.types import SAMPLE_RATE, Samples
 
@@ -38,7 +41,7 @@ WANTED_AT = 4  # sessions; of the test model 16
 TEST_MODEL_AT = 16
 FIRST, WORD, FINAL = 1.5, 1.5, 0.8  # seconds
 POINTS = 1.0  # of word errors that interim text may have more
-PARTS = ("equal", "lag", "drop")
+PARTS = ("equal", "words", "lag", "drop")
 PAUSE = round(1.2 * SAMPLE_RATE)
 
 
@@ -60,6 +63,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--only", default=",".join(PARTS))
+    parser.add_argument("--delays", default=DEFAULT_DELAY)
     parser.add_argument("--url")
     parser.add_argument("--model", default="base")
     given = parser.parse_args()
@@ -88,6 +92,9 @@ async def measure(
     found = list[LiveFigures]()
     if "equal" in parts and given.model != "test":
         await equal(running.base, given, lines)
+    if "words" in parts and given.model != "test":
+        for delay in given.delays.split(","):
+            interim_words(await stepped(running.base, shipped(), delay), delay, lines)
     if "lag" in parts:
         speech = long_speech(given)
         for level in levels:
@@ -110,12 +117,18 @@ async def equal(base: str, given: argparse.Namespace, lines: Lines) -> None:
         print(f"      {name}: live {live!r}, as a file {file!r}")
     lines.add(not found.other, "finals equal the file API's text, turn for turn",
               f"{found.turns - len(found.other)} of {found.turns} turns")  # fmt: skip
+    lines.add(found.retracted == 0, "words taken back: 0", str(found.retracted))
+
+
+def interim_words(found: Stepped, delay: str, lines: Lines) -> None:
     assert found.interim_errors is not None
     assert found.final_errors is not None
-    lines.add(found.interim_errors <= found.final_errors + POINTS,
-              f"word errors of interim text within {POINTS:g} point of the finals'",
-              f"{found.interim_errors:.2f} and {found.final_errors:.2f} %")  # fmt: skip
-    lines.add(found.retracted == 0, "words taken back: 0", str(found.retracted))
+    lines.add(
+        found.interim_errors <= found.final_errors + POINTS,
+        f"word errors of interim text within {POINTS:g} point of the finals', a pass every half second, delay {delay}",
+        f"{found.interim_errors:.2f} and {found.final_errors:.2f} %; {100 * found.ahead:.0f} % of the words agreed "
+        f"before their turn's end, {found.lag[0]:.2f} s of sound behind ({found.lag[1]:.2f} s at 95 %)",
+    )
 
 
 def long_speech(given: argparse.Namespace) -> list[tuple[Samples, str]]:

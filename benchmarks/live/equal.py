@@ -1,4 +1,4 @@
-"""Whether the final text of each turn is that of the same sound sent as a file, and what interim text gets wrong."""
+"""Whether the final text of each turn is that of the same sound sent as a file, and whether words were taken back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.human.clips import Clip
 from endpoint.audio.vad import VoiceActivity
 from endpoint.bench.containers import decode
-from endpoint.bench.live import LiveResult, error_rate, speak
+from endpoint.bench.live import LiveResult, speak
 from endpoint.live.convert import OPENAI_RATE, SoundConverter, to_openai
 from endpoint.live.runner import as_wave
 from endpoint.live.session import Session, Turn, TurnEnded
@@ -29,8 +29,6 @@ class Equality:
 
     turns: int
     other: list[tuple[str, str, str]]
-    interim_errors: float | None
-    final_errors: float | None
     retracted: int
 
 
@@ -62,8 +60,6 @@ async def compare(base: str, clips: Sequence[Clip], real_time: bool) -> Equality
     return Equality(
         count,
         other,
-        error_rate([(result.reference, result.interim) for result in results]),
-        error_rate([(result.reference, result.final) for result in results]),
         sum(retracted(result) for result in results),
     )
 
