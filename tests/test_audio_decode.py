@@ -46,12 +46,12 @@ async def pool(workers: int = 2, **changes: float) -> AsyncIterator[Decoder]:
 
 
 def children(parent: int | None = None) -> set[int]:
-    """Ids of the processes that this process, or `parent`, started; but not of a server that other tests keep."""
+    """Ids of the decoding processes that this process, or `parent`, started."""
     found = set()
     for task in Path(f"/proc/{parent or os.getpid()}/task").iterdir():
         with suppress(FileNotFoundError):  # a thread that has ended meanwhile
             found.update(map(int, (task / "children").read_text().split()))
-    return {pid for pid in found if b"\0serve\0" not in _command(pid)}
+    return {pid for pid in found if b"endpoint.audio.worker" in _command(pid)}
 
 
 def _command(pid: int) -> bytes:

@@ -19,6 +19,8 @@ from endpoint.jobs.job import Claim, Job, Status
 from endpoint.jobs.runner import Runner
 from endpoint.jobs.sqlite import SqliteStore
 from endpoint.jobs.store import Swept
+from endpoint.observe.calls import Observer
+from endpoint.observe.metrics import Metrics
 from endpoint.options import Options
 from endpoint.types import Hypothesis, Window
 from tests.test_core_pipeline import SECONDS, Engine, Sounds, sound
@@ -170,7 +172,13 @@ async def test_after_an_outage_of_the_store_workers_may_renew_their_leases_befor
 
     monkeypatch.setattr(asyncio, "sleep", noted)
     worker = Runner(
-        lambda: Outage(world.path, wait_seconds=30), world.spool, world.find, world.fetch, owner="w", lease_seconds=8.0
+        lambda: Outage(world.path, wait_seconds=30),
+        world.spool,
+        world.find,
+        world.fetch,
+        observer=Observer(Metrics()),
+        owner="w",
+        lease_seconds=8.0,
     )
     async with working(worker):
         await until(lambda: len(steps) >= 6)
