@@ -23,6 +23,7 @@ import numpy as np
 
 from endpoint.config import load_settings
 from endpoint.net import free_port
+from endpoint.observe.log import configure_logging
 from tests.recordings import encode
 from tests.talk import make_talk
 
@@ -46,6 +47,7 @@ def serve(port: int) -> None:
 
     from endpoint.wiring import build_app
 
+    configure_logging("error")  # standard output is read at the end only: a full pipe would stop the server
     settings = load_settings(engine="fake", port=port, max_concurrent_requests=1024, log_level="error")
 
     async def main() -> None:
