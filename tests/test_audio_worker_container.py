@@ -13,6 +13,7 @@ import pytest_asyncio
 from av.stream import Disposition
 
 from endpoint.audio.decode import Decoder
+from endpoint.audio.worker.protocol import Selection
 from endpoint.config import Settings
 from endpoint.errors import InvalidAudio
 from endpoint.types import SAMPLE_RATE
@@ -119,9 +120,9 @@ async def test_the_default_track_is_taken_and_another_can_be_asked_for(decoder: 
     assert audio.samples.any()
     (notice,) = audio.notices
     assert (notice.code, "track 1 of 2" in notice.message) == ("audio_track", True)
-    assert not (await decoder.decode(data, track=0)).samples.any()
+    assert not (await decoder.decode(data, selection=Selection(track=0))).samples.any()
     with pytest.raises(InvalidAudio, match="has 2") as failure:
-        await decoder.decode(data, track=2)
+        await decoder.decode(data, selection=Selection(track=2))
     assert failure.value.param == "audio_track"
 
 

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from endpoint.audio.decode import Decoder
+from endpoint.audio.worker.protocol import Selection
 from endpoint.config import Settings
 from endpoint.errors import InvalidAudio
 from endpoint.types import SAMPLE_RATE, Audio
@@ -128,7 +129,7 @@ async def test_a_track_of_which_nothing_can_be_decoded_gives_way(decoder: Decode
     (notice,) = [notice for notice in audio.notices if notice.code == "audio_track"]
     assert "track 1 of 2" in notice.message
     with pytest.raises(InvalidAudio):
-        await decoder.decode(data, track=0)
+        await decoder.decode(data, selection=Selection(track=0))
 
 
 def two_tracks() -> bytes:
