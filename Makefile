@@ -27,8 +27,8 @@ demo: install ## install, then transcribe human recordings with whisper-base (wi
 serve: install ## serve the API; MODEL, HOST, PORT and every other setting come from the environment
 	$(BIN)/endpoint serve
 
-test: check ## format check, lint, types, then the tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: check ## format check, lint, types, then the tests, files of them in two processes; PYTEST_ARGS="-n 0 -k NAME"
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 check: install-dev ## format check, lint and types
 	$(BIN)/ruff format --check .
