@@ -46,12 +46,16 @@ async def pool(workers: int = 2, **changes: float) -> AsyncIterator[Decoder]:
 
 
 def children(parent: int | None = None) -> set[int]:
-    """Ids of the decoding processes that this process, or `parent`, started."""
+    """Ids of the processes that this process, or `parent`, started; but not of servers that other tests keep."""
     found = set()
     for task in Path(f"/proc/{parent or os.getpid()}/task").iterdir():
         with suppress(FileNotFoundError):  # a thread that has ended meanwhile
             found.update(map(int, (task / "children").read_text().split()))
-    return {pid for pid in found if b"endpoint.audio.worker" in _command(pid)}
+    return {
+        pid
+        for pid in found
+        if not any(kept in _command(pid) for kept in (b"\0serve\0", b"redis-server", b"valkey-server"))
+    }
 
 
 def _command(pid: int) -> bytes:

@@ -71,7 +71,9 @@ async def microphone() -> AsyncIterator[bytes]:
     try:
         import sounddevice
     except (ImportError, OSError) as error:  # the package, or the library that it needs
-        raise ConfigError(f"there is no microphone ({error}); `pip install sounddevice`, or name a file") from error
+        raise ConfigError(
+            f"there is no microphone ({error}); install the extra `microphone`, or name a file"
+        ) from error
     loop, frames = asyncio.get_running_loop(), asyncio.Queue[bytes]()
 
     def take(data: Any, *_: object) -> None:
