@@ -6,11 +6,9 @@ from typing import Any
 
 from limits.aio.storage import RedisStorage
 from redis.asyncio import BlockingConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from endpoint.access.counters import Counters
-from endpoint.stores.redis import CONNECT_SECONDS, CONNECTIONS, MOST_SECONDS, SOCKET_SECONDS, RedisClient, in_time
+from endpoint.stores.redis import RedisClient, connections, in_time
 
 _SCRIPTS = {
     "enter": """#!lua
@@ -73,18 +71,9 @@ class RedisSlots:
 
 
 def redis_counters(url: str, prefix: str = "whisper:") -> Counters:
+    """Raises ConfigError where this is no address."""
     base = f"{{{prefix}}}limits:"
-    client = RedisClient(url, base, None, _SCRIPTS)  # raises ConfigError where this is no address
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=CONNECTIONS,
-        timeout=MOST_SECONDS,
-        socket_timeout=SOCKET_SECONDS,
-        socket_connect_timeout=CONNECT_SECONDS,
-        retry=Retry(NoBackoff(), 0),  # a count may have been taken although nothing came back
-        protocol=2,
-        driver_info=None,
-    )
+    client, pool = RedisClient(url, base, None, _SCRIPTS), connections(url)
     options: dict[str, Any] = {"connection_pool": pool}
     storage = TimedRedisStorage("async+redis://", implementation="redispy", key_prefix=base, **options)
     return Counters(storage, RedisSlots(client, pool))

@@ -53,6 +53,23 @@ def in_time(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutin
     return limited
 
 
+def connections(url: str) -> BlockingConnectionPool:
+    """Connections to one server, within our limits of number and time. Raises ConfigError."""
+    try:
+        return BlockingConnectionPool.from_url(
+            url,
+            max_connections=CONNECTIONS,
+            timeout=MOST_SECONDS,
+            socket_timeout=SOCKET_SECONDS,
+            socket_connect_timeout=CONNECT_SECONDS,
+            retry=Retry(NoBackoff(), 0),  # a step may have been taken although nothing came back
+            protocol=2,
+            driver_info=None,
+        )
+    except ValueError as error:
+        raise ConfigError(f"not the address of a Redis server: {error}") from error
+
+
 class RedisClient:
     """base: what all keys begin with. clock: of tests; without one, the server's time counts. scripts: Lua, by name."""
 
@@ -60,20 +77,7 @@ class RedisClient:
         self.base = base
         self._clock = clock
         self._opened = False
-        try:
-            pool = BlockingConnectionPool.from_url(
-                url,
-                max_connections=CONNECTIONS,
-                timeout=MOST_SECONDS,
-                socket_timeout=SOCKET_SECONDS,
-                socket_connect_timeout=CONNECT_SECONDS,
-                retry=Retry(NoBackoff(), 0),  # a step may have been taken although nothing came back
-                protocol=2,
-                driver_info=None,
-            )
-        except ValueError as error:
-            raise ConfigError(f"not the address of a Redis server: {error}") from error
-        self._redis = Redis.from_pool(pool)
+        self._redis = Redis.from_pool(connections(url))
         self._scripts = {name: self._redis.register_script(text) for name, text in scripts.items()}
 
     async def open(self) -> None:
