@@ -38,6 +38,27 @@ async def test_responses_errors_and_streams_are_readable() -> None:
         assert "x-warnings" in response.headers["access-control-expose-headers"]
 
 
+async def test_pages_may_use_every_method_that_a_route_takes() -> None:
+    async with client_of(StandIn(), cors_origins=ORIGIN) as client:
+        methods = {
+            method.upper() for route in (await client.get("/openapi.json")).json()["paths"].values() for method in route
+        }
+        for method in {*methods, "DELETE"}:
+            asked = {"Origin": ORIGIN, "Access-Control-Request-Method": method}
+            assert (await client.options("/v1/audio/jobs/job_1", headers=asked)).status_code == 200, method
+
+
+async def test_pages_can_read_what_is_left_of_a_limit() -> None:
+    async with client_of(
+        StandIn(), cors_origins=ORIGIN, limit_requests_per_minute=9, limit_audio_seconds_per_minute=99,
+        limit_audio_seconds_per_month=999,
+    ) as client:  # fmt: skip
+        headers = (await client.post(PATH, files={"file": AUDIO}, headers={"Origin": ORIGIN})).headers
+    shown = {name for name in headers if name.startswith("x-ratelimit-")}
+    assert len(shown) == 9
+    assert shown <= set(headers["access-control-expose-headers"].split(", "))
+
+
 async def test_off_by_default() -> None:
     async with client_of(StandIn()) as client:
         assert (await client.options(PATH, headers={"Origin": ORIGIN} | ASKED)).status_code == 405

@@ -15,6 +15,7 @@ from endpoint.caller import Caller, Limits
 from endpoint.errors import RateLimited
 
 HEADER = "x-ratelimit-"
+REQUESTS = "requests"  # of a minute, in the headers
 
 
 class Meter(Protocol):
@@ -82,7 +83,7 @@ class Charge:
     async def _count_request(self, most: int) -> None:
         admitted, left, more_at = await self._books.counters.hit(self._key("requests"), most)
         seconds = more_at - self._books.clock()
-        self._show("requests", most, left, seconds)
+        self._show(REQUESTS, most, left, seconds)
         if not admitted:
             raise RateLimited(
                 f"The limit of {most} requests a minute is reached.", retry_after=max(1, math.ceil(seconds))

@@ -5,9 +5,16 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from endpoint.access.audio_limits import MinuteOfAudio, MonthOfAudio
+from endpoint.access.charge import HEADER, REQUESTS
 from endpoint.settings.base import split
 
-EXPOSED = ("x-request-id", "retry-after", "x-warnings")
+_LIMITS = tuple(
+    f"{HEADER}{shown}-{name}"
+    for name in (REQUESTS, MinuteOfAudio.name, MonthOfAudio.name)
+    for shown in ("limit", "remaining", "reset")
+)
+EXPOSED = ("x-request-id", "retry-after", "x-warnings", "location", *_LIMITS)
 
 
 def add_cors(app: FastAPI, origins: str) -> None:
@@ -18,7 +25,7 @@ def add_cors(app: FastAPI, origins: str) -> None:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=split(origins),
-        allow_methods=("GET", "HEAD", "POST"),
+        allow_methods=("GET", "HEAD", "POST", "DELETE"),
         allow_headers=("*",),  # those that the preflight names, `authorization` among them
         expose_headers=EXPOSED,
     )
