@@ -42,7 +42,7 @@ class Several(Server):
     def engines(self) -> list[psutil.Process]:
         return self.named("EngineCore")
 
-    def ends(self, everybody: list[psutil.Process], seconds: float = 60) -> int:
+    def ends(self, everybody: list[psutil.Process], seconds: float = 180) -> int:
         """Wait for its end and return its status. None of `everybody` is left then."""
         status = self.process.wait(seconds)
         _, left = psutil.wait_procs(everybody, GONE_SECONDS)

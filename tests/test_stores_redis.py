@@ -169,6 +169,7 @@ async def test_a_connection_that_uvloop_closed_before_a_write_is_a_lost_one(
     await normal_again(store)
 
 
+@pytest.mark.usefixtures("patient_redis")
 async def test_more_calls_at_once_than_connections(store: RedisStore) -> None:
     assert await asyncio.gather(*(store.get("job_1") for _ in range(5 * redis_client.CONNECTIONS)))
 
