@@ -24,6 +24,7 @@ EndpointError
 │   └── StoreUnavailable        the store of jobs cannot be reached, or has no room
 ├── DeadlineExceeded            the request took longer than it may
 ├── EngineFailed                the model failed, or died
+├── DiarizationFailed           what finds speakers failed, or died
 ├── MissingAudio                the audio of a job is gone
 └── ConfigError                 the settings are wrong; the server does not start
 
@@ -135,6 +136,10 @@ class DeadlineExceeded(EndpointError):
 
 class EngineFailed(EndpointError):
     code = "engine_failed"
+
+
+class DiarizationFailed(EndpointError):
+    code = "diarization_failed"
 
 
 class ConfigError(EndpointError):

@@ -47,6 +47,7 @@ MAY_IMPORT = {
     "text": {"languages", "options", "types"},
     "audio": {"config", "errors", "memfile", "options", "types"},
     "weights": {"config", "errors", "types"},
+    "speakers": {"errors", "memfile", "types"},
     "engine": {"config", "errors", "languages", "observe", "tasks", "options", "types", "weights"},
     "core": {"audio", "call", "codec", "errors", "memfile", "options", "tasks", "text", "types"},
     "live": {"audio", "call", "config", "core", "errors", "languages", "memfile", "models", "options", "text", "types"},

@@ -49,7 +49,7 @@ CODES = {
     404: ("model_not_found",),
     413: ("file_too_large", "audio_too_long"),
     429: ("rate_limit_exceeded", "insufficient_quota"),
-    500: ("engine_failed", "internal_error"),
+    500: ("engine_failed", "diarization_failed", "internal_error"),
     503: ("model_loading", "overloaded", "unavailable", "engine_failed", "stopping"),
     504: ("timeout", "upload_timeout", "url_timeout"),
 }  # fmt: skip
