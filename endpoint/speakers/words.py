@@ -42,7 +42,7 @@ class _Line:
         self._turns = turns
         self._starts = [turn.start for turn in turns]
         # The last one of those that have begun to end: turns overlap, so their own ends are in no order.
-        self._latest = list(accumulate(turns, lambda one, other: other if other.end >= one.end else one))
+        self._latest: list[Turn] = list(accumulate(turns, _later))
         self._ends = [turn.end for turn in self._latest]
 
     def speakers(self, start: float, end: float) -> list[str]:
@@ -64,3 +64,7 @@ class _Line:
         gaps = [(start - turn.end, turn.speaker) for turn in self._latest[max(0, behind - 1) : behind]]
         gaps += [(turn.start - end, turn.speaker) for turn in self._turns[behind : behind + 1]]
         return [speaker for gap, speaker in gaps if gap <= min(gaps)[0] + ALIKE]
+
+
+def _later(one: Turn, other: Turn) -> Turn:
+    return other if other.end >= one.end else one
