@@ -115,8 +115,8 @@ async def test_the_root_keeps_the_limits_of_size(core):
     assert core.calls == []
 
 
-async def test_a_browser_sees_a_page_and_a_program_json(core):
-    async with client_of(core, served_model_name="<b>") as client:
+async def test_without_the_page_a_browser_sees_links_and_a_program_json(core):
+    async with client_of(core, served_model_name="<b>", page=False) as client:
         page = await client.get("/", headers={"accept": "text/html,*/*"})
         assert "&lt;b&gt;" in page.text
         assert page.headers["content-type"].startswith("text/html")

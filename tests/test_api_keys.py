@@ -65,7 +65,12 @@ SCOPES = {
         "POST /v1/admin/keys/{key_id}/rotate",
         "POST /v1/admin/keys/{key_id}/revoke",
     },
-    "admin jobs realtime transcribe": {"GET /v1/models", "GET /v1/models/{model:path}", "GET /version"},
+    "admin jobs realtime transcribe": {
+        "GET /v1/caller",
+        "GET /v1/models",
+        "GET /v1/models/{model:path}",
+        "GET /version",
+    },
     "": {"GET /", "GET /health", "GET /ready", "GET /docs", "GET /openapi.json", "HEAD /openapi.json"},
 }
 
@@ -75,7 +80,7 @@ def scopes_of_routes() -> dict[str, set[str]]:
     found = dict[str, set[str]]()
     for route in app_of(StandIn(), jobs=memory_jobs(), **ADMIN).routes:
         if isinstance(route, Mount):  # the files of the documentation, which are public as well
-            assert route.path == "/docs"
+            assert route.path in ("/docs", "/page")
             continue
         assert isinstance(route, Route | APIRoute | APIWebSocketRoute), route
         dependencies = route.dependant.dependencies if isinstance(route, APIRoute | APIWebSocketRoute) else ()

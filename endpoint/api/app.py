@@ -21,6 +21,7 @@ from endpoint.api.limits import LimitHeaders
 from endpoint.api.log import RequestLog
 from endpoint.api.metrics import metrics_routes
 from endpoint.api.openapi import whole_bounds
+from endpoint.api.page import PageFiles, caller_routes
 from endpoint.api.paths import PlainPath
 from endpoint.api.realtime import secret_routes
 from endpoint.api.realtime_socket import realtime_routes
@@ -98,6 +99,8 @@ def create_app(
     app.state.server = server
     _add_routes(app, server, jobs)
     app.mount("/docs", docs_assets())
+    if settings.page:
+        app.mount("/page", PageFiles())
     install_error_handlers(app)
     app.add_middleware(LimitHeaders)
     if keys is not None:
@@ -117,6 +120,7 @@ def _add_routes(app: FastAPI, server: ServerState, jobs: Jobs | None) -> None:
     for prefix in PREFIXES:
         app.include_router(openai_routes(server), prefix=prefix, dependencies=transcribing)
         app.include_router(model_routes(server), prefix=prefix, dependencies=needs(server, *Scope))
+        app.include_router(caller_routes(), prefix=prefix, dependencies=needs(server, *Scope))
         if jobs is not None:
             app.include_router(job_routes(server, jobs), prefix=prefix, dependencies=submitting)
         if server.meter is not None:

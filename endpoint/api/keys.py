@@ -19,7 +19,7 @@ from endpoint.errors import EndpointError, InvalidKey, PermissionDenied
 
 # Platforms and browsers read these without a key. `POST /` needs one, as it takes recordings.
 OPEN = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json"})
-_ASSETS = "/docs/"
+_ASSETS = ("/docs/", "/page/")
 # Of Azure's clients; and for proxies that use the bearer header themselves, so these come before it.
 _OWN_HEADERS = ("x-api-key", "api-key")
 _PROTOCOL = "openai-insecure-api-key."  # browsers cannot send headers with a socket, only names of protocols

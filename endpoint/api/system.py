@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 from endpoint import __version__
 from endpoint.api.keys import needs
 from endpoint.api.openapi import error_responses
+from endpoint.api.page import page_response
 from endpoint.api.schemas import Index, Status, Version
 from endpoint.api.state import ServerState
 from endpoint.caller import Scope
@@ -37,8 +38,10 @@ def system_routes(server: ServerState) -> APIRouter:
 
     @router.get("/", response_model=Index, responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}})
     async def index(request: Request) -> Index | Response:
-        """Links to the documentation: a small page for browsers, JSON for programs."""
+        """The page for people, or with PAGE=false links to the documentation; JSON for programs."""
         if "text/html" in request.headers.get("accept", ""):
+            if server.settings.page:
+                return page_response(server)
             names = "</code>, <code>".join(map(escape, server.models.names.listed))
             return HTMLResponse(_PAGE.replace("{models}", names), headers=_PAGE_HEADERS)
         return Index(version=__version__)

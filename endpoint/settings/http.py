@@ -19,6 +19,7 @@ class HttpSettings(BaseModel):
     cors_origins: str = setting(
         "", "Origins of web pages that may call, such as https://app.example, separated by commas; `*`: all."
     )
+    page: bool = setting(True, "Serve the page for people at `/`; else browsers get links to the documentation there.")
     strict_fields: bool = setting(False, "Refuse unknown fields; else the response names them in `warnings`.")
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "How much is logged.")
     max_upload_mb: int = setting(512, "Largest upload, in MiB (1,048,576 bytes).", ge=1)
