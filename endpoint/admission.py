@@ -34,6 +34,11 @@ class Urgency(IntEnum):
     REQUEST = 1
     JOB = 2
 
+    @property
+    def label(self) -> str:
+        """Of work of this urgency, in metrics and traces."""
+        return self.name.lower()
+
 
 @dataclass(frozen=True)
 class Load:
@@ -59,7 +64,11 @@ class Load:
         return sum(sum(self.requests[kind :: len(Urgency)]) for kind in range(urgency + 1))
 
     def seconds_beside(self, urgency: Urgency) -> float:
-        return sum(sum(self.seconds[kind :: len(Urgency)]) for kind in range(urgency + 1))
+        return sum(self.seconds_of(kind) for kind in Urgency if kind <= urgency)
+
+    def seconds_of(self, urgency: Urgency) -> float:
+        """Of exactly this urgency."""
+        return sum(self.seconds[urgency :: len(Urgency)])
 
 
 class Speed:

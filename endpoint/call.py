@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
-from endpoint.admission import Permit
+from endpoint.admission import Permit, Urgency
 from endpoint.caller import ANONYMOUS, Caller
 from endpoint.errors import DeadlineExceeded
 
@@ -122,7 +122,7 @@ class Call:
     id: in logs and in `x-request-id`. caller: who sent the request. seconds: its time limit; None: no limit.
     permit: the admitted work it holds; None where no limit of concurrent work applies.
     charge: what its caller is charged; None where no limit of a caller applies.
-    record: its measurements. background: it gives way to others, as jobs do.
+    record: its measurements. urgency: what it gives way to, and what gives way to it.
     checkpoint: what was decoded of its recording before. traceparent: of W3C's Trace Context, of what this is a part;
     empty: of nothing.
     """
@@ -134,9 +134,19 @@ class Call:
     permit: Permit | None = None
     charge: Charge | None = None
     record: Record = field(default_factory=Record)
-    background: bool = False
+    urgency: Urgency = Urgency.REQUEST
     checkpoint: Checkpoint | None = None
     traceparent: str = ""
+
+    @property
+    def background(self) -> bool:
+        """Whether it gives way to all others, as jobs do."""
+        return self.urgency is Urgency.JOB
+
+    @property
+    def kind(self) -> str:
+        """Its class in metrics, traces and samples."""
+        return self.urgency.label
 
     @asynccontextmanager
     async def deadline(self) -> AsyncIterator[None]:

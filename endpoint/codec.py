@@ -7,6 +7,7 @@ only lack the field. A field that changes its meaning raises the version, and ne
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -88,13 +89,18 @@ def decode_error(data: bytes) -> EndpointError:
 
 def encode(kind: type[T], value: T) -> bytes:
     """A document of any dataclass made of JSON's types, bytes and enumerations."""
-    return _Document[kind](value=value).model_dump_json().encode()  # type: ignore[valid-type]
+    return _document(kind)(value=value).model_dump_json().encode()
 
 
 def decode(kind: type[T], data: bytes) -> T:
     """Raises CodecError."""
     try:
-        value: T = _Document[kind].model_validate_json(data).value  # type: ignore[valid-type]
+        return _document(kind).model_validate_json(data).value
     except ValidationError as error:
         raise CodecError(f"not a document of version {VERSION}: {error}") from error
-    return value
+
+
+@cache
+def _document(kind: type[T]) -> type[_Document[T]]:
+    """Kept: pydantic forgets a model that nobody holds, and takes milliseconds to make it again."""
+    return _Document[kind]  # type: ignore[valid-type]

@@ -265,13 +265,12 @@ class EngineInfo:
 
 @dataclass(frozen=True)
 class EngineLoad:
-    """live, background: windows being decoded in this process, of requests and of jobs.
+    """decoding: windows being decoded in this process, by the class of their work.
 
     steps, windows: of the engine since its start: its steps, and the windows of all of them together.
     """
 
-    live: int
-    background: int
+    decoding: Mapping[str, int]
     steps: int
     windows: int
 

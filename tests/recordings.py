@@ -58,10 +58,10 @@ def encode(
     return out.getvalue()
 
 
-def silent_opus(hours: float) -> bytes:
-    """One packet of silence again and again: 0.9 MB an hour."""
+def silent_opus(hours: float, container: str = "ogg") -> bytes:
+    """One packet of silence again and again: 0.9 MB an hour in Ogg. In WebM without a length, as while one records."""
     out = io.BytesIO()
-    with av.open(out, "w", format="ogg") as file:
+    with av.open(out, "w", format=container, options={"live": "1"} if container == "webm" else {}) as file:
         stream = file.add_stream("libopus", rate=48_000, layout="mono", options={"frame_duration": "120"})
         stream.bit_rate = 6000
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 5760), np.int16), format="s16", layout="mono")

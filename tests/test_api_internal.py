@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from endpoint.admission import Urgency
 from endpoint.api.internal import MAX_HEAD_BYTES
 from endpoint.call import Call
 from endpoint.codec import decode, decode_error
@@ -13,6 +14,7 @@ from endpoint.gateway.wire import INFO, SEGMENTS, TOKEN_HEADER, Info, Work, head
 from endpoint.options import Options
 from tests.api_support import AUDIO, StandIn, app_of, assert_error, client_of
 from tests.gateway_support import TOKEN, Gated
+from tests.test_observe_metrics import Change
 
 OURS = {TOKEN_HEADER: TOKEN}
 
@@ -110,3 +112,19 @@ async def test_the_servers_own_limits_hold() -> None:
         with app.state.server.admission.permit():
             sent = await client.post(SEGMENTS, content=work() + AUDIO, headers=OURS)
             assert isinstance(await last_error(sent), Overloaded)
+
+
+@pytest.mark.parametrize("urgency", list(Urgency))
+async def test_what_a_gateway_sends_is_counted_as_relayed(urgency: Urgency) -> None:
+    relayed = {"class": "relayed", "model": "whisper-test"}
+    received = Change("stt_audio_received_seconds_total", **relayed)
+    engine = Change("stt_stage_spent_seconds_total", **{"class": "relayed", "stage": "encode+decode"})
+    others = [Change("stt_audio_received_seconds_total", **relayed | {"class": one.label}) for one in Urgency]
+    core = Gated()
+    async with client_of(core, engine_token=TOKEN) as client:
+        sent = head(Work.of("whisper-test", Options(), Call(urgency=urgency), None))
+        assert (await client.post(SEGMENTS, content=sent + AUDIO, headers=OURS)).status_code == 200
+    assert core.seen[0].urgency is urgency  # windows in flight are counted by it here, as only here there are any
+    assert float(received) == pytest.approx(8.47)
+    assert float(engine) == 1.5
+    assert [float(other) for other in others] == [0, 0, 0]

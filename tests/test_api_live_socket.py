@@ -11,8 +11,8 @@ from starlette.websockets import WebSocket
 
 from endpoint.api import live_socket
 from endpoint.api.live_socket import Outbox, SlowReader, Socket, admitted, model_finder
-from endpoint.call import Call
 from endpoint.caller import Caller
+from endpoint.core.transcriber import transcribe
 from endpoint.errors import NotReady, Overloaded, PermissionDenied, RateLimited, Unavailable
 from endpoint.live.agreement import Stability
 from endpoint.live.pace import Pace
@@ -21,9 +21,10 @@ from endpoint.live.protocol import TurnSettings
 from endpoint.live.record import LiveRecord
 from endpoint.live.runner import Means
 from endpoint.options import Options
-from tests.api_support import StandIn, app_of
+from tests.api_support import AUDIO, StandIn, app_of
 from tests.live_support import session, sound
-from tests.test_live_runner import Charged
+from tests.test_live_runner import Charged, passing
+from tests.test_observe_metrics import Change
 
 
 class Wire:
@@ -62,7 +63,8 @@ async def opened(wire: Wire, core: StandIn | None = None, **settings: object) ->
     await wire.websocket.accept()
     protocol = Plain(session(), TurnSettings("whisper-test", Options(), Stability(2)))
     threads = ThreadPoolExecutor(1)
-    means = Means(server.models.find, Call, Charged(), threads, Pace(2), LiveRecord())
+    charged = Charged()
+    means = Means(server.models.find, passing, charged, charged.made, threads, Pace(2), LiveRecord())
     task = asyncio.create_task(Socket(server, wire.websocket, protocol, means, containers=False).serve())
     task.add_done_callback(lambda _: threads.shutdown(wait=False))
     return task, server
@@ -173,6 +175,23 @@ async def test_the_sessions_of_a_caller_are_limited():
             pass
     async with admitted(server, wire.websocket, ""):
         pass
+    await server.limiter.close()
+
+
+async def test_passes_and_turns_are_counted_as_live():
+    server = app_of(StandIn()).state.server
+    of = {"class": "live", "model": "whisper-test"}
+    received, done = (Change(f"stt_audio_{what}_seconds_total", **of) for what in ("received", "done"))
+    language = Change("stt_language_audio_seconds_total", language="en")
+    async with admitted(server, Wire(caller=Caller("key_1")).websocket, "") as means:
+        for _ in range(2):
+            with means.passing("") as call:
+                transcript = await transcribe(means.find(""), AUDIO, Options(), call)
+        assert (call.kind, call.caller.id, call.record.model) == ("live", "key_1", "whisper-test")
+        means.made(transcript, 3_000)
+    assert float(received) == pytest.approx(2 * transcript.duration_ms / 1000)  # as often as it was worked on
+    assert float(language) == pytest.approx(3)  # as much as was spoken
+    assert float(done) == 0  # the stand-in's record has no languages
     await server.limiter.close()
 
 

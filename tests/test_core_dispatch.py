@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from endpoint.admission import Urgency
 from endpoint.call import Call
 from endpoint.core.dispatch import PROMPT_CHARACTERS
 from endpoint.core.transcriber import transcribe
@@ -106,7 +107,7 @@ async def test_windows_of_a_checkpoint_are_not_decoded_again_and_nothing_else_ch
     for share in (0, 3, count):
         engine.asked.clear()
         some = Kept({number: first.saved[number] for number in range(share)})
-        again = await transcribe(pipeline, b"?", options, Call(checkpoint=some, background=True))
+        again = await transcribe(pipeline, b"?", options, Call(checkpoint=some, urgency=Urgency.JOB))
         assert again == whole
         assert len(engine.asked) == count - share
         assert sorted(some.saved) == list(range(share, count))

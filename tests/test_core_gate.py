@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 
+from endpoint.admission import Urgency
 from endpoint.core.gate import Gate
 
 
 class Window:
     """A window that is decoded until it is released."""
 
-    def __init__(self, gate: Gate, background: bool) -> None:
+    def __init__(self, gate: Gate, urgency: Urgency) -> None:
         self.begun, self.release = asyncio.Event(), asyncio.Event()
-        self.task = asyncio.create_task(self._decode(gate, background))
+        self.task = asyncio.create_task(self._decode(gate, urgency))
 
-    async def _decode(self, gate: Gate, background: bool) -> None:
-        async with gate.window(background):
+    async def _decode(self, gate: Gate, urgency: Urgency) -> None:
+        async with gate.window(urgency):
             self.begun.set()
             await self.release.wait()
 
@@ -31,22 +32,22 @@ async def turn() -> None:
 
 async def test_without_live_windows_those_of_jobs_do_not_wait() -> None:
     gate = Gate(least=1)
-    windows = [Window(gate, True) for _ in range(5)]
+    windows = [Window(gate, Urgency.JOB) for _ in range(5)]
     await turn()
     assert all(window.begun.is_set() for window in windows)
     for window in windows:
         await window.end()
-    assert (gate.live, gate.background) == (0, 0)
+    assert gate.decoding.total() == 0
 
 
 async def test_live_windows_go_first_but_some_of_jobs_go_on() -> None:
     gate = Gate(least=2)
-    live = [Window(gate, False) for _ in range(3)]
+    live = [Window(gate, urgency) for urgency in (Urgency.LIVE, Urgency.REQUEST, Urgency.REQUEST)]
     await turn()
-    jobs = [Window(gate, True) for _ in range(4)]
+    jobs = [Window(gate, Urgency.JOB) for _ in range(4)]
     await turn()
     assert [job.begun.is_set() for job in jobs] == [True, True, False, False]
-    more = Window(gate, False)  # live ones never wait
+    more = Window(gate, Urgency.REQUEST)  # live ones never wait
     await turn()
     assert more.begun.is_set()
     await jobs[0].end()
@@ -62,9 +63,9 @@ async def test_live_windows_go_first_but_some_of_jobs_go_on() -> None:
 
 async def test_a_job_that_is_cancelled_while_it_waits_leaves_nothing_behind() -> None:
     gate = Gate(least=0)
-    live, job = Window(gate, False), Window(gate, True)
+    live, job = Window(gate, Urgency.REQUEST), Window(gate, Urgency.JOB)
     await turn()
     job.task.cancel()
     await asyncio.gather(job.task, return_exceptions=True)
-    assert (gate.live, gate.background) == (1, 0)
+    assert +gate.decoding == {Urgency.REQUEST: 1}
     await live.end()

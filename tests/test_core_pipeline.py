@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from endpoint.admission import Urgency
 from endpoint.call import Call, Counted, Stage
 from endpoint.core.dispatch import LEAST_AT_ONCE, PART, WINDOWS_AT_ONCE
 from endpoint.core.pipeline import DETECT_WINDOWS, Pipeline
@@ -173,7 +174,7 @@ async def test_windows_are_decoded_in_parallel_but_leave_room_for_others() -> No
 @pytest.mark.parametrize(("seconds", "least", "most"), [(60, 6, 6), (400, 7, 31), (1600, 32, 32)])
 async def test_in_the_background_a_part_of_the_windows_is_decoded_at_once(seconds: int, least: int, most: int) -> None:
     pipeline, engine = await ready(sound(*[500] * seconds), Engine(delay=0.001))
-    await transcribe(pipeline, b"?", PLAIN, Call(background=True))
+    await transcribe(pipeline, b"?", PLAIN, Call(urgency=Urgency.JOB))
     assert engine.most_running == min(WINDOWS_AT_ONCE, max(LEAST_AT_ONCE, len(engine.asked) // PART))
     assert least <= engine.most_running <= most
 

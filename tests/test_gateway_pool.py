@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import pytest
 
 from endpoint.errors import NotReady
 from endpoint.gateway import pool
-from endpoint.gateway.pool import Pool
+from endpoint.gateway.pool import EngineLost, Pool
 from endpoint.gateway.wire import Info
 from endpoint.types import EngineInfo
 
@@ -94,3 +96,26 @@ async def test_whoever_serves_other_models_than_before_is_noticed() -> None:
     for names in (("small",), ("small",), ("large",)):
         servers.found(servers.servers[0], Info(dict.fromkeys(names, MODEL), names[0]))
     assert len(noticed) == 2
+
+
+async def test_a_server_that_takes_no_more_of_a_recording_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "SILENCE_SECONDS", 0.2)
+    writers = list[asyncio.StreamWriter]()
+    full = await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.1", 0)  # it reads nothing
+    port = full.sockets[0].getsockname()[1]
+    servers = Pool([f"http://127.0.0.1:{port}"], "token", lambda: None)
+    await servers.start()
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(1 << 16)
+
+    try:
+        async with aclosing(servers.lines(servers.servers[0], "/", "req_1", 1 << 40, endless())) as lines:
+            with pytest.raises(EngineLost, match="nothing came"):
+                await anext(lines)
+    finally:
+        await servers.close()
+        full.close()
+        for writer in writers:
+            writer.transport.abort()

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from endpoint.admission import Admission, Load
+from endpoint.admission import Admission, Load, Urgency
 from endpoint.call import Call, Priority
 from endpoint.caller import Caller
 from endpoint.core.transcriber import Progress, collect, transcribe
@@ -137,7 +137,7 @@ async def test_windows_of_a_job_are_kept_by_the_gateway() -> None:
     with serve(core, engine_token=TOKEN) as base:
         async with fleet_of(base) as fleet:
             kept = Kept(w0=b"window 0")
-            await transcribe(fleet.find(""), AUDIO, Options(), Call(background=True, checkpoint=kept))
+            await transcribe(fleet.find(""), AUDIO, Options(), Call(urgency=Urgency.JOB, checkpoint=kept))
     assert core.windows == [1]
     assert kept.saved == {1: b"window 1"}
     assert core.seen[0].background
@@ -194,7 +194,7 @@ async def test_also_after_segments_that_nobody_reads() -> None:
 
 async def test_windows_kept_by_a_lost_server_are_not_decoded_again() -> None:
     core, other, kept = Gated(after=False), Gated(), Kept()
-    call = Call(background=True, checkpoint=kept)
+    call = Call(urgency=Urgency.JOB, checkpoint=kept)
     await lost_at(core, other, Options(), call, lambda: len(kept.saved) == 2)
     assert (core.windows, other.windows) == ([0, 1], [])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from endpoint.admission import Urgency
 from endpoint.call import Call, Priority, Record, Stage
 from endpoint.caller import Caller, Limits
 from endpoint.codec import decode, encode
@@ -15,7 +16,7 @@ def test_a_call_and_its_options_go_along() -> None:
         Caller("key_1", "ours", limits=Limits(upload_mb=1)),
         Priority.HIGH,
         5.0,
-        background=True,
+        urgency=Urgency.LIVE,
         traceparent="00-a",
     )
     options = Options(language="de", prompt="a\nb", words=True)
@@ -24,7 +25,7 @@ def test_a_call_and_its_options_go_along() -> None:
     assert sent.count(b"\n") == 1
     work = decode(Work, sent)
     assert (work.model, work.options, work.found) == ("small", options, {3: b"\x00\xff\n"})
-    assert (work.id, work.priority, work.seconds, work.background) == ("req_1", Priority.HIGH, 5.0, True)
+    assert (work.id, work.priority, work.seconds, work.urgency) == ("req_1", Priority.HIGH, 5.0, Urgency.LIVE)
     assert work.traceparent == "00-a"
     assert work.asked_by() == Caller("key_1", "ours")  # the gateway has applied the limits
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import wave
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +24,7 @@ from endpoint.live.record import Lag, LiveRecord
 from endpoint.live.runner import Means, Runner, as_wave, shifted
 from endpoint.options import Options
 from endpoint.tasks import produced
-from endpoint.types import SAMPLE_RATE, Word
+from endpoint.types import SAMPLE_RATE, Transcript, Word
 from tests.api_support import TRANSCRIPT, StandIn, content
 from tests.live_support import session, sound
 
@@ -63,6 +65,11 @@ class Counting(StandIn):
         emit(replace(TRANSCRIPT, segments=(segment,), words=words, duration_ms=length))
 
 
+@contextmanager
+def passing(model: str) -> Iterator[Call]:
+    yield Call()
+
+
 class Charged:
     """What a session was charged. refuse: the next turn."""
 
@@ -74,7 +81,7 @@ class Charged:
             raise QuotaExceeded("the month is over")
         self.taken.append(audio_ms)
 
-    def made(self, audio_ms: int, task: str) -> None:
+    def made(self, transcript: Transcript, audio_ms: int) -> None:
         self.made_ms.append(audio_ms)
 
 
@@ -84,7 +91,8 @@ class Setting:
     def __init__(self, pace: int = 4, stability: Stability = Stability(2)) -> None:  # noqa: B008 - it is frozen
         self.core, self.record, self.sent, self.charged = Counting(), LiveRecord(), [], Charged()
         self.threads = ThreadPoolExecutor(1)
-        means = Means(lambda model: self.core, Call, self.charged, self.threads, Pace(pace), self.record)
+        core, charged = self.core, self.charged
+        means = Means(lambda _: core, passing, charged, charged.made, self.threads, Pace(pace), self.record)
         self.protocol = Plain(session(), TurnSettings("served", Options(), stability))
         self.runner = Runner(self.protocol, means, self.sent.extend)
         self.task = asyncio.create_task(self.runner.run())

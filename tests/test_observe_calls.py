@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from endpoint.admission import Urgency
 from endpoint.api.errors import ClientGone
 from endpoint.call import Call, Stage
 from endpoint.caller import Caller
@@ -28,9 +29,19 @@ from tests.test_observe_metrics import Change
 )
 def test_failures_are_counted_by_their_code(error: BaseException, code: str) -> None:
     change = Change("stt_failed_recordings_total", **{"class": "job", "code": code})
-    with pytest.raises(type(error)), Observer(Metrics()).observing(Call(background=True)):
+    with pytest.raises(type(error)), Observer(Metrics()).observing(Call(urgency=Urgency.JOB)):
         raise error
     assert float(change) == 1
+
+
+def test_a_pass_over_an_open_turn_that_gives_way_is_no_failure() -> None:
+    changes = [
+        Change("stt_failed_recordings_total", **{"class": "live", "code": code}) for code in (LEFT, "superseded", FAULT)
+    ]
+    for error in (asyncio.CancelledError(), ZeroDivisionError()):
+        with pytest.raises(type(error)), Observer(Metrics()).observing(Call(urgency=Urgency.LIVE)):
+            raise error
+    assert [float(change) for change in changes] == [0, 0, 1]
 
 
 def test_the_line_of_a_call_names_the_key_and_nothing_of_the_content() -> None:

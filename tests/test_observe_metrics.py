@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from endpoint.admission import Urgency
 from endpoint.call import Call, Counted, Stage
 from endpoint.caller import Caller
 from endpoint.observe import metrics
-from endpoint.observe.metrics import MOST_KEYS, OTHER, Grown, Metrics, Names
+from endpoint.observe.metrics import MOST_KEYS, OTHER, RELAYED, Grown, Metrics, Names
 from tests.api_support import AUDIO, StandIn, client_of
 
 
@@ -67,8 +68,8 @@ def test_a_health_check_while_models_load_is_no_refusal() -> None:
     assert float(change) == 0
 
 
-def worked(caller: Caller | None = None, *, background: bool = False) -> Call:
-    call = Call(caller=caller or Caller(), background=background)
+def worked(caller: Caller | None = None, urgency: Urgency = Urgency.REQUEST, kind: type[Call] = Call) -> Call:
+    call = kind(caller=caller or Caller(), urgency=urgency)
     call.record.model = "m"
     call.record.audio_seconds = 40.0
     call.record.languages = {"de": 30.0, "en": 10.0}
@@ -79,8 +80,23 @@ def worked(caller: Caller | None = None, *, background: bool = False) -> Call:
     return call
 
 
-@pytest.mark.parametrize(("background", "kind"), [(False, "request"), (True, "job")])
-def test_work_is_counted_from_the_record_of_its_call(background: bool, kind: str) -> None:
+class Relayed(Call):
+    @property
+    def kind(self) -> str:
+        return RELAYED
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "quality", "audio"),
+    [
+        (worked(), "request", [3, 2, 1.5], 30),
+        (worked(urgency=Urgency.JOB), "job", [3, 2, 1.5], 30),
+        (worked(urgency=Urgency.LIVE), "live", [3, 2, 1.5], 0),  # of its turns, not of each pass
+        (worked(kind=Relayed), RELAYED, [0, 0, 0], 0),  # the gateway counts it
+    ],
+    ids=["request", "job", "live", "relayed"],
+)
+def test_work_is_counted_from_the_record_of_its_call(call: Call, kind: str, quality: list, audio: float) -> None:
     of = {"class": kind, "model": "m"}
     changes = [
         Change("stt_audio_received_seconds_total", **of),
@@ -93,8 +109,8 @@ def test_work_is_counted_from_the_record_of_its_call(background: bool, kind: str
         Change("stt_language_audio_seconds_total", language="de"),
         Change("stt_real_time_factor_sum", **{"class": kind}),
     ]
-    Metrics().work(worked(background=background), 8.0, None)
-    assert [round(float(change), 6) for change in changes] == [40, 40, 2, 0.5, 3, 2, 1.5, 30, 0.1]
+    Metrics().work(call, 8.0, None)
+    assert [round(float(change), 6) for change in changes] == [40, 40, 2, 0.5, *quality, audio, 0.1]
 
 
 def test_failed_work_has_its_code_and_no_factor() -> None:
@@ -112,7 +128,8 @@ def test_keys_are_labels_only_where_that_is_set() -> None:
     named = Metrics(key_names=True)
     named.work(worked(caller), 1.0, None)
     named.request("/v1/x", 200, 0.1, None, worked(caller))
-    assert value("stt_key_audio_seconds_total", key="tenant-canary") == 40
+    named.transcribed(caller, "de", 5.0)
+    assert value("stt_key_audio_seconds_total", key="tenant-canary") == 45
     assert value("stt_key_requests_total", key="tenant-canary", status="200") == 1
 
 

@@ -45,7 +45,7 @@ async def test_sound_and_transcript_are_kept_for_the_servers_user_alone(tmp_path
     for path in found(folder, "*.json"):
         row = json.loads(path.read_text())
         assert (row["text"], row["language"], row["seconds"]) == (TRANSCRIPT.text, "en", 8.47)
-        assert row["caller"] == "key_1"
+        assert (row["caller"], row["kind"]) == ("key_1", "request")
         assert path.with_suffix(".audio").read_bytes() == AUDIO
 
 

@@ -29,6 +29,7 @@ CHECKS = (  # modules with an async `check(folder, small)`
     "long_files",
     "http_limits",
     "mutated",
+    "hostile",
     "no_files",
     "gateway",
     "gateway_model",

@@ -33,8 +33,9 @@ def rate(name: str, by: str = "", only: str = "") -> str:
     return f"sum by ({by}) {grown}" if by else f"sum{grown}"
 
 
-def share(part: str, whole: str, by: str = "") -> str:
-    return f"{rate(part, by)} / {rate(whole, by)}"
+def share(part: str, whole: str, by: str = "", only: str = "") -> str:
+    """only: a condition on the labels of the whole."""
+    return f"{rate(part, by)} / {rate(whole, by, only)}"
 
 
 def quantile(share: float, name: str, by: str = "") -> str:
@@ -46,16 +47,19 @@ def top(expression: str) -> str:
 
 
 KEYED = "Needs METRICS_KEY_NAMES."
-FAULTS = rate("requests_total", only='{status=~"5.."}')
+# A gateway passes requests on to engine servers, which count them under another class and under internal routes.
+OWN, ASKED = '{class!="relayed"}', '{route!~"/internal/.*"}'
+FAULTS = rate("requests_total", only='{route!~"/internal/.*",status=~"5.."}')
+REQUESTED = rate("requests_total", only=ASKED)
 
 OVERVIEW = (
     one("Servers up", 'sum(up{job="stt"})'),
-    one("Requests/s", rate("requests_total"), "reqps"),
-    one("Audio, seconds per second", rate("audio_done_seconds_total")),
-    one("Share of 5xx", f"{FAULTS} / {rate('requests_total')}", "percentunit"),
+    one("Requests/s", REQUESTED, "reqps"),
+    one("Audio, seconds per second", rate("audio_done_seconds_total", only=OWN)),
+    one("Share of 5xx", f"{FAULTS} / {REQUESTED}", "percentunit"),
     one("Queued jobs", 'sum(stt_jobs{status="queued"})'),
-    one("Audio under way", 'sum(stt_queue_audio_seconds{class="request"})', "s"),
-    graph("Requests by status", (rate("requests_total", "status"), "{{status}}"), unit="reqps"),
+    one("Audio under way", 'sum(stt_queue_audio_seconds{class=~"live|request"})', "s"),
+    graph("Requests by status", (rate("requests_total", "status", ASKED), "{{status}}"), unit="reqps"),
     graph("Requests by route", (rate("requests_total", "route"), "{{route}}"), unit="reqps"),
     graph(
         "Time of a request",
@@ -77,8 +81,16 @@ CAPACITY = (
     graph("Windows in flight", ("sum by (class) (stt_windows_in_flight)", "{{class}}")),
     graph("Windows per engine step", (share("engine_step_windows_total", "engine_steps_total", "model"), "{{model}}")),
     graph("Engine steps", (rate("engine_steps_total", "model"), "{{model}}"), unit="ops"),
-    graph("Work by stage", (rate("stage_spent_seconds_total", "stage"), "{{stage}}"), about="How many are busy."),
-    graph("Waiting by stage", (rate("stage_waited_seconds_total", "stage"), "{{stage}}"), about="How many wait."),
+    graph(
+        "Work by stage",
+        (rate("stage_spent_seconds_total", "class, stage"), "{{class}} {{stage}}"),
+        about="How many are busy.",
+    ),
+    graph(
+        "Waiting by stage",
+        (rate("stage_waited_seconds_total", "class, stage"), "{{class}} {{stage}}"),
+        about="How many wait.",
+    ),
     graph("Jobs", ("sum by (status) (stt_jobs)", "{{status}}")),
     graph("Age of the oldest job", ("max by (status) (stt_oldest_job_seconds)", "{{status}}"), unit="s"),
     graph(
@@ -121,8 +133,12 @@ CAPACITY = (
 
 QUALITY = (
     one("Hotter hypotheses per window", share("fallbacks_total", "windows_total"), "percentunit"),
-    one("Share of audio uncovered", share("uncovered_seconds_total", "audio_done_seconds_total"), "percentunit"),
-    one("Recordings that failed, per second", rate("failed_recordings_total")),
+    one(
+        "Share of audio uncovered",
+        share("uncovered_seconds_total", "audio_done_seconds_total", only=OWN),
+        "percentunit",
+    ),
+    one("Recordings that failed, per second", rate("failed_recordings_total", only=OWN)),
     graph(
         "Hotter decoding",
         (share("fallbacks_total", "windows_total", "model"), "{{model}}"),
@@ -137,14 +153,17 @@ QUALITY = (
     ),
     graph(
         "Uncovered speech",
-        (share("uncovered_seconds_total", "audio_done_seconds_total", "model"), "{{model}}"),
+        (share("uncovered_seconds_total", "audio_done_seconds_total", "model", OWN), "{{model}}"),
         unit="percentunit",
     ),
     graph("Audio by language, seconds per second", (rate("language_audio_seconds_total", "language"), "{{language}}")),
     graph("Failed recordings", (rate("failed_recordings_total", "class, code"), "{{class}} {{code}}")),
     graph(
         "Audio received and not transcribed",
-        (f"{rate('audio_received_seconds_total')} - {rate('audio_done_seconds_total')}", "seconds per second"),
+        (
+            f"{rate('audio_received_seconds_total', only=OWN)} - {rate('audio_done_seconds_total', only=OWN)}",
+            "seconds per second",
+        ),
     ),
 )
 

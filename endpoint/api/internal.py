@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from endpoint.admission import Permit
+from endpoint.admission import Permit, Urgency
 from endpoint.api.errors import error_response
 from endpoint.api.state import ServerState
 from endpoint.api.stream import EventStream
@@ -44,6 +44,8 @@ from endpoint.gateway.wire import (
 )
 from endpoint.memfile import MemoryFile
 from endpoint.models import OPENAI_MODELS
+from endpoint.observe.calls import Observer
+from endpoint.observe.metrics import RELAYED
 from endpoint.tasks import produced_lists
 from endpoint.types import Transcript
 
@@ -55,8 +57,13 @@ Emit = Callable[[bytes], None]
 
 @dataclass(frozen=True)
 class _Given:
-    """What a gateway sent. permit: None for work of jobs, as in a server that works them off itself."""
+    """What a gateway sent, and what is to be observed of it. model: as served here.
 
+    permit: None for work of jobs, as in a server that works them off itself.
+    """
+
+    observer: Observer
+    model: str
     transcriber: Transcriber
     file: MemoryFile
     work: Work
@@ -79,6 +86,10 @@ class _RelayedCall(Call):
     """A gateway's call: its permit is the gateway's, too, which learns of the length from here."""
 
     emit: Emit = field(kw_only=True)
+
+    @property
+    def kind(self) -> str:
+        return RELAYED
 
     async def admit(self, audio_seconds: float, passes: int = 1) -> None:
         await super().admit(audio_seconds, passes)
@@ -155,7 +166,7 @@ class EngineRoutes:
 
     @asynccontextmanager
     async def _received(self, scope: Scope, receive: Receive) -> AsyncIterator[_Given]:
-        server = self._server
+        server, models = self._server, self._server.models
         await server.check_any()
         most = server.settings.max_upload_mb * MIB
         async with AsyncExitStack() as held:
@@ -166,13 +177,14 @@ class EngineRoutes:
                 work = decode(Work, bytes(body.head))
             except CodecError as error:
                 raise InvalidRequest(f"The gateway has another version: {error}", code="invalid_form") from error
-            if work.background:
+            if work.urgency is Urgency.JOB:
                 await held.aclose()
             else:
                 permit.expect(len(body.file))
-            transcriber = server.models.find(work.model)
+            transcriber = models.find(work.model)
             await transcriber.check()
-            yield _Given(transcriber, body.file, work, None if work.background else permit)
+            kept = None if work.urgency is Urgency.JOB else permit
+            yield _Given(server.observer, models.names.find(work.model), transcriber, body.file, work, kept)
 
 
 async def _lines(scope: Scope, given: _Given, run: Run) -> AsyncGenerator[bytes, None]:
@@ -184,23 +196,25 @@ async def _lines(scope: Scope, given: _Given, run: Run) -> AsyncGenerator[bytes,
 
 async def _run(scope: Scope, given: _Given, run: Run, emit: Emit) -> None:
     work = given.work
-    call = _RelayedCall(
+    relayed = _RelayedCall(
         work.id,
         work.asked_by(),
         work.priority,
         work.seconds,
         given.permit,
-        background=work.background,
+        urgency=work.urgency,
         checkpoint=None if work.found is None else _RelayedCheckpoint(work.found, emit),
         traceparent=work.traceparent,
         emit=emit,
     )
-    scope.setdefault("state", {})["call"] = call  # for the log
+    relayed.record.model = given.model
+    scope.setdefault("state", {})["call"] = relayed  # for the log
     try:
-        async with call.deadline():
-            last = await run(given, call, emit)
+        with given.observer.observing(relayed) as call:
+            async with call.deadline():
+                last = await run(given, call, emit)
     finally:
-        emit(line(Kind.MEASURED, encode(Measured, Measured.of(call.record))))
+        emit(line(Kind.MEASURED, encode(Measured, Measured.of(relayed.record))))
     emit(last)
 
 

@@ -6,8 +6,8 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -25,6 +25,7 @@ from endpoint.live.protocol import LiveProtocol, Message
 from endpoint.live.runner import Means, Runner
 from endpoint.live.session import Session
 from endpoint.live.sessions import WORK_SECONDS
+from endpoint.types import Transcript
 
 log = structlog.get_logger(__name__)
 
@@ -96,18 +97,32 @@ async def admitted(server: ServerState, websocket: WebSocket, model: str) -> Asy
     number = 0
     session_id = f"live_{uuid.uuid4().hex}"
 
-    def call() -> Call:
+    @contextmanager
+    def passing(name: str) -> Iterator[Call]:
         nonlocal number
         number += 1
-        return Call(f"{session_id}_{number}", caller, seconds=server.settings.request_timeout_seconds)
+        call = Call(
+            f"{session_id}_{number}",
+            caller,
+            seconds=server.settings.request_timeout_seconds,
+            urgency=Urgency.LIVE,
+            traceparent=websocket.headers.get("traceparent", ""),
+        )
+        call.record.model = server.models.names.find(name)
+        with server.observer.observing(call) as observed:
+            yield observed
+
+    def made(transcript: Transcript, audio_ms: int) -> None:
+        charge.made(audio_ms, transcript.task.value)
+        server.observer.metrics.transcribed(caller, transcript.language, audio_ms / 1000)
 
     charge = server.limiter.charge(caller, session_id)
     with server.admission.permit(Urgency.LIVE, seconds=WORK_SECONDS), server.live.opened():
         async with server.limiter.live(caller, served, session_id):
             await charge.begin(served)
             try:
-                live = server.live
-                yield Means(server.models.find, call, charge, live.threads, live.pace(served), live.record)
+                live, find = server.live, server.models.find
+                yield Means(find, passing, charge, made, live.threads, live.pace(served), live.record)
             finally:
                 await settled(charge.close())
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from endpoint.access.limits_wiring import build_limiter
-from endpoint.admission import Admission, Urgency
+from endpoint.admission import Admission, Load, Urgency
 from endpoint.caller import ANONYMOUS, Caller
 from endpoint.config import Settings
 from endpoint.errors import ConfigError, EngineFailed, PermissionDenied, StoreUnavailable
 from endpoint.jobs.account import settle
 from endpoint.live.sessions import LiveSessions
 from endpoint.observe.calls import Observer
-from endpoint.observe.metrics import live_lag
+from endpoint.observe.metrics import RELAYED, live_lag
 from endpoint.observe.watch import Watch
 from endpoint.outgoing import OutgoingPolicy
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+QUEUED_HERE = (Urgency.LIVE, Urgency.REQUEST)  # jobs wait in their store
 OPEN_SECONDS = 1.0  # until a store of keys that is not there is tried again
 
 
@@ -39,6 +40,12 @@ def caller_of(connection: HTTPConnection) -> Caller:
     """Who sends a request; anonymous where no keys are asked for."""
     caller: Caller = connection.scope.get("state", {}).get("caller", ANONYMOUS)
     return caller
+
+
+def _admitted(load: Load, relayed: bool) -> dict[str, float]:
+    """Seconds of audio by class. relayed: of an engine server, whose audio its gateway counts by class."""
+    seconds = {urgency.label: load.seconds_of(urgency) for urgency in QUEUED_HERE}
+    return {RELAYED: sum(seconds.values())} if relayed else seconds
 
 
 class ServerState:
@@ -90,7 +97,7 @@ class ServerState:
             self._background.start(self.loaded.wait())
         if self.settings.metrics:
             peers = self.models.peers
-            admitted = partial(peers.load.seconds_beside, Urgency.REQUEST)
+            admitted = partial(_admitted, peers.load, bool(self.settings.engine_token and not self.settings.engines))
             first = peers.number == 0
             watch = Watch(self.models, self.jobs, admitted, lambda: self.live.record.open, first=first)
             self._tasks.append(asyncio.create_task(watch.run(), name="watch"))

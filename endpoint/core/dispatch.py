@@ -80,7 +80,7 @@ class Dispatcher:
         data = None if kept is None else kept.found.get(number)
         if data is not None and (found := decode_hypotheses(data, window)) is not None:
             return found
-        async with self._gate.window(self._call.background):
+        async with self._gate.window(self._call.urgency):
             made = await decode_fully(self._engine, window, options, until)
         if kept is not None:
             await kept.save(number, encode_hypotheses(made))

@@ -14,6 +14,7 @@ from functools import partial
 
 import structlog
 
+from endpoint.admission import Urgency
 from endpoint.audio.decode import Decoder
 from endpoint.audio.spans import find_sure_spans
 from endpoint.audio.window import cut
@@ -177,7 +178,8 @@ class Pipeline:
     async def load(self) -> EngineLoad:
         """What its engine does. Raises EngineFailed, NotReady."""
         steps, windows = await self._engine.steps()
-        return EngineLoad(self._gate.live, self._gate.background, steps, windows)
+        decoding = {urgency.label: self._gate.decoding[urgency] for urgency in Urgency}
+        return EngineLoad(decoding, steps, windows)
 
     async def detect(self, data: bytes | MemoryFile, options: Options, call: Call) -> tuple[Mapping[str, float], int]:
         """As Transcriber.detect: from up to DETECT_WINDOWS of the file's windows."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, 
 from contextlib import suppress
 from dataclasses import dataclass
 
-import httpx2
+import aiohttp
 import structlog
 
 from endpoint.codec import CodecError, decode
@@ -82,12 +82,12 @@ class Pool:
         self._last_ready = dict[str, float]()  # by model
 
     async def start(self) -> None:
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=IDLE_SECONDS)
-        self._client = httpx2.AsyncClient(
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS, use_dns_cache=False),
             headers={TOKEN_HEADER: self._token, "user-agent": "whisper-endpoint"},
-            timeout=httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS, pool=None),
-            limits=limits,
-            trust_env=False,
+            skip_auto_headers=("accept", "accept-encoding", "content-type"),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
         self._looking = [asyncio.create_task(self._watch(one), name=f"look at {one.base}") for one in self.servers]
 
@@ -96,7 +96,7 @@ class Pool:
             task.cancel()
         await asyncio.gather(*self._looking, return_exceptions=True)
         if self._looking:
-            await self._client.aclose()
+            await self._session.close()
 
     def check(self, model: str) -> None:
         """Raises NotReady where no server has been ready for the model for WAIT_SECONDS."""
@@ -140,26 +140,44 @@ class Pool:
     # ---- requests
 
     async def lines(
-        self, server: EngineServer, path: str, request_id: str, size: int, body: Callable[[], AsyncIterator[bytes]]
+        self, server: EngineServer, path: str, request_id: str, size: int, body: AsyncIterator[bytes]
     ) -> AsyncGenerator[tuple[bytes, bytes], None]:
         """The lines of a response, as (kind, document). Closing the generator closes the connection.
 
         size: of the body, in bytes. Raises EngineLost.
         """
         begun = False
-        headers = {"x-request-id": request_id, "content-length": str(size)}
         try:
-            async with self._client.stream("POST", server.base + path, content=body(), headers=headers) as response:
-                if response.status_code != 200:
-                    raise EngineLost(f"status {response.status_code}", begun=False)
+            async with await self._post(server.base + path, request_id, size, body) as response:
+                if response.status != 200:
+                    raise EngineLost(f"status {response.status}", begun=False)
                 begun, rest = True, b""
-                async for piece in response.aiter_raw():
+                async for piece in response.content.iter_any():
                     *whole, rest = (rest + piece).split(b"\n")
                     for line in whole:
                         kind, _, document = line.partition(b" ")
                         yield kind, document
-        except (httpx2.HTTPError, httpx2.StreamError) as error:
+        except aiohttp.ClientError as error:
             raise EngineLost(f"{type(error).__name__}: {error}", begun=begun) from error
+
+    async def _post(self, url: str, request_id: str, size: int, body: AsyncIterator[bytes]) -> aiohttp.ClientResponse:
+        """The response as soon as it begins. A server that takes nothing more of the body is lost, too."""
+        limit, clock = asyncio.timeout(SILENCE_SECONDS), asyncio.get_running_loop().time
+
+        async def watched() -> AsyncIterator[bytes]:
+            async for piece in body:
+                yield piece
+                if not response:  # else it came before all was sent, and the limit is no more
+                    limit.reschedule(clock() + SILENCE_SECONDS)
+
+        response: aiohttp.ClientResponse | None = None
+        headers = {"x-request-id": request_id, "content-length": str(size)}
+        try:
+            async with limit:
+                response = await self._session.post(url, data=watched(), headers=headers, allow_redirects=False)
+        except TimeoutError as error:
+            raise EngineLost(f"nothing came for {SILENCE_SECONDS:g} s", begun=False) from error
+        return response
 
     # ---- looking
 
@@ -168,17 +186,17 @@ class Pool:
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
                     self.found(server, await self._look(server))
-            except (EndpointError, CodecError, httpx2.HTTPError, TimeoutError) as error:
+            except (EndpointError, CodecError, aiohttp.ClientError, TimeoutError) as error:
                 why = error.message if isinstance(error, EndpointError) else f"{type(error).__name__}: {error}"
                 self.lost(server, why)
             await asyncio.sleep(POLL_SECONDS)
 
     async def _look(self, server: EngineServer) -> Info:
-        response = await self._client.get(server.base + INFO)
-        if response.status_code != 200:
-            hint = {401: ": it has another ENGINE_TOKEN", 404: ": it has no ENGINE_TOKEN"}.get(response.status_code, "")
-            raise NotReady(f"status {response.status_code}{hint}")
-        return decode(Info, response.content)
+        async with self._session.get(server.base + INFO, allow_redirects=False) as response:
+            if response.status != 200:
+                hint = {401: ": it has another ENGINE_TOKEN", 404: ": it has no ENGINE_TOKEN"}.get(response.status, "")
+                raise NotReady(f"status {response.status}{hint}")
+            return decode(Info, await response.read())
 
     def found(self, server: EngineServer, info: Info) -> None:
         """It is ready, and serves this."""

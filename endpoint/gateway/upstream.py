@@ -148,7 +148,7 @@ class RemoteTranscriber:
         """Send the work to one server, and take what it sends."""
         work = head(Work.of(self._name, attempts.options, attempts.call, attempts.found))
         size = len(work) + len(attempts.data)
-        lines = self._pool.lines(share.server, path, attempts.call.id, size, lambda: _body(work, attempts.data))
+        lines = self._pool.lines(share.server, path, attempts.call.id, size, _body(work, attempts.data))
         last: Transcript | Languages | None = None
         async with aclosing(lines):
             async for kind, document in lines:  # to the end, so that the connection can be used again

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from endpoint.admission import Urgency
 from endpoint.call import Call, Counted, Priority, Record, Stage
 from endpoint.caller import Caller
 from endpoint.codec import encode
@@ -52,7 +53,7 @@ class Work:
     name: str
     priority: Priority
     seconds: float | None
-    background: bool
+    urgency: Urgency
     found: dict[int, bytes] | None
     traceparent: str = ""
 
@@ -66,7 +67,7 @@ class Work:
             call.caller.name,
             call.priority,
             call.seconds,
-            call.background,
+            call.urgency,
             None if found is None else dict(found),
             call.traceparent,
         )

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import structlog
 
-from endpoint.admission import Permit
+from endpoint.admission import Permit, Urgency
 from endpoint.call import Call, Record, Stage
 from endpoint.caller import Caller
 from endpoint.codec import encode_transcript
@@ -282,7 +282,7 @@ class Runner:
                 permit = await held.enter_async_context(self.room(job.files[number].audio_ms / 1000))
             record.model = job.model
             given = Call(
-                job.id, caller, job.priority, permit=permit, record=record, background=True, checkpoint=checkpoint,
+                job.id, caller, job.priority, permit=permit, record=record, urgency=Urgency.JOB, checkpoint=checkpoint,
                 traceparent=job.traceparent,
             )  # fmt: skip
             call = held.enter_context(self._observer.observing(given))

@@ -8,6 +8,7 @@ import time
 import wave
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -34,19 +35,18 @@ class Charge(Protocol):
     async def take(self, audio_ms: int) -> None:
         """Reserve a turn. Raises RateLimited, QuotaExceeded, StoreUnavailable."""
 
-    def made(self, audio_ms: int, task: str) -> None:
-        """The turn is transcribed."""
-
 
 @dataclass(frozen=True)
 class Means:
-    """What a session works with. find: the transcriber of a served model. call: a new one for each pass. charge: by the
-    audio of turns that were transcribed. threads: for voice activity.
+    """What a session works with. find: the transcriber of a model. passing: a call around each pass with a model.
+    charge: by the audio of turns. made: called with each turn that was transcribed, and its milliseconds. threads: for
+    voice activity.
     """
 
     find: Callable[[str], Transcriber]
-    call: Callable[[], Call]
+    passing: Callable[[str], AbstractContextManager[Call]]
     charge: Charge
+    made: Callable[[Transcript, int], None]
     threads: Executor
     pace: Pace
     record: LiveRecord
@@ -176,9 +176,9 @@ class Runner:
             return await self._passed_through(work.turn.samples, work.settings, options)
 
     async def _passed_through(self, samples: Samples, settings: TurnSettings, options: Options) -> Transcript:
-        call = self._means.call()
-        async with call.deadline():
-            return await transcribe(self._means.find(settings.model), MemoryFile(as_wave(samples)), options, call)
+        with self._means.passing(settings.model) as call:
+            async with call.deadline():
+                return await transcribe(self._means.find(settings.model), MemoryFile(as_wave(samples)), options, call)
 
     async def _complete(self, final: _Final) -> None:
         turn, record, charge = final.turn, self._means.record, self._means.charge
@@ -186,7 +186,7 @@ class Runner:
         try:
             await charge.take(audio_ms)
             transcript = await final.task
-            charge.made(audio_ms, transcript.task.value)
+            self._means.made(transcript, audio_ms)
         except EndpointError as error:
             final.task.cancel()
             record.counts["failed"] += 1

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from endpoint.admission import Urgency
 from endpoint.call import Call
 from endpoint.config import Settings
 from endpoint.errors import EndpointError
-from endpoint.observe.metrics import Metrics
+from endpoint.observe.metrics import SUPERSEDED, Metrics
 from endpoint.observe.tracing import OpenTelemetry, open_traces
 
 LEFT = "client_gone"  # the caller left, or the server had to give it up
@@ -43,7 +44,7 @@ class Observer:
         try:
             yield replace(call, traceparent=sent if span is None else span.traceparent)
         except BaseException as error:
-            failure = _code(error)
+            failure = _code(error, call)
             raise
         finally:
             self.metrics.work(call, time.monotonic() - began, failure)
@@ -68,9 +69,9 @@ def measured(call: Call) -> dict[str, Any]:
     }
 
 
-def _code(error: BaseException) -> str:
+def _code(error: BaseException, call: Call) -> str:
     """That of the error, where it has one. Whatever else is no Exception cancelled the work."""
     if not isinstance(error, Exception):
-        return LEFT
+        return SUPERSEDED if call.urgency is Urgency.LIVE else LEFT
     code = getattr(error, "code", None)
     return code if isinstance(code, str) else FAULT

@@ -11,13 +11,17 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from endpoint import __version__
+from endpoint.admission import Urgency
 from endpoint.call import Call, Counted, Stage
+from endpoint.caller import Caller
 
 OTHER = "other"  # what has no label of its own
 MOST_KEYS = 200  # names of keys that are labels
 REFUSALS = frozenset({"rate_limit_exceeded", "insufficient_quota", "overloaded", "model_loading", "store_unavailable"})
 POLLED = frozenset({"/health", "/ready", "/internal/v1/info"})  # requested once a second on some platforms
-REQUEST, JOB = "request", "job"  # classes of work
+JOB = Urgency.JOB.label
+RELAYED = "relayed"  # the class of a gateway's work on its engine servers: the gateway counts it, by its own class
+SUPERSEDED = "superseded"  # a pass over an open turn that gave way to one over more of it
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each
 REGISTRY = CollectorRegistry()
@@ -56,7 +60,7 @@ LANGUAGES = _counter("language_audio_seconds", "Audio of recordings by their lan
 IN_FLIGHT = _gauge("windows_in_flight", "Windows being decoded.", "class", "model")
 STEPS = _counter("engine_steps", "Steps of the engine.", "model")
 STEP_WINDOWS = _counter("engine_step_windows", "Windows of all steps of the engine.", "model")
-QUEUE = _gauge("queue_audio_seconds", "Audio admitted and not done, of requests; queued, of jobs.", "class")
+QUEUE = _gauge("queue_audio_seconds", "Audio admitted and not done; queued, of jobs.", "class")
 JOBS = _gauge("jobs", "Jobs in the store.", "status")
 OLDEST = _gauge("oldest_job_seconds", "Age of the oldest job.", "status")
 ENDED = _counter("jobs_ended", "Jobs that ended here.", "status")
@@ -101,36 +105,46 @@ class Metrics:
         if status in (429, 503) and route not in POLLED:
             REFUSED.labels(code if code in REFUSALS else OTHER).inc()
         if self._key_names and call is not None:
-            KEY_REQUESTS.labels(self._key(call), str(status)).inc()
+            KEY_REQUESTS.labels(self._key(call.caller), str(status)).inc()
 
     def work(self, call: Call, seconds: float, failure: str | None) -> None:
         """Work on the recordings of a call has ended. failure: code of the error, if there was one."""
-        record, kind, model = call.record, JOB if call.background else REQUEST, call.record.model
+        record, kind, model = call.record, call.kind, call.record.model
         for totals, counter in ((record.spent, SPENT), (record.waited, WAITED)):
             for stage, took in totals.items():
                 counter.labels(kind, stage.value).inc(took)
-        if failure is not None and failure not in REFUSALS:
+        if failure is not None and failure not in REFUSALS and failure != SUPERSEDED:
             FAILED.labels(kind, failure).inc()
         if not record.audio_seconds:
             return
         RECEIVED.labels(kind, model).inc(record.audio_seconds)
-        for language, audio in record.languages.items():
-            LANGUAGES.labels(language).inc(audio)
-        done = sum(record.languages.values())
-        DONE.labels(kind, model).inc(done)
-        if self._key_names:
-            KEY_AUDIO.labels(self._key(call)).inc(done)
+        DONE.labels(kind, model).inc(sum(record.languages.values()))
         if failure is None:
             FACTOR.labels(kind).observe(
                 max(0.0, seconds - record.waited.get(Stage.RECEIVE, 0.0)) / record.audio_seconds
             )
+        if kind != RELAYED:
+            self._found(call)
+
+    def _found(self, call: Call) -> None:
+        """What is counted without a class of work."""
+        record, model = call.record, call.record.model
+        if call.urgency is not Urgency.LIVE:  # whose turns are counted when they have ended
+            for language, seconds in record.languages.items():
+                self.transcribed(call.caller, language, seconds)
         WINDOWS.labels(model).inc(record.counts[Counted.WINDOWS])
         FALLBACKS.labels(model).inc(record.counts[Counted.FALLBACKS])
         CONTINUATIONS.labels(model).inc(record.counts[Counted.CONTINUATIONS])
         UNCOVERED.labels(model).inc(record.counts[Counted.UNCOVERED_MS] / 1000)
 
-    def _key(self, call: Call) -> str:
-        return self._keys.label(call.caller.name or call.caller.id)
+    def transcribed(self, caller: Caller, language: str, audio_seconds: float) -> None:
+        """Audio of a caller that got a transcript."""
+        LANGUAGES.labels(language).inc(audio_seconds)
+        if self._key_names:
+            KEY_AUDIO.labels(self._key(caller)).inc(audio_seconds)
+
+    def _key(self, caller: Caller) -> str:
+        return self._keys.label(caller.name or caller.id)
 
 
 def live_lag(lag: str, seconds: float) -> None:

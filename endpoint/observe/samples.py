@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Sample:
-    """What is known of a kept recording, beside its sound. caller: id of its key."""
+    """What is known of a kept recording, beside its sound. caller: id of its key. kind: live, request or job."""
 
     model: str
     language: str
@@ -41,6 +41,7 @@ class Sample:
     text: str
     caller: str
     kept_at: float  # seconds since 1970
+    kind: str
 
 
 class SampleFolder:
@@ -131,7 +132,9 @@ class Sampling:
 
     async def _keep(self, data: bytes | MemoryFile, transcript: Transcript, call: Call) -> None:
         seconds, now = transcript.duration_ms / 1000, time.time()
-        sample = Sample(call.record.model, transcript.language, seconds, transcript.text, call.caller.id, now)
+        sample = Sample(
+            call.record.model, transcript.language, seconds, transcript.text, call.caller.id, now, call.kind
+        )
         name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{random.randbytes(6).hex()}"  # noqa: S311 - a name
         try:
             await asyncio.to_thread(self._folder.keep, name, data, sample)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from endpoint import __version__
 from endpoint.call import Call
 from endpoint.errors import ConfigError
+from endpoint.observe.metrics import SUPERSEDED
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -84,12 +85,13 @@ class CallSpan:
             {
                 "stt.call": call.id,
                 "stt.model": record.model,
-                "stt.class": "job" if call.background else "request",
+                "stt.class": call.kind,
                 "stt.audio_seconds": record.audio_seconds,
                 "stt.languages": list(record.languages),
             }
         )
         if failure is not None:
-            self._span.set_status(Status(StatusCode.ERROR))
             self._span.set_attribute("error.type", failure)
+            if failure != SUPERSEDED:
+                self._span.set_status(Status(StatusCode.ERROR))
         self._span.end()

@@ -13,7 +13,7 @@ import structlog
 
 from endpoint.errors import EndpointError
 from endpoint.observe import metrics
-from endpoint.observe.metrics import JOB, REQUEST, Grown
+from endpoint.observe.metrics import JOB, Grown
 from endpoint.types import EngineLoad
 
 SECONDS = 5.0
@@ -48,7 +48,7 @@ class Store(Protocol):
 
 
 class Watch:
-    """models: of this process. jobs: if there are any. admitted: seconds of audio under way, of all processes.
+    """models: of this process. jobs: if there are any. admitted: seconds of audio under way in all processes, by class.
 
     live: sessions that are open in this process. first: whether this process counts for all of them what they share.
     """
@@ -57,7 +57,7 @@ class Watch:
         self,
         models: Loads,
         jobs: Store | None,
-        admitted: Callable[[], float],
+        admitted: Callable[[], Mapping[str, float]],
         live: Callable[[], int] = lambda: 0,
         *,
         first: bool = True,
@@ -81,12 +81,13 @@ class Watch:
                 log.debug("not measured", what=part.__name__, why=error.code)
         metrics.LIVE.set(self._live())
         if self._first:
-            metrics.QUEUE.labels(REQUEST).set(self._admitted())
+            for kind, seconds in self._admitted().items():
+                metrics.QUEUE.labels(kind).set(seconds)
 
     async def _engines(self) -> None:
         for model, load in (await self._models.loads()).items():
-            metrics.IN_FLIGHT.labels(REQUEST, model).set(load.live)
-            metrics.IN_FLIGHT.labels(JOB, model).set(load.background)
+            for kind, decoding in load.decoding.items():
+                metrics.IN_FLIGHT.labels(kind, model).set(decoding)
             if self._first:
                 steps, windows = self._steps[model]
                 steps.follow(load.steps, metrics.STEPS.labels(model).inc)
