@@ -1,12 +1,13 @@
-"""`make harden` of uploads, in short forms: mutated files, a read-only root, and a soak."""
+"""`make harden` of uploads, in short forms: mutated and hostile files, clients that leave, a read-only root, a soak."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from benchmarks.harden import http_limits, mutated, no_files, soak
+from benchmarks.harden import hostile, http_limits, leavers, mutated, no_files, soak
 from benchmarks.harden.report import Found
 
 
@@ -27,6 +28,15 @@ async def test_mutated_files_cost_their_own_request_only(tmp_path: Path) -> None
 @pytest.mark.skipif(not no_files.possible(), reason="a mount namespace needs root")
 async def test_uploads_write_no_files(tmp_path: Path) -> None:
     assert short_of(await no_files.check(tmp_path, small=True)) == []
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="sockets are traced by strace")
+async def test_hostile_files_cost_their_own_request_only(tmp_path: Path) -> None:
+    assert short_of(await hostile.check(tmp_path, small=True)) == []
+
+
+async def test_clients_that_leave_leave_nothing_behind(tmp_path: Path) -> None:
+    assert short_of(await leavers.check(tmp_path, small=True)) == []
 
 
 async def test_nothing_fails_and_nothing_is_left_under_steady_load(tmp_path: Path) -> None:

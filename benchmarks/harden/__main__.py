@@ -28,6 +28,7 @@ CHECKS = (  # modules with an async `check(folder, small)`
     "overload",
     "long_files",
     "http_limits",
+    "leavers",
     "mutated",
     "hostile",
     "no_files",

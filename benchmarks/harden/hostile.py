@@ -1,4 +1,4 @@
-"""Uploads made to do harm: nineteen hours in 25 MiB, headers that lie, and what is no audio, with every socket traced."""
+"""Uploads made to do harm: nineteen hours in 20 MiB, headers that lie, and no audio at all, with its sockets traced."""
 
 from __future__ import annotations
 
@@ -161,12 +161,18 @@ async def traced(client: httpx2.AsyncClient, pid: int, output: Path) -> list[Lin
         for name, body in no_audio().items():
             statuses[name], seconds = await _sent(client, body)
             slowest = max(slowest, seconds)
-    calls = [line for line in output.read_text(errors="replace").splitlines() if NETWORK.search(line)]
+    seen = (await asyncio.to_thread(output.read_text)).splitlines()
+    calls = [line for line in seen if NETWORK.search(line)]
     wrong = {name: status for name, status in statuses.items() if status != 400}
     return [
         Line(f"{len(statuses)} files that are no audio", "400 each", f"{len(wrong)} others {wrong}", not wrong),
         Line("the slowest of them", "1 s", f"{slowest:.2f} s, traced", slowest < 1, timed=True),
-        Line("connections and bound sockets", "0", f"{len(calls)} {calls[:3]}", not calls),
+        Line(
+            "connections and bound sockets",
+            "0",
+            f"{len(calls)} of {len(seen)} calls {calls[:3]}",
+            bool(seen) and not calls,
+        ),
     ]
 
 
