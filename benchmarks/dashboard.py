@@ -1,7 +1,11 @@
-"""Pictures of the dashboards for the docs: `python -m benchmarks.dashboard`.
+"""Pictures of the dashboards, without Grafana: `python -m benchmarks.dashboard`.
 
-It starts a server with the fake engine, sends it requests and jobs for some minutes, and draws what a real Prometheus
-gives for the queries of the dashboards. The pictures are drawn here, not by Grafana: Debian and pip do not have it.
+    --of HOST:PORT    of a server that runs, its METRICS_PORT; may be repeated
+    --seconds N       how long it is watched
+    --folder DIR      where the pictures go
+
+Without --of, those of the docs: it starts a server with the fake engine, and sends it requests and jobs. What is drawn
+is what a real Prometheus gives for the queries of the dashboards; Grafana is neither in Debian nor on pip.
 """
 
 from __future__ import annotations
@@ -12,10 +16,12 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from html import escape
 from pathlib import Path
+from threading import Thread
 
 import httpx
 
@@ -111,13 +117,9 @@ def _until(end: float) -> Iterator[int]:
         time.sleep(0.5)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboard")
-    parser.add_argument("--seconds", type=int, default=150)
-    seconds = parser.parse_args().seconds
-    program = shutil.which("prometheus")
-    if program is None:
-        raise SystemExit("prometheus is missing (Debian and Ubuntu: apt-get install prometheus)")
+@contextmanager
+def busy_server(seconds: float) -> Iterator[str]:
+    """The METRICS_PORT of a server that has had requests and jobs for so long."""
     port = free_port()
     settings = {"engine": "fake", "engine_args": '{"delay": 0.2}', "metrics_port": port, "decode_workers": 2}
     settings |= {"metrics_key_names": True, "url_networks": "127.0.0.0/8", "job_workers": 1}
@@ -126,17 +128,44 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         receiving() as hooks,
         supervised(Path(folder, "output.txt"), jobs_url=f"{folder}/jobs.db", **settings) as server,
-        prometheus(program, Path(folder), [f"127.0.0.1:{port}"]) as scraping,
     ):
         server.wait()
-        start = time.time()
-        traffic(server.base, hooks.url, start + seconds)
-        DOCS.mkdir(exist_ok=True)
-        for name in DASHBOARDS:
-            (DOCS / f"{name}.svg").write_text(picture(scraping, name, start + 10, time.time()))
-            print(f"docs/observe/{name}.svg")
+        sending = Thread(target=traffic, args=(server.base, hooks.url, time.time() + seconds))
+        sending.start()
+        yield f"127.0.0.1:{port}"
+        sending.join()
         server.process.terminate()
         server.process.wait(120)
+
+
+def drawn(targets: Sequence[str], seconds: float, folder: Path) -> Iterator[Path]:
+    """The files of the pictures, once the targets were watched for so long."""
+    program = shutil.which("prometheus")
+    if program is None:
+        raise SystemExit("prometheus is missing (Debian and Ubuntu: apt-get install prometheus)")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as data, prometheus(program, Path(data), targets) as scraping:
+        start = time.time()
+        time.sleep(seconds)
+        if down := [f"{one['scrapeUrl']}: {one['lastError']}" for one in scraping.targets() if one["lastError"]]:
+            raise SystemExit("\n".join(down))
+        for name in DASHBOARDS:
+            path = folder / f"{name}.svg"
+            path.write_text(picture(scraping, name, start + min(10.0, seconds / 4), time.time()))
+            yield path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboard", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--of", action="append", metavar="HOST:PORT")
+    parser.add_argument("--seconds", type=float, default=150)
+    parser.add_argument("--folder", type=Path)
+    given = parser.parse_args()
+    own = nullcontext() if given.of else busy_server(given.seconds)
+    with own as server:
+        for path in drawn(given.of or [str(server)], given.seconds, given.folder or (Path() if given.of else DOCS)):
+            print(path)
 
 
 if __name__ == "__main__":

@@ -146,9 +146,9 @@ async def test_a_session_holds_a_permit_and_its_passes_are_the_callers():
     wire = Wire(caller=Caller("key_1", "team"))
     async with admitted(server, wire.websocket, "") as means:
         assert server.live.record.open == 1
-        one, other = means.call(), means.call()
-        assert one.caller.id == "key_1"
-        assert one.id != other.id
+        with means.passing("") as one, means.passing("") as other:
+            assert one.caller.id == "key_1"
+            assert one.id != other.id
         with pytest.raises(Overloaded):
             async with admitted(server, wire.websocket, ""):
                 pass

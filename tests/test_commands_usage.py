@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from endpoint.__main__ import main
+from endpoint.access.keys_sqlite import SqliteKeys
 from endpoint.access.usage import UsageRow
 from endpoint.access.usage_sqlite import SqliteLedger
+from tests.access_support import made_key, made_secret
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC).timestamp()
 DAY = ["--start", "2026-11-26", "--end", "2026-11-26"]
@@ -43,6 +45,28 @@ def test_usage_is_shown_with_its_total(capsys: pytest.CaptureFixture[str]) -> No
         ["bob", "1", "1.500", "2", "0.020000"],
         ["", "3", "4.500", "6", "0.060000"],
     ]
+
+
+@pytest.mark.usefixtures("store")
+def test_keys_are_shown_by_name_and_id(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = made_key(1, name="Alice of accounting")
+
+    async def fill() -> None:
+        keys, ledger = SqliteKeys(tmp_path / "jobs.db"), SqliteLedger(tmp_path / "jobs.db", wait_seconds=60)
+        await keys.open()
+        await keys.add(key, made_secret(key))
+        await keys.close()
+        await ledger.open()
+        rows = [
+            UsageRow(f"k{n}", name, "base", "transcribe", 1_500, 2, NOON) for n, name in enumerate((key.id, "key_x"))
+        ]
+        await ledger.add(rows)
+        await ledger.close()
+
+    asyncio.run(fill())
+    assert main(["usage", *DAY, "--group-by", "key"]) == 0
+    shown = [line.split("│")[1].strip() for line in capsys.readouterr().out.splitlines() if "│" in line]
+    assert shown == ["alice", "bob", f"Alice of accounting {key.id}", "key_x", ""]
 
 
 @pytest.mark.usefixtures("store")

@@ -41,7 +41,7 @@ def kept_keys(settings: Settings) -> Keys:
     """Keys with a store: that of KEYS_URL, else that of jobs. Raises ConfigError."""
     url = location(settings)
     shared = settings.api_key.get_secret_value() if settings.api_key else None
-    return Keys(Mint(_pepper(settings, url)), _store(url), shared, Cache(settings.key_cache_seconds))
+    return Keys(Mint(_pepper(settings, url)), key_store(url), shared, Cache(settings.key_cache_seconds))
 
 
 def location(settings: Settings) -> str:
@@ -54,7 +54,8 @@ def location(settings: Settings) -> str:
     return url
 
 
-def _store(url: str) -> KeyStore:
+def key_store(url: str) -> KeyStore:
+    """The store at a `location`. Raises ConfigError."""
     if url.startswith(_REDIS):
         from endpoint.access.keys_redis import RedisKeys
 

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 
 from rich.console import Console
@@ -15,9 +15,12 @@ from rich.table import Table
 from endpoint.access.limits_wiring import build_ledger
 from endpoint.access.usage import DayUsage, GroupUsage, grouped, total
 from endpoint.access.usage_report import DAYS, as_csv, as_json, cells, first_day
+from endpoint.access.wiring import key_store, location
 from endpoint.config import Settings, load_settings
 from endpoint.errors import ConfigError, InvalidRequest
 
+WIDE = 1000  # columns: a table is as wide as what is in it, and ids can be copied
+KEY_ID = "key_"
 COLUMNS = ("requests", "audio seconds", "billed seconds")
 
 
@@ -36,7 +39,8 @@ def run(argv: list[str]) -> int:
         body = as_json(groups, given.group_by, settings.price_currency, start.isoformat(), end.isoformat())
         print(json.dumps(body, ensure_ascii=False, indent=2))
     else:
-        _show(groups, given.group_by, settings.price_currency, f"{start} to {end}, UTC")
+        names = asyncio.run(_names(settings, groups)) if given.group_by == "key" else {}
+        _show(groups, names, given.group_by, settings.price_currency, f"{start} to {end}, UTC")
     return 0
 
 
@@ -66,11 +70,26 @@ async def _read(settings: Settings, start: str, end: str, key: str | None) -> Se
         await ledger.close()
 
 
-def _show(groups: Sequence[GroupUsage], by: str, currency: str, title: str) -> None:
+async def _names(settings: Settings, groups: Sequence[GroupUsage]) -> dict[str, str]:
+    """What keys are called, by their id. Some callers are no keys: `anonymous`, or API_KEY's."""
+    ids = [group.name for group in groups if group.name.startswith(KEY_ID)]
+    if not ids:
+        return {}
+    store = key_store(location(settings))
+    await store.open()
+    try:
+        found = [await store.get(key_id) for key_id in ids]
+    finally:
+        await store.close()
+    return {key.id: key.name for key in found if key is not None}
+
+
+def _show(groups: Sequence[GroupUsage], names: Mapping[str, str], by: str, currency: str, title: str) -> None:
     table = Table(by, title=title, title_justify="left", show_footer=True)
     whole = cells(total(groups))
     for name, footer in zip((*COLUMNS, currency), whole[1:], strict=True):
         table.add_column(name, footer, justify="right")
     for group in groups:
-        table.add_row(*cells(group))
-    Console(soft_wrap=True).print(table if groups else f"no usage from {title}", highlight=False)
+        name, *numbers = cells(group)
+        table.add_row(f"{names.get(name, '')} {name}".strip(), *numbers)
+    Console(soft_wrap=True, width=WIDE).print(table if groups else f"no usage from {title}", highlight=False)
