@@ -10,7 +10,7 @@ from endpoint.api.internal import MAX_HEAD_BYTES
 from endpoint.call import Call
 from endpoint.codec import decode, decode_error
 from endpoint.errors import InvalidRequest, ModelNotFound, Overloaded, TooLarge
-from endpoint.gateway.wire import INFO, SEGMENTS, TOKEN_HEADER, Info, Work, head
+from endpoint.gateway.wire import INFO, SEGMENTS, TOKEN_HEADER, URGENCY_HEADER, Info, Work, head
 from endpoint.options import Options
 from tests.api_support import AUDIO, StandIn, app_of, assert_error, client_of
 from tests.gateway_support import TOKEN, Gated
@@ -112,6 +112,10 @@ async def test_the_servers_own_limits_hold() -> None:
         with app.state.server.admission.permit():
             sent = await client.post(SEGMENTS, content=work() + AUDIO, headers=OURS)
             assert isinstance(await last_error(sent), Overloaded)
+            live = OURS | {URGENCY_HEADER: "live"}  # which no request keeps waiting
+            assert (await client.post(SEGMENTS, content=work() + AUDIO, headers=live)).content.count(
+                b"transcript "
+            ) == 1
 
 
 @pytest.mark.parametrize("urgency", list(Urgency))

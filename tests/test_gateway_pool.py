@@ -111,7 +111,7 @@ async def test_a_server_that_takes_no_more_of_a_recording_is_lost(monkeypatch: p
             yield bytes(1 << 16)
 
     try:
-        async with aclosing(servers.lines(servers.servers[0], "/", "req_1", 1 << 40, endless())) as lines:
+        async with aclosing(servers.lines(servers.servers[0], "/", {}, 1 << 40, endless())) as lines:
             with pytest.raises(EngineLost, match="nothing came"):
                 await anext(lines)
     finally:

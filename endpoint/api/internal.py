@@ -33,6 +33,7 @@ from endpoint.gateway.wire import (
     PREFIX,
     SEGMENTS,
     TOKEN_HEADER,
+    URGENCY_HEADER,
     Admitted,
     Info,
     Kind,
@@ -168,11 +169,12 @@ class EngineRoutes:
     async def _received(self, scope: Scope, receive: Receive) -> AsyncIterator[_Given]:
         server, models = self._server, self._server.models
         await server.check_any()
-        most = server.settings.max_upload_mb * MIB
+        most, headers = server.settings.max_upload_mb * MIB, Headers(scope=scope)
         async with AsyncExitStack() as held:
-            size = Headers(scope=scope).get("content-length", "0")
-            permit = held.enter_context(server.admission.permit(size=int(size) if size.isdecimal() else 0))
-            body = await read_headed(receive, Headers(scope=scope), MAX_HEAD_BYTES, most)
+            size = headers.get("content-length", "0")
+            urgency = Urgency.LIVE if headers.get(URGENCY_HEADER) == Urgency.LIVE.label else Urgency.REQUEST
+            permit = held.enter_context(server.admission.permit(urgency, int(size) if size.isdecimal() else 0))
+            body = await read_headed(receive, headers, MAX_HEAD_BYTES, most)
             try:
                 work = decode(Work, bytes(body.head))
             except CodecError as error:

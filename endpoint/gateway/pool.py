@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -140,7 +140,7 @@ class Pool:
     # ---- requests
 
     async def lines(
-        self, server: EngineServer, path: str, request_id: str, size: int, body: AsyncIterator[bytes]
+        self, server: EngineServer, path: str, headers: Mapping[str, str], size: int, body: AsyncIterator[bytes]
     ) -> AsyncGenerator[tuple[bytes, bytes], None]:
         """The lines of a response, as (kind, document). Closing the generator closes the connection.
 
@@ -148,7 +148,7 @@ class Pool:
         """
         begun = False
         try:
-            async with await self._post(server.base + path, request_id, size, body) as response:
+            async with await self._post(server.base + path, headers, size, body) as response:
                 if response.status != 200:
                     raise EngineLost(f"status {response.status}", begun=False)
                 begun, rest = True, b""
@@ -160,7 +160,9 @@ class Pool:
         except aiohttp.ClientError as error:
             raise EngineLost(f"{type(error).__name__}: {error}", begun=begun) from error
 
-    async def _post(self, url: str, request_id: str, size: int, body: AsyncIterator[bytes]) -> aiohttp.ClientResponse:
+    async def _post(
+        self, url: str, headers: Mapping[str, str], size: int, body: AsyncIterator[bytes]
+    ) -> aiohttp.ClientResponse:
         """The response as soon as it begins. A server that takes nothing more of the body is lost, too."""
         limit, clock = asyncio.timeout(SILENCE_SECONDS), asyncio.get_running_loop().time
 
@@ -171,10 +173,10 @@ class Pool:
                     limit.reschedule(clock() + SILENCE_SECONDS)
 
         response: aiohttp.ClientResponse | None = None
-        headers = {"x-request-id": request_id, "content-length": str(size)}
+        sent = {**headers, "content-length": str(size)}
         try:
             async with limit:
-                response = await self._session.post(url, data=watched(), headers=headers, allow_redirects=False)
+                response = await self._session.post(url, data=watched(), headers=sent, allow_redirects=False)
         except TimeoutError as error:
             raise EngineLost(f"nothing came for {SILENCE_SECONDS:g} s", begun=False) from error
         return response

@@ -14,7 +14,18 @@ from endpoint.codec import CodecError, decode, decode_error
 from endpoint.core.transcriber import Progress, Steps
 from endpoint.errors import EndpointError, EngineFailed, InvalidAudio, NotReady, Unavailable
 from endpoint.gateway.pool import EngineLost, EngineServer, Pool, Share
-from endpoint.gateway.wire import DETECT, SEGMENTS, Admitted, Kind, Languages, Measured, SavedWindow, Work, head
+from endpoint.gateway.wire import (
+    DETECT,
+    SEGMENTS,
+    URGENCY_HEADER,
+    Admitted,
+    Kind,
+    Languages,
+    Measured,
+    SavedWindow,
+    Work,
+    head,
+)
 from endpoint.memfile import MemoryFile
 from endpoint.options import Options
 from endpoint.types import EngineInfo, Transcript
@@ -148,7 +159,8 @@ class RemoteTranscriber:
         """Send the work to one server, and take what it sends."""
         work = head(Work.of(self._name, attempts.options, attempts.call, attempts.found))
         size = len(work) + len(attempts.data)
-        lines = self._pool.lines(share.server, path, attempts.call.id, size, _body(work, attempts.data))
+        headers = {"x-request-id": attempts.call.id, URGENCY_HEADER: attempts.call.urgency.label}
+        lines = self._pool.lines(share.server, path, headers, size, _body(work, attempts.data))
         last: Transcript | Languages | None = None
         async with aclosing(lines):
             async for kind, document in lines:  # to the end, so that the connection can be used again

@@ -21,6 +21,7 @@ from endpoint.types import EngineInfo
 PREFIX = "/internal/v1"
 INFO, SEGMENTS, DETECT = f"{PREFIX}/info", f"{PREFIX}/segments", f"{PREFIX}/detect"
 TOKEN_HEADER = "x-engine-token"  # noqa: S105 - the name of a header
+URGENCY_HEADER = "x-urgency"  # its label, for the permit, which is taken before the body is read
 MEDIA_TYPE = "application/x-ndjson"
 PING_SECONDS = 5.0  # between lines of a response, at most
 
