@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from argparse import ArgumentTypeError
 from importlib import import_module
 from inspect import iscoroutinefunction
 from pathlib import Path
 
 import pytest
 
-from benchmarks.harden.__main__ import CHECKS, run
+from benchmarks.harden.__main__ import CHECKS, chosen, run
 from benchmarks.harden.overload import Load, _found
 from benchmarks.harden.report import Found, Line, Outcome, write
 
@@ -19,6 +20,12 @@ def test_every_check_is_there_and_says_what_it_is(name: str) -> None:
     module = import_module(f"benchmarks.harden.{name}")
     assert iscoroutinefunction(module.check)
     assert module.__doc__
+
+
+def test_some_of_them_can_be_chosen() -> None:
+    assert chosen("soak,leavers") == ["soak", "leavers"]
+    with pytest.raises(ArgumentTypeError, match="sok"):
+        chosen("sok,leavers")
 
 
 def test_the_report_has_every_line(tmp_path: Path) -> None:
