@@ -7,8 +7,7 @@ only lack the field. A field that changes its meaning raises the version, and ne
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -26,6 +25,9 @@ class _Document(BaseModel, Generic[T]):
 
     version: Literal[1] = 1
     value: T
+
+
+_KEPT = dict[type[Any], Any]()
 
 
 class CodecError(ValueError):
@@ -100,7 +102,9 @@ def decode(kind: type[T], data: bytes) -> T:
         raise CodecError(f"not a document of version {VERSION}: {error}") from error
 
 
-@cache
 def _document(kind: type[T]) -> type[_Document[T]]:
     """Kept: pydantic forgets a model that nobody holds, and takes milliseconds to make it again."""
-    return _Document[kind]  # type: ignore[valid-type]
+    if kind not in _KEPT:
+        _KEPT[kind] = _Document[kind]  # type: ignore[valid-type]
+    document: type[_Document[T]] = _KEPT[kind]
+    return document

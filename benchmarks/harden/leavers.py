@@ -25,6 +25,7 @@ CALLERS = 8
 LONGEST = 0.6  # seconds until a client leaves; a window takes one
 WAIT_SECONDS = 30.0
 BACK_SECONDS = 1.0
+KINDS = ("socket", "threads", "children")
 GAUGES = re.compile(r"^stt_(?:windows_in_flight|live_sessions|queue_audio_seconds)(?:{[^}]*})? (\S+)$", re.MULTILINE)
 
 
@@ -35,8 +36,7 @@ async def check(folder: Path, small: bool) -> Found:
         httpx2.AsyncClient(base_url=base, timeout=120, limits=OPEN) as client,
     ):
         kinds = (_whole(client), _stream(client), _socket(base))
-        for kind in kinds:  # what is made once is there
-            await _left(kind, 2 * LONGEST)
+        await _leave(kinds, 10 * len(kinds))  # what is made once, such as threads, is there
         await _asked(client, base)
         before = _left_behind(process.pid)
         left = await _leave(kinds, 40 if small else 500)
@@ -111,7 +111,8 @@ def _left_behind(pid: int) -> Counter[str]:
     for path in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):
             kinds[str(path.readlink()).strip("/").partition(":")[0]] += 1
-    return kinds | {"threads": process.num_threads(), "children": len(process.children(recursive=True))}
+    kinds.update(threads=process.num_threads(), children=len(process.children(recursive=True)))
+    return kinds
 
 
 async def _asked(client: httpx2.AsyncClient, base: str) -> Counter[int]:
@@ -125,7 +126,7 @@ async def _afterwards(client: httpx2.AsyncClient, base: str, pid: int, before: C
         tried = time.monotonic()
     back = tried - began
     after, gauges = await _settled(client, pid, before)
-    more = {kind: (before[kind], after[kind]) for kind in ("socket", "threads", "children", "memfd")}
+    more = {kind: (before[kind], after[kind]) for kind in (*KINDS, "memfd")}
     # What was cancelled is in reference cycles of asyncio's in Python 3.11, until the collector runs.
     lines = [
         Line(f"{kind} afterwards, before", "none more", f"{now}, {then}", now <= then, timed=kind == "memfd")
@@ -150,6 +151,6 @@ async def _settled(client: httpx2.AsyncClient, pid: int, before: Counter[str]) -
     while True:
         gauges = sum(map(float, GAUGES.findall((await client.get("/metrics")).text)))
         after = _left_behind(pid)
-        if (after <= before and gauges == 0) or time.monotonic() > end:
+        if (all(after[kind] <= before[kind] for kind in KINDS) and gauges == 0) or time.monotonic() > end:
             return after, gauges
         await asyncio.sleep(0.2)

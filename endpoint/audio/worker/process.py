@@ -6,7 +6,6 @@ socket, see endpoint/audio/worker/protocol.py. When the parent closes its end, t
 
 from __future__ import annotations
 
-import ctypes
 import io
 import json
 import math
@@ -27,6 +26,7 @@ from endpoint.audio import vad
 from endpoint.audio.worker.clock import MISSING, Report
 from endpoint.audio.worker.container import check_form, read
 from endpoint.audio.worker.excerpt import Excerpt
+from endpoint.audio.worker.heap import trim
 from endpoint.audio.worker.level import Leveller, Part, raised
 from endpoint.audio.worker.ogg import Link, Section, links
 from endpoint.audio.worker.pcm import Block, Converter
@@ -201,12 +201,6 @@ def serve(connection: socket.socket, limits: Limits) -> None:
 def write_behind(target: int, data: bytes) -> None:
     if os.pwrite(target, data, os.fstat(target).st_size) != len(data):
         raise MemoryError("the memory file is full")
-
-
-def trim() -> None:
-    """Give freed memory back to the kernel: glibc would keep what the oddest file so far needed. Other libcs do not."""
-    with suppress(AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _send_beginning(connection: socket.socket, count: int, frames: int) -> None:
