@@ -16,7 +16,7 @@ import psutil
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from benchmarks.harden.gateway import OPEN, ROUTE, SPEECH, asked
+from benchmarks.harden.gateway import IDLE_SECONDS, OPEN, ROUTE, SPEECH, asked
 from benchmarks.harden.report import Found, Line
 from benchmarks.harden.servers import server
 
@@ -38,6 +38,7 @@ async def check(folder: Path, small: bool) -> Found:
         kinds = (_whole(client), _stream(client), _socket(base))
         await _leave(kinds, 10 * len(kinds))  # what is made once, such as threads, is there
         await _asked(client, base)
+        await asyncio.sleep(2 * IDLE_SECONDS)
         before = _left_behind(process.pid)
         left = await _leave(kinds, 40 if small else 500)
         return Found(await _afterwards(client, base, process.pid, before, f"{sum(left.values())} clients {dict(left)}"))
