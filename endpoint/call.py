@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import uuid
 from collections import Counter
@@ -27,6 +28,7 @@ class Stage(StrEnum):
     ENGINE = "encode+decode"
     ALIGN = "align"  # times of words
     ASSEMBLE = "assemble"  # hypotheses to a transcript
+    POSTPROCESS = "postprocess"  # a language model, on another server
     FORMAT = "format"  # a transcript to bytes
 
 
@@ -52,7 +54,7 @@ class Record:
 
     model: as served. audio_seconds: of all recordings of the request. languages: seconds of the recordings that were
     transcribed, by their language. counts: of `Counted`, over these recordings. ends: of each stage, when it first
-    began and when it last ended, in seconds since 1970.
+    began and when it last ended, in seconds since 1970. language_tokens: of language models, prompts included.
     """
 
     def __init__(self) -> None:
@@ -63,6 +65,7 @@ class Record:
         self.audio_seconds = 0.0
         self.languages: dict[str, float] = {}
         self.counts: Counter[Counted] = Counter()
+        self.language_tokens = 0
 
     def add(self, stage: Stage, *, spent: float = 0.0, waited: float = 0.0) -> None:
         """Of work or waiting that ends now."""
@@ -124,7 +127,7 @@ class Call:
     charge: what its caller is charged; None where no limit of a caller applies.
     record: its measurements. urgency: what it gives way to, and what gives way to it.
     checkpoint: what was decoded of its recording before. traceparent: of W3C's Trace Context, of what this is a part;
-    empty: of nothing.
+    empty: of nothing. began: when it did, by the monotonic clock.
     """
 
     id: str = field(default_factory=lambda: f"req_{uuid.uuid4().hex}")
@@ -137,6 +140,12 @@ class Call:
     urgency: Urgency = Urgency.REQUEST
     checkpoint: Checkpoint | None = None
     traceparent: str = ""
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds_left(self) -> float:
+        """Of its time limit; infinite without one."""
+        return math.inf if self.seconds is None else max(0.0, self.began + self.seconds - time.monotonic())
 
     @property
     def background(self) -> bool:

@@ -26,6 +26,7 @@ from endpoint.settings.limits import LimitSettings
 from endpoint.settings.live import LiveSettings
 from endpoint.settings.model import ModelSettings
 from endpoint.settings.observe import ObserveSettings
+from endpoint.settings.postprocess import PostprocessSettings
 from endpoint.settings.words import WordSettings
 from endpoint.types import WINDOW_SECONDS
 
@@ -45,6 +46,7 @@ SHORT_NAMES = {  # short names of models in the settings; a folder of such a nam
 
 
 class Settings(
+    PostprocessSettings,
     WordSettings,
     EngineSettings,
     GatewaySettings,
@@ -189,5 +191,5 @@ def load_settings(flags: list[str] | None = None, *, prog: str = "endpoint", **o
         lines = [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
         raise ConfigError("wrong settings: " + "; ".join(lines)) from error
     except SettingsError as error:  # settings in JSON
-        objects = "ENGINE_ARGS, MODEL_ALIASES, PRICES, DEFAULT_REPLACEMENTS and VOCABULARIES must be JSON objects"
-        raise ConfigError(f"wrong settings: {error}; {objects}") from error
+        objects = "ENGINE_ARGS, MODEL_ALIASES, PRICES, DEFAULT_REPLACEMENTS, VOCABULARIES and LLM_EXTRA_BODY"
+        raise ConfigError(f"wrong settings: {error}; {objects} must be JSON objects") from error

@@ -127,6 +127,14 @@ class Peers:
         return cls([1], Load.of(1))
 
 
+class After(Protocol):
+    """What works on the transcripts of every model."""
+
+    def after(self, transcriber: Transcriber) -> Transcriber: ...
+
+    async def close(self) -> None: ...
+
+
 @runtime_checkable
 class Loaded(Protocol):
     """A Transcriber whose engines are on this machine."""
@@ -137,15 +145,22 @@ class Loaded(Protocol):
 class Models:
     """All models of one server, which start and stop together."""
 
-    def __init__(self, names: Names, transcribers: Mapping[str, Transcriber], peers: Peers | None = None) -> None:
+    def __init__(
+        self,
+        names: Names,
+        transcribers: Mapping[str, Transcriber],
+        peers: Peers | None = None,
+        after: After | None = None,
+    ) -> None:
         """transcribers: by the name of the served model; they share one decoder."""
-        self.names = names
+        self.names, self._after = names, after
         self._transcribers = dict(transcribers)
         self.peers = peers or Peers.none()
 
     def find(self, name: str) -> Transcriber:
         """The model that `name` means. Raises ModelNotFound."""
-        return self._transcribers[self.names.find(name)]
+        found = self._transcribers[self.names.find(name)]
+        return found if self._after is None else self._after.after(found)
 
     async def start(self) -> None:
         """Load one model after the other, as vLLM measures the free memory at each start. Raises EngineFailed."""
@@ -155,6 +170,8 @@ class Models:
 
     async def close(self) -> None:
         async with AsyncExitStack() as stack:  # closes all of them, even if one fails
+            if self._after is not None:
+                stack.push_async_callback(self._after.close)
             for transcriber in self._transcribers.values():
                 stack.push_async_callback(transcriber.close)
 

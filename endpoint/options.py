@@ -14,6 +14,15 @@ class Task(StrEnum):
     TRANSLATE = "translate"  # into English
 
 
+class Postprocess(StrEnum):
+    """What a language model does with a transcript."""
+
+    PUNCTUATION = "punctuation"
+    PARAGRAPHS = "paragraphs"
+    SUMMARY = "summary"
+    ACTIONS = "actions"
+
+
 @dataclass(frozen=True)
 class VadOptions:
     """Voice activity detection, in OpenAI's terms (server_vad).
@@ -112,6 +121,7 @@ class Options:
     start_ms, end_ms: the part of the recording that is decoded and transcribed; None: to its end. Times of the
         transcript count from the start of the file all the same.
     wording: how the text is changed.
+    postprocess: what a language model does with the transcript, each once.
     """
 
     task: Task = Task.TRANSCRIBE
@@ -133,6 +143,7 @@ class Options:
     start_ms: int = 0
     end_ms: int | None = None
     wording: Wording = Wording()
+    postprocess: tuple[Postprocess, ...] = ()
 
     def spoken_in(self, language: str | None) -> Options:
         """The same in `language`, unless these options choose languages themselves."""

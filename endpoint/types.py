@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from endpoint.options import Options, Task
+from endpoint.options import Options, Postprocess, Task
 
 # Whisper's constants (openai/whisper audio.py), derived once.
 SAMPLE_RATE = 16_000  # samples per second, mono
@@ -224,8 +224,31 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class Postprocessed:
+    """What came of one step of a language model.
+
+    status: `done`; `partial`: some chunks are as they were; `kept_raw`: all are; `failed`: there is no result;
+        `skipped`: there was nothing to do. reason: a code, why it is not done.
+    chunks, kept: into how many the transcript was cut, and how many of them are as they were.
+    tokens: of prompts and responses. text, items: what was generated.
+    """
+
+    step: Postprocess
+    status: Literal["done", "partial", "kept_raw", "failed", "skipped"]
+    reason: str | None = None
+    chunks: int = 0
+    kept: int = 0
+    tokens: int = 0
+    text: str | None = None
+    items: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Transcript:
-    """The whole file. `words` is None unless they were asked for."""
+    """The whole file. `words` is None unless they were asked for.
+
+    paragraphs: indices of the segments that begin one, the first included; None: they are found by pauses.
+    """
 
     task: Task
     language: str
@@ -237,6 +260,8 @@ class Transcript:
     coverage: float | None = None  # share of the speech that segments cover, 0 to 1; None where it was not detected
     uncovered: tuple[tuple[int, int], ...] = ()  # stretches of speech without text, in milliseconds
     notices: tuple[Notice, ...] = ()
+    paragraphs: tuple[int, ...] | None = None
+    postprocessed: tuple[Postprocessed, ...] = ()
 
     @property
     def text(self) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from endpoint.engine.placement import Link
+    from endpoint.postprocess.processor import Postprocessor
 
 Links = Mapping[str, "Sequence[Link]"]  # to the engines of each served model
 
@@ -93,13 +94,22 @@ def build_models(settings: Settings, links: Links | None = None, peers: Peers | 
     if settings.engines:
         from endpoint.gateway.fleet import Fleet
 
-        return Fleet(settings, peers)
+        return Fleet(settings, peers, build_postprocessor(settings))
     names, decoder, known = Names.of(settings), Decoder(settings), links or {}
     pipelines: dict[str, Transcriber] = {
         one.model_name: sampled(settings, _pipeline(one, decoder, known.get(one.model_name, ())))
         for one in each_served(settings)
     }
-    return Models(names, pipelines, peers)
+    return Models(names, pipelines, peers, build_postprocessor(settings))
+
+
+def build_postprocessor(settings: Settings) -> Postprocessor | None:
+    """The language model of the settings; None where they name none."""
+    if not settings.llm_base_url:
+        return None
+    from endpoint.postprocess.processor import Postprocessor
+
+    return Postprocessor(settings)
 
 
 def _pipeline(settings: Settings, decoder: Decoder, links: Sequence[Link] = ()) -> Pipeline:

@@ -24,7 +24,7 @@ from endpoint.core.transcriber import Progress, Steps
 from endpoint.errors import EndpointError, InvalidAudio
 from endpoint.jobs.service import Jobs
 from endpoint.memfile import MemoryFile
-from endpoint.models import Models, Names
+from endpoint.models import After, Models, Names
 from endpoint.options import Options, Task
 from endpoint.tasks import produced
 from endpoint.types import EngineInfo, Segment, Transcript, Usage, Word
@@ -132,6 +132,7 @@ def app_of(
     jobs: Jobs | None = None,
     keys: Keys | None = None,
     meter: LedgerMeter | None = None,
+    after: After | None = None,
     **settings: object,
 ) -> FastAPI:
     if isinstance(cores, StandIn):
@@ -139,7 +140,9 @@ def app_of(
         cores = {made.model_name: cores}
     else:
         made = Settings(engine="fake", models=",".join(f"{name}=hub/{name}" for name in cores), **settings)
-    return create_app(made, Models(Names.of(made), cores), jobs, keys=keys or build_keys(made), meter=meter)
+    return create_app(
+        made, Models(Names.of(made), cores, after=after), jobs, keys=keys or build_keys(made), meter=meter
+    )
 
 
 def client_of(cores: Cores, **settings: object) -> httpx.AsyncClient:

@@ -20,7 +20,14 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MOD
 
 WIRING = {  # joins the others
     "access", "api", "audio", "config", "engine", "errors", "core", "gateway",
-    "jobs", "models", "observe", "options", "settings", "types",
+    "jobs", "models", "observe", "options", "postprocess", "settings", "types",
+}  # fmt: skip
+GATEWAY = {
+    "admission", "call", "caller", "codec", "config", "core", "errors", "memfile", "models", "observe", "options",
+    "settings", "types",
+}  # fmt: skip
+POSTPROCESS = {
+    "call", "config", "core", "languages", "memfile", "observe", "options", "tasks", "text", "types",
 }  # fmt: skip
 
 # Which parts may import which; a part is a module of the first level, or a package.
@@ -76,21 +83,8 @@ MAY_IMPORT = {
         "text",
         "types",
     },
-    "gateway": {
-        "admission",
-        "call",
-        "caller",
-        "codec",
-        "config",
-        "core",
-        "errors",
-        "memfile",
-        "models",
-        "observe",
-        "options",
-        "settings",
-        "types",
-    },
+    "gateway": GATEWAY,
+    "postprocess": POSTPROCESS,
     "huggingface": {"errors", "fields", "languages", "options", "types"},
     "api": {
         "access",
@@ -215,7 +209,16 @@ KEPT_TO = {
     "jiwer": {"observe/evaluation"},
     "whisper_normalizer": {"observe/evaluation"},
     "budoux": {"text/phrases"},
-    "regex": {"text/fillers", "text/graphemes", "text/numerals", "text/units", "text/wording"},
+    "regex": {
+        "postprocess/plain",
+        "text/fillers",
+        "text/graphemes",
+        "text/numerals",
+        "text/punctuation",
+        "text/units",
+        "text/wording",
+    },
+    "openai": {"commands/transcribe", "demo/__main__", "postprocess/model"},
     "text_to_num": {"text/numerals"},
 }
 

@@ -14,10 +14,11 @@ from endpoint.errors import InvalidRequest
 from endpoint.fields.decoding import Decoding
 from endpoint.fields.layout import LayoutFields
 from endpoint.fields.names import plain, unknown
+from endpoint.fields.postprocess import PostprocessFields
 from endpoint.fields.read import known_names, own_names, read, refuse_unknown
 from endpoint.fields.wording import WordingFields
 from endpoint.languages import AUTO, find_language
-from endpoint.options import Options, Task, VadOptions
+from endpoint.options import Options, Postprocess, Task, VadOptions
 from endpoint.text.format import Rendering, ResponseFormat
 from endpoint.types import Notice
 
@@ -125,7 +126,7 @@ class _Formatted(TextForm):
     response_format: ResponseFormat = Field("json", description="Format of the response.")
 
 
-class TranslationForm(LayoutFields, _Formatted):
+class TranslationForm(PostprocessFields, LayoutFields, _Formatted):
     """Fields of a translation into English."""
 
     stream: bool = Field(
@@ -141,15 +142,23 @@ class TranslationForm(LayoutFields, _Formatted):
             raise PydanticCustomError("stream", "events carry text; ask for json, text or verbose_json")
         if value and info.data.get("paragraphs") and info.data.get("response_format") == "text":
             raise PydanticCustomError("stream", "a stream of text has no paragraphs; ask for verbose_json")
+        if value and info.data.get("postprocess"):
+            raise PydanticCustomError(
+                "stream", "postprocess[] works on the whole text, which a stream has sent by then"
+            )
         return value
 
     def options(self, vad: VadOptions | None = DEFAULT_VAD) -> Options:
         timed = self.layout() is not None
-        return replace(super().options(vad), task=Task.TRANSLATE, incremental=self.stream, words=timed)
+        return replace(
+            super().options(vad), task=Task.TRANSLATE, incremental=self.stream, words=timed,
+            postprocess=self.postprocess,
+        )  # fmt: skip
 
     def rendering(self) -> Rendering:
         """How to write the transcript."""
-        return Rendering(self.response_format, paragraphs=self.paragraphs, layout=self.layout())
+        paragraphs = self.paragraphs or Postprocess.PARAGRAPHS in self.postprocess
+        return Rendering(self.response_format, paragraphs=paragraphs, layout=self.layout())
 
 
 class TranscriptionForm(TranslationForm):

@@ -17,7 +17,7 @@ from endpoint.call import Priority
 from endpoint.errors import InvalidRequest
 from endpoint.fields.layout import LayoutFields
 from endpoint.fields.read import read
-from endpoint.options import Options, Task, VadOptions
+from endpoint.options import Options, Postprocess, Task, VadOptions
 from endpoint.text.format import Rendering, ResponseFormat
 from endpoint.types import Notice, Transcript
 
@@ -197,7 +197,8 @@ class ResultQuery(LayoutFields, _Format):
             if wanted and not there:
                 raise InvalidRequest(f"{name}: it was not asked for when the job was submitted", param=name)
         segments = not self.timestamp_granularities or "segment" in self.timestamp_granularities
-        return Rendering(self.response_format, segments, logprobs, self.paragraphs, self.layout())
+        paragraphs = self.paragraphs or Postprocess.PARAGRAPHS in options.postprocess
+        return Rendering(self.response_format, segments, logprobs, paragraphs, self.layout())
 
     def shown(self, transcript: Transcript) -> Transcript:
         """Without the words, where only segments are asked for."""

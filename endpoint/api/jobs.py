@@ -120,6 +120,7 @@ def _add_submission(router: APIRouter, server: ServerState, jobs: Jobs) -> None:
             fields = parse_fields(JobForm, upload.fields, server.settings.strict_fields, upload.others)
             _check_sources(upload, fields)
             fields.check_vocabulary(server.settings.vocabularies)
+            fields.check_postprocess(bool(server.settings.llm_base_url))
             if fields.callback_url:
                 validate_callback(fields.callback_url, jobs.policy)
             await charge.begin(server.models.names.find(fields.model))

@@ -101,6 +101,7 @@ async def text_of(server: ServerState, request: Request, form: type[TranslationF
     """The response to a form of OpenAI's. model: from the path; empty if it is not there."""
     async with AsyncExitStack() as held:
         given = await held.enter_async_context(received(server, request, form, model))
+        given.fields.check_postprocess(bool(server.settings.llm_base_url))
         return await respond(request, given, given.fields.options(server.settings.vad), held)
 
 

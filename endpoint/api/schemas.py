@@ -77,7 +77,7 @@ class TranscriptionWord(ResponseModel):
 
 
 class TranscriptParagraph(ResponseModel):
-    """An extension. Paragraphs end in pauses."""
+    """An extension. Paragraphs end in pauses, or where `postprocess[]` puts it."""
 
     start: float = Field(ge=0, description="Seconds from the start of the file.")
     end: float = Field(ge=0, description="Seconds from the start of the file.")
@@ -96,6 +96,30 @@ class _Covered(Warned):
     uncovered: list[Uncovered] = Field([], description="Stretches of speech of a second and more without text.")
 
 
+class PostprocessStep(ResponseModel):
+    """What came of one step of a language model."""
+
+    status: Literal["done", "partial", "kept_raw", "failed", "skipped"] = Field(
+        description="`partial`: some chunks of the text are as they were; `kept_raw`: all are; `failed`: there is no "
+        "result; `skipped`: there was nothing to do."
+    )
+    reason: str | None = Field(description="A stable code, why it is not done.")
+    chunks: int = Field(ge=0, description="Into how many the transcript was cut.")
+    chunks_kept: int = Field(ge=0, description="How many of them are as they were.")
+    tokens: int = Field(ge=0, description="Tokens of prompts and responses.")
+    text: str | None = Field(None, description="The summary: plain text on one line.")
+    items: list[str] | None = Field(None, description="The action points: plain text, one line each.")
+    caveat: str | None = Field(None, description="Beside what was generated.")
+
+
+class Postprocessed(Warned):
+    """An extension."""
+
+    postprocess: dict[Literal["punctuation", "paragraphs", "summary", "actions"], PostprocessStep] | None = Field(
+        None, description="By the steps of `postprocess[]`; absent where nothing was asked for."
+    )
+
+
 class TokenLogprob(ResponseModel):
     token: str = Field(description="Text of the token; a part of a character is shown as U+FFFD.")
     logprob: float = Field(le=0, description="Natural-log probability.")
@@ -106,7 +130,7 @@ class SpokenLanguage(ResponseModel):
     code: str = Field(description="ISO 639-1 code.")
 
 
-class Transcription(Warned):
+class Transcription(Postprocessed):
     """ResponseModel in json."""
 
     text: str = Field(description="The whole text.")
@@ -117,7 +141,7 @@ class Transcription(Warned):
     usage: TokenUsage = Field(description="Input and output, in tokens.")
 
 
-class VerboseTranscription(_Covered):
+class VerboseTranscription(Postprocessed, _Covered):
     """ResponseModel in verbose_json."""
 
     task: Literal["transcribe"] = Field(description="What was done.")
@@ -132,7 +156,7 @@ class VerboseTranscription(_Covered):
     usage: DurationUsage = Field(description="How long the recording is.")
 
 
-class Translation(Warned):
+class Translation(Postprocessed):
     """ResponseModel in json."""
 
     text: str = Field(description="The whole text, in English.")
@@ -164,7 +188,7 @@ class TextDone(_Covered):
     paragraphs: list[TranscriptParagraph] = Field([], description="With verbose_json, when requested.")
 
 
-class VerboseTranslation(_Covered):
+class VerboseTranslation(Postprocessed, _Covered):
     """ResponseModel in verbose_json."""
 
     language: Literal["english"] = Field(description="Of the text.")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
 from endpoint.errors import InvalidRequest
 from endpoint.fields.layout import LayoutFields
+from endpoint.fields.postprocess import PostprocessFields
 from endpoint.fields.read import own_names, read
 from endpoint.fields.wording import WordingFields
 from endpoint.text.format import ResponseFormat
@@ -19,7 +20,7 @@ class _Format(BaseModel):
     response_format: ResponseFormat = Field("json")
 
 
-class FlagFields(LayoutFields, WordingFields, _Format):
+class FlagFields(PostprocessFields, LayoutFields, WordingFields, _Format):
     """The fields that `endpoint transcribe` has as flags."""
 
 
@@ -44,13 +45,18 @@ def sent_fields(args: argparse.Namespace, *models: type[BaseModel]) -> dict[str,
 
 def checked(sent: Mapping[str, Any], response_format: str) -> FlagFields:
     """Raises InvalidRequest that names the first wrong flag."""
-    fields: Iterable[tuple[str, Any]] = {"response_format": response_format, **sent}.items()
+    given = {"response_format": response_format, **sent}
+    each = ((name, value) for name, values in given.items() for value in _listed(values))  # as a form repeats a field
     try:
-        return FlagFields.model_validate(read(FlagFields, fields, strict=True).values)
+        return FlagFields.model_validate(read(FlagFields, each, strict=True).values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         flag = f"--{str(first['loc'][0]).removesuffix('[]').replace('_', '-')}"
         raise InvalidRequest(f"{flag}: {first['msg']}", param=flag) from error
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def form_fields(sent: Mapping[str, Any]) -> dict[str, Any]:

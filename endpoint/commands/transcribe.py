@@ -21,15 +21,17 @@ from endpoint.commands.flags import FlagFields, add_fields, checked, form_fields
 from endpoint.config import Settings, load_settings
 from endpoint.errors import EndpointError, InvalidRequest
 from endpoint.fields.layout import LayoutFields
+from endpoint.fields.postprocess import PostprocessFields
 from endpoint.fields.wording import WordingFields
 from endpoint.languages import find_language
 from endpoint.observe.log import configure_logging
-from endpoint.options import Options, Task
+from endpoint.options import Options, Postprocess, Task
 from endpoint.text.format import Rendering, render_noting
 from endpoint.types import Notice, Transcript
-from endpoint.wiring import build_pipeline
+from endpoint.wiring import build_pipeline, build_postprocessor
 
 SUFFIXES = {"json": ".json", "verbose_json": ".json", "text": ".txt", "srt": ".srt", "vtt": ".vtt"}
+FIELDS = (LayoutFields, WordingFields, PostprocessFields)
 Step = Callable[[int, int], None]
 
 
@@ -42,7 +44,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--language", help="code or English name; unset: detect it")
     parser.add_argument("--task", choices=[task.value for task in Task], default=Task.TRANSCRIBE.value)
     parser.add_argument("--prompt", help="words to expect, or text the recording continues")
-    add_fields(parser, LayoutFields, WordingFields)
+    add_fields(parser, *FIELDS)
     parser.add_argument("--output", type=Path, help="folder for one file per recording; unset: standard output")
     parser.add_argument("--server", help="base URL of a server, such as http://localhost:8000/v1; unset: a local model")
     parser.add_argument("--api-key", default="none", help="the server's key")
@@ -96,11 +98,12 @@ def _options(args: argparse.Namespace) -> Options:
         start_ms=start_ms,
         end_ms=end_ms,
         wording=fields.wording(),
+        postprocess=fields.postprocess,
     )
 
 
 def _fields(args: argparse.Namespace) -> FlagFields:
-    return checked(sent_fields(args, LayoutFields, WordingFields), args.format)
+    return checked(sent_fields(args, *FIELDS), args.format)
 
 
 async def _local(args: argparse.Namespace, rest: list[str]) -> int:
@@ -108,8 +111,11 @@ async def _local(args: argparse.Namespace, rest: list[str]) -> int:
     configure_logging("warning" if settings.log_level == "info" else settings.log_level, settings.log_format)
     options = replace(_options(args), vad=settings.vad)
     fields = _fields(args)
-    rendering = Rendering(args.format, paragraphs=fields.paragraphs, layout=fields.layout())
-    pipeline = build_pipeline(settings)
+    fields.check_postprocess(bool(settings.llm_base_url))
+    paragraphs = fields.paragraphs or Postprocess.PARAGRAPHS in fields.postprocess
+    rendering = Rendering(args.format, paragraphs=paragraphs, layout=fields.layout())
+    pipeline, processor = build_pipeline(settings), build_postprocessor(settings)
+    transcriber = pipeline if processor is None else processor.after(pipeline)
     with _progress() as bar:
         loading = bar.add_task(f"loading {pipeline.info.model}", total=None)
         try:
@@ -118,7 +124,7 @@ async def _local(args: argparse.Namespace, rest: list[str]) -> int:
 
             async def one(path: Path, step: Step) -> bytes:
                 data = await asyncio.to_thread(path.read_bytes)
-                async with aclosing(pipeline.segments(data, options, Call())) as steps:
+                async with aclosing(transcriber.segments(data, options, Call())) as steps:
                     async for last in steps:
                         if isinstance(last, Transcript):
                             return _noting(bar, path, render_noting(last, rendering))
@@ -127,6 +133,8 @@ async def _local(args: argparse.Namespace, rest: list[str]) -> int:
 
             return await _each(args, bar, one)
         finally:
+            if processor is not None:
+                await processor.close()
             await pipeline.close()
 
 
@@ -145,7 +153,7 @@ async def _remote(args: argparse.Namespace) -> int:
     fields = {"model": "", "response_format": args.format, "prompt": options.prompt, "language": options.language}
     if options.task is Task.TRANSLATE:
         del fields["language"]
-    more = form_fields(sent_fields(args, LayoutFields, WordingFields))
+    more = form_fields(sent_fields(args, *FIELDS))
     given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     async with AsyncOpenAI(base_url=args.server, api_key=args.api_key) as client:
         audio = client.audio

@@ -136,7 +136,9 @@ class Pipeline:
             speech, sure = (_of_file(spans, options) for spans in (planner.speech, _sure(audio, options)))
             transcript = account(transcript, speech, sure, recording.hypotheses)
             transcript = missing(transcript, speech, audio.unreadable)
-        transcript = replace(transcript, notices=(*audio.notices, *notices, *_cut_off(recording.hypotheses)))
+        transcript = replace(
+            transcript, notices=(*audio.notices, *notices, *_cut_off(recording.hypotheses), *_as_recognized(options))
+        )
         _count(call.record, recording, options, transcript)
         emit(transcript)
 
@@ -263,6 +265,13 @@ def _sure(audio: Audio, options: Options) -> tuple[Span, ...]:
 def _of_file(spans: Sequence[Span], options: Options) -> tuple[Span, ...]:
     """Spans of the part that was decoded, counted from the start of the file."""
     return tuple(span.later(ms_to_samples(options.start_ms)) for span in spans)
+
+
+def _as_recognized(options: Options) -> Iterator[Notice]:
+    """A worker may lack the language model that the server which took the job has."""
+    if options.postprocess:
+        what = ", ".join(options.postprocess)
+        yield Notice("postprocess_incomplete", f"{what}: no language model where this was transcribed", "postprocess[]")
 
 
 def _cut_off(hypotheses: Sequence[Hypothesis]) -> Iterator[Notice]:

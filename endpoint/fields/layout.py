@@ -13,7 +13,16 @@ MOST_SECONDS = 60
 _CUES, _TEXTS = ("srt", "vtt"), ("verbose_json", "text")
 
 
-class LayoutFields(BaseModel):
+class FormattedFields(BaseModel):
+    """Fields that are for some formats of the response only."""
+
+    @classmethod
+    def formatted_later(cls) -> bool:
+        """Whether the format is chosen after these fields."""
+        return False
+
+
+class LayoutFields(FormattedFields):
     """Those of subtitles need response_format=srt or vtt. What such a field does not set, `subtitle_layout` does."""
 
     subtitle_layout: Literal["broadcast"] | None = Field(
@@ -89,11 +98,6 @@ class LayoutFields(BaseModel):
         if value and longest and value > longest:
             raise PydanticCustomError("shortest", "must not be above max_display_seconds")
         return value
-
-    @classmethod
-    def formatted_later(cls) -> bool:
-        """Whether the format is chosen after these fields."""
-        return False
 
     def layout(self) -> Layout | None:
         """None where nothing is asked for."""

@@ -13,6 +13,7 @@ from endpoint.errors import InvalidRequest
 from endpoint.fields.decoding import Decoding
 from endpoint.fields.layout import LayoutFields
 from endpoint.fields.names import UNKNOWN, plain, unknown
+from endpoint.fields.postprocess import PostprocessFields
 from endpoint.fields.table import ROWS
 from endpoint.fields.wording import WordingFields
 from endpoint.types import Notice
@@ -23,6 +24,7 @@ LISTS = (
     "languages",
     "vocabulary",
     "profanity_words",
+    "postprocess",
 )  # lists, which may be separated by commas
 _WHOLE = ("keywords", "urls")  # lists whose values may contain commas
 _JOINED = ("hotwords", "suppress_tokens")  # one text, which some clients send as a list
@@ -86,7 +88,7 @@ def refuse_unknown(notice: Notice) -> None:
 
 def known_names() -> frozenset[str]:
     """The names that any route knows."""
-    models = (Decoding, WordingFields, LayoutFields)
+    models = (Decoding, WordingFields, LayoutFields, PostprocessFields)
     own = {name for model in models for name in model.model_fields}
     return frozenset(ROWS) | own | {*_TEXT, *(row.taken_as for row in ROWS.values())}
 

@@ -11,7 +11,7 @@ from endpoint.core.transcriber import Transcriber
 from endpoint.errors import ConfigError, NotReady
 from endpoint.gateway.pool import Pool
 from endpoint.gateway.upstream import RemoteTranscriber
-from endpoint.models import Models, Names, Peers
+from endpoint.models import After, Models, Names, Peers
 from endpoint.observe.samples import sampled
 from endpoint.settings.base import split
 
@@ -23,9 +23,9 @@ NONE_KNOWN = Names("", {}, ())
 class Fleet(Models):
     """Models that engine servers have. Names are known once a server is reached; a model that was known stays."""
 
-    def __init__(self, settings: Settings, peers: Peers | None = None) -> None:
+    def __init__(self, settings: Settings, peers: Peers | None = None, after: After | None = None) -> None:
         assert settings.engine_token is not None  # the settings are refused without
-        super().__init__(NONE_KNOWN, {}, peers)
+        super().__init__(NONE_KNOWN, {}, peers, after)
         self._settings = settings
         self.pool = Pool(split(settings.engines), settings.engine_token.get_secret_value(), self._learn)
         self._known = asyncio.Event()
@@ -43,6 +43,7 @@ class Fleet(Models):
         await super().start()
 
     async def close(self) -> None:
+        await super().close()
         await self.pool.close()
 
     async def check(self) -> None:

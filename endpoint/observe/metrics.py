@@ -70,6 +70,9 @@ WEBHOOKS = _counter("webhooks", "Attempts to deliver a webhook: delivered, faile
 WEBHOOKS_WAITING = _gauge("webhooks_waiting", "Webhooks that are to be delivered or were given up.")
 KEY_REQUESTS = _counter("key_requests", "Requests by name of the key, with METRICS_KEY_NAMES.", "key", "status")
 KEY_AUDIO = _counter("key_audio_seconds", "Audio transcribed by name of the key, with METRICS_KEY_NAMES.", "key")
+POSTPROCESS_STEPS = _counter("postprocess_steps", "Steps of a language model, by how they ended and why.", "step", "status", "reason")  # fmt: skip # noqa: E501
+POSTPROCESS_SECONDS = _histogram("postprocess_seconds", "Time of a step of a language model.", _SECONDS, "step")
+POSTPROCESS_TOKENS = _counter("postprocess_tokens", "Tokens of a language model, prompts included.", "step")
 LIVE = _gauge("live_sessions", "Live sessions that are open.")
 LIVE_LAG = _histogram("live_lag_seconds", "From the sound to its text: word, final, first.", _SECONDS, "lag")
 INFO = Gauge("stt_info", "The version of the server.", ["version"], registry=REGISTRY, multiprocess_mode="livemax")
@@ -167,6 +170,13 @@ def job_ended(status: str, seconds: float) -> None:
 def webhook_sent(outcome: str) -> None:
     """outcome: delivered, failed or given_up."""
     WEBHOOKS.labels(outcome).inc()
+
+
+def postprocess_step(step: str, status: str, reason: str | None, seconds: float, tokens: int) -> None:
+    """A step of a language model has ended. reason: a code; None where all was done."""
+    POSTPROCESS_STEPS.labels(step, status, reason or "").inc()
+    POSTPROCESS_SECONDS.labels(step).observe(seconds)
+    POSTPROCESS_TOKENS.labels(step).inc(tokens)
 
 
 class Grown:
