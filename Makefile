@@ -12,7 +12,7 @@ INSTALL := deploy/install.sh $(BUILD)
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test check format install install-dev conformance demo-model demo-model-eval quality
 .PHONY: quality-test-model compare
-.PHONY: beams live mixed chaos harden formats feed precision profile gpu load lock clean
+.PHONY: beams live mixed chaos harden page formats feed precision profile gpu load lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,10 @@ chaos: install-dev ## jobs while workers, servers and stores are killed and cut 
 
 harden: install-dev ## limits, quotas, overload, abuse, a gateway and a soak against real servers (two hours); HARDEN_ARGS=--small
 	$(BIN)/python -m benchmarks.harden $(HARDEN_ARGS)
+
+page: install-dev ## the page in a real Chromium with whisper-base: flows, axe-core, size, pictures (half an hour); PAGE_ARGS=--small
+	$(BIN)/python -m benchmarks.page.install
+	$(BIN)/python -m benchmarks.page $(PAGE_ARGS)
 
 formats: install-dev ## the same weights as a faster-whisper folder, an OpenAI .pt and a Hugging Face folder give the same text
 	$(BIN)/python -m benchmarks.formats

@@ -10,6 +10,7 @@ import pytest
 
 from endpoint.access.service import Keys
 from endpoint.caller import Scope
+from endpoint.jobs.job import Failure
 from endpoint.jobs.service import Jobs
 from tests.access_support import bearer, keys_in, secret_of
 from tests.api_support import AUDIO, StandIn, assert_error, client_of
@@ -102,3 +103,17 @@ async def test_idempotency_keys_are_per_key(client: httpx.AsyncClient, keys: Key
     first = await submitted(client, one, **key)
     assert await submitted(client, one, **key) == first
     assert await submitted(client, other, **key) != first
+
+
+async def test_admin_queues_a_failed_job_again(client: httpx.AsyncClient, keys: Keys, jobs: Jobs) -> None:
+    owner, admin = await secret_of(keys), await secret_of(keys, Scope.ADMIN, Scope.JOBS)
+    path = f"{PATH}/{await submitted(client, owner)}/requeue"
+    assert_error(await client.post(path, headers=bearer(owner)), 403, "missing_scope")
+    assert_error(await client.post(path, headers=bearer(admin)), 400, "job_not_failed")
+    await end_next(jobs.store, error=Failure("three workers were lost", "worker_lost", "server_error"))  # type: ignore[arg-type]
+    woken = list[bool]()
+    jobs.wake = lambda: woken.append(True)
+    shown = (await client.post(path, headers=bearer(admin))).json()
+    assert (shown["status"], shown["error"], woken) == ("queued", None, [True])
+    missing = await client.post(f"{PATH}/{NOT_THERE}/requeue", headers=bearer(admin))
+    assert_error(missing, 404, "job_not_found")

@@ -59,6 +59,7 @@ SCOPES = {
     "realtime": {"POST /v1/realtime/client_secrets", "SOCKET /v1/realtime", "SOCKET /ws/transcribe"},
     "admin": {
         "GET /metrics",
+        "POST /v1/audio/jobs/{job_id}/requeue",
         "POST /v1/admin/keys",
         "GET /v1/admin/keys",
         "GET /v1/admin/keys/{key_id}",

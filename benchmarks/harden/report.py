@@ -48,18 +48,18 @@ class Outcome:
         return bool(self.found.lines) and all(line.met for line in self.found.lines)
 
 
-def write(folder: Path, outcomes: Sequence[Outcome]) -> None:
+def write(folder: Path, outcomes: Sequence[Outcome], title: str = "Hardening") -> None:
     checks = [
         {"check": one.check, "met": one.met, "seconds": round(one.seconds, 1), "lines": [*map(asdict, one.found.lines)]}
         for one in outcomes
     ]
     (folder / "report.json").write_text(json.dumps(checks, indent=1) + "\n", encoding="utf-8")
-    (folder / "report.html").write_text(_page(outcomes), encoding="utf-8")
+    (folder / "report.html").write_text(_page(outcomes, title), encoding="utf-8")
 
 
-def _page(outcomes: Sequence[Outcome]) -> str:
-    parts = [f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Hardening</title><style>{STYLE}</style>"]
-    parts.append(f"<h1>Hardening</h1><p>{len(outcomes)} checks, {sum(not one.met for one in outcomes)} fall short.</p>")
+def _page(outcomes: Sequence[Outcome], title: str) -> str:
+    parts = [f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{title}</title><style>{STYLE}</style>"]
+    parts.append(f"<h1>{title}</h1><p>{len(outcomes)} checks, {sum(not one.met for one in outcomes)} fall short.</p>")
     for one in outcomes:
         parts.append(f"<h2>{one.check}</h2><p>{html.escape(one.about)} {one.seconds:.0f} s.</p>")
         parts.append("<table><tr><th>what<th>wanted<th>measured<th>met</tr>")

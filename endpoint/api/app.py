@@ -15,7 +15,7 @@ from endpoint.api.compat import compat_routes
 from endpoint.api.cors import add_cors
 from endpoint.api.errors import install_error_handlers
 from endpoint.api.internal import EngineRoutes
-from endpoint.api.jobs import job_routes, result_routes
+from endpoint.api.jobs import job_routes, requeue_routes, result_routes
 from endpoint.api.keys import Authentication, needs
 from endpoint.api.limits import LimitHeaders
 from endpoint.api.log import RequestLog
@@ -123,6 +123,7 @@ def _add_routes(app: FastAPI, server: ServerState, jobs: Jobs | None) -> None:
         app.include_router(caller_routes(), prefix=prefix, dependencies=needs(server, *Scope))
         if jobs is not None:
             app.include_router(job_routes(server, jobs), prefix=prefix, dependencies=submitting)
+            app.include_router(requeue_routes(jobs), prefix=prefix, dependencies=needs(server, Scope.ADMIN))
         if server.meter is not None:
             app.include_router(usage_routes(server, server.meter), prefix=prefix, dependencies=needs(server, *Scope))
         app.include_router(realtime_routes(server), prefix=prefix)

@@ -97,6 +97,19 @@ def result_routes(server: ServerState, jobs: Jobs) -> APIRouter:
     return router
 
 
+def requeue_routes(jobs: Jobs) -> APIRouter:
+    """The route of operators without its prefix."""
+    router = APIRouter()
+
+    @router.post("/audio/jobs/{job_id}/requeue", **job_docs(AudioJob, (400, 401, 404, 503)))
+    async def requeue_job(request: Request, job_id: _Id) -> Response:
+        """Give a job that failed another chance, from its start. For callers with the scope `admin`."""
+        await _found(jobs, request, job_id)
+        return _json(await _shown(jobs, await jobs.requeue(job_id)))
+
+    return router
+
+
 def _add_submission(router: APIRouter, server: ServerState, jobs: Jobs) -> None:
     headers = {"location": _LOCATION}
     documents = job_docs(

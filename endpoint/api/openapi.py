@@ -62,6 +62,7 @@ _JOB_ERRORS = _ERRORS | {
     503: f"{_ERRORS[503]} Or the jobs cannot be reached.",
 }
 JOB_CODES = CODES | {
+    400: (*CODES[400], "job_not_failed"),
     404: ("job_not_found", "file_not_found", "key_not_found", *CODES[404]),
     409: ("job_not_finished", "job_cancelled"),
     410: ("result_expired",),

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from endpoint.errors import JobNotFound, StoreUnavailable
+from endpoint.errors import InvalidRequest, JobNotFound, StoreUnavailable
 from endpoint.jobs.job import Job, JobFile, Status, guess_ms
 from endpoint.jobs.spool import Spool
 from endpoint.jobs.store import JobStore
@@ -113,6 +113,14 @@ class Jobs:
         if job.status is Status.CANCELLED:
             await self._forget(job)
             await self.settle(job)
+        return job
+
+    async def requeue(self, job_id: str) -> Job:
+        """The job, which failed and is queued again, from its start. Raises InvalidRequest where it has not failed."""
+        job = await self.store.requeue(job_id)
+        if job is None:
+            raise InvalidRequest("Only a job that failed can be queued again.", code="job_not_failed")
+        self.wake()
         return job
 
     async def delete(self, job_id: str) -> None:

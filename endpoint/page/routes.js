@@ -7,6 +7,11 @@
 /** path: parts that begin with `:` are parameters. nav: where the entry of the menu is lit. */
 export const ROUTES = [
   { path: "/transcribe", nav: "transcribe", load: () => import("./views/transcribe.js") },
+  { path: "/operate", nav: "operate", load: () => import("./views/operate_start.js") },
+  { path: "/operate/jobs", nav: "operate", load: () => import("./views/operate_jobs.js") },
+  { path: "/operate/keys", nav: "operate", load: () => import("./views/operate_keys.js") },
+  { path: "/operate/usage", nav: "operate", load: () => import("./views/operate_usage.js") },
+  { path: "/operate/health", nav: "operate", load: () => import("./views/operate_health.js") },
 ];
 
 export const START = "/transcribe";

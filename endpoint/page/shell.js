@@ -5,7 +5,10 @@ import { texts } from "./texts.js";
 
 const THEME = "whisper-endpoint-theme";
 // An entry of the menu: name of texts.nav, address, and the scope that it needs.
-const MENU = [{ name: "transcribe", path: "/transcribe" }];
+const MENU = [
+  { name: "transcribe", path: "/transcribe" },
+  { name: "operate", path: "/operate", scope: "admin" },
+];
 
 export class Shell {
   constructor(server, { signOut }) {

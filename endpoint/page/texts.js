@@ -1,4 +1,5 @@
 // Every text of the page. Functions make texts with numbers and names in them.
+// Those of the operators' views are in texts_operate.js.
 
 const seconds = (count) => `${Math.ceil(count)} second${Math.ceil(count) === 1 ? "" : "s"}`;
 
