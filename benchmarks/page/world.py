@@ -86,6 +86,7 @@ class World:
     def conclude(self) -> None:
         """The lines about everything that was seen."""
         problems = [text for one in self.watched for text in one.problems]
+        (self.folder / "problems.txt").write_text("\n".join(problems), encoding="utf-8")
         self.add(
             f"{len(self.watched)} visits: console errors, exceptions, requests to other hosts, CSP reports",
             "none", "; ".join(problems[:5]) or "none", not problems,
