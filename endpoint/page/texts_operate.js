@@ -188,7 +188,7 @@ export const operate = {
       windows: {
         title: "Engine: windows in progress",
         about: "Parts of recordings that the engine decodes now.",
-        series: { requests: "Requests", jobs: "Jobs" },
+        series: { requests: "Requests", jobs: "Jobs", live: "Live" },
       },
       batch: { title: "Engine: batch", about: "Windows that are decoded in one step.", series: { step: "Windows" } },
       time: {

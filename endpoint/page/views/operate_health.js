@@ -28,6 +28,7 @@ const PLOTS = [
   ["windows", "", (past) => [
     ["requests", past.gauge("stt_windows_in_flight", { class: "request" })],
     ["jobs", past.gauge("stt_windows_in_flight", { class: "job" })],
+    ["live", past.gauge("stt_windows_in_flight", { class: "live" })],
   ]],
   ["batch", "", (past) => [["step", past.ratio("stt_engine_step_windows_total", "stt_engine_steps_total")]]],
   ["time", " s", (past) => [
