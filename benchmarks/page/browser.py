@@ -27,7 +27,8 @@ FLAGS = (
 )
 REPORTS = """
 addEventListener("securitypolicyviolation", (event) => {
-  console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
+  const about = event.composedPath()[0]?.outerHTML?.slice(0, 200) ?? "";
+  console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber} ${about}`);
 });
 """
 
