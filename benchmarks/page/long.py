@@ -38,7 +38,7 @@ SCROLL = "share => { const one = document.querySelector('.reader'); one.scrollTo
 
 def check(world: World) -> None:
     hours = SMALL_HOURS if world.small else HOURS
-    path = world.folder / "hearing.mp3"
+    path = world.folder / "inquiry.mp3"
     write_speech(path, hours)
     settings = {"JOBS_URL": str(world.folder / "long.db"), "DECODE_WORKERS": "1"}
     with running_world(world.browser, world.folder / "long", "fake", world.small, **settings) as other:

@@ -41,7 +41,7 @@ NOTE_FORMS = """() => {
 
 
 def check(world: World) -> None:
-    long, longer = world.folder / "town-hall.mp3", world.folder / "full-day-hearing.mp3"
+    long, longer = world.folder / "town-hall.mp3", world.folder / "full-day-inquiry.mp3"
     write_speech(long, LONG_HOURS)
     write_speech(longer, CANCELLED_HOURS)
     with world.page(LOOKS[0], permissions=["microphone"]) as page:

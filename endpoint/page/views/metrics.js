@@ -1,5 +1,4 @@
 // Prometheus' text format, and what is plotted of it: gauges, rates and quantiles of the last minutes.
-// https://prometheus.io/docs/instrumenting/exposition_formats/
 
 const LINE = /^([A-Za-z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)/;
 const LABEL = /([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"/g;
