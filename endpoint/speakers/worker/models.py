@@ -1,0 +1,49 @@
+"""The two models, on onnxruntime with one thread each; where they come from is in endpoint/weights/speakers.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from endpoint.speakers.worker.frames import FRAMES, WINDOW, Flags, Prints, Samples
+from endpoint.speakers.worker.mel import Features
+
+SEGMENTATION, PRINTS = "segmentation.onnx", "voice_prints.onnx"  # files of the folder
+LOCAL = 3  # speakers that the segmentation model tells apart in one window
+PRINT = 192  # numbers of a voice print
+# Its classes: nobody, one of three, two of three.
+_CLASSES = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1]], np.bool_)
+
+
+class Models:
+    """Both models, open."""
+
+    def __init__(self, folder: Path) -> None:
+        self._segmentation, self._prints = _open(folder / SEGMENTATION), _open(folder / PRINTS)
+
+    def segment(self, window: Samples) -> Flags:
+        """Who speaks when in a window: float32 [WINDOW], -1..1 -> bool [LOCAL, FRAMES], two at once at most."""
+        if not window.any():
+            return np.zeros((LOCAL, FRAMES), np.bool_)
+        (scores,) = self._segmentation.run(None, {"samples": window.reshape(1, 1, WINDOW)})
+        return _CLASSES[scores[0].argmax(axis=1)].T
+
+    def voice_print(self, features: Features) -> Prints:
+        """The voice in some frames: float32 [n, MELS], n >= 1 -> float32 [PRINT] of length 1."""
+        (found,) = self._prints.run(None, {"features": (features - features.mean(axis=0))[None]})
+        return unit(found[0])
+
+
+def unit(vectors: Prints) -> Prints:
+    """[..., n] scaled to length 1; zeros stay zeros."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    scaled: Prints = vectors / np.maximum(length, 1e-9)
+    return scaled
+
+
+def _open(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
