@@ -27,6 +27,7 @@ from endpoint.settings.live import LiveSettings
 from endpoint.settings.model import ModelSettings
 from endpoint.settings.observe import ObserveSettings
 from endpoint.settings.postprocess import PostprocessSettings
+from endpoint.settings.speakers import SpeakerSettings
 from endpoint.settings.words import WordSettings
 from endpoint.types import WINDOW_SECONDS
 
@@ -47,6 +48,7 @@ SHORT_NAMES = {  # short names of models in the settings; a folder of such a nam
 
 class Settings(
     PostprocessSettings,
+    SpeakerSettings,
     WordSettings,
     EngineSettings,
     GatewaySettings,
@@ -161,6 +163,10 @@ class Settings(
     @property
     def decode_processes(self) -> int:
         return self.decode_workers or min(16, len(os.sched_getaffinity(0)))
+
+    @property
+    def speaker_processes(self) -> int:
+        return self.speaker_workers or max(1, len(os.sched_getaffinity(0)) // 8)
 
 
 def environment() -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from endpoint import __version__
 from endpoint.audio.decode import Decoder
-from endpoint.config import Settings
+from endpoint.config import Settings, environment
 from endpoint.core.pipeline import Pipeline
 from endpoint.core.transcriber import Transcriber
 from endpoint.core.word_sets import Vocabulary, WordSets
@@ -17,7 +17,10 @@ from endpoint.models import Models, Names, Peers
 from endpoint.observe.calls import Observer
 from endpoint.observe.samples import sampled
 from endpoint.settings.base import split
+from endpoint.speakers.processes import SpeakerProcesses
+from endpoint.speakers.sources import Source, source_of
 from endpoint.types import Engine, EngineInfo
+from endpoint.weights.speakers import speaker_models
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -115,6 +118,18 @@ def build_postprocessor(settings: Settings) -> Postprocessor | None:
 def _pipeline(settings: Settings, decoder: Decoder, links: Sequence[Link] = ()) -> Pipeline:
     engine = build_engine(settings, links)
     return Pipeline(engine, decoder, settings.window_seconds, settings.default_language, _words(settings))
+
+
+def build_diarizer(settings: Settings) -> SpeakerProcesses | None:
+    """What finds speakers; None where its models were not fetched. Raises ConfigError for wrong SPEAKER_MODELS."""
+    if settings.speaker_models:
+        source = source_of(settings.speaker_models, environment())
+    else:
+        try:
+            source = Source.built_in(speaker_models(settings.model_folder))
+        except ConfigError:
+            return None
+    return SpeakerProcesses(source, settings.speaker_processes, settings.speaker_timeout_seconds)
 
 
 def _words(settings: Settings) -> WordSets:

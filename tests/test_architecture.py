@@ -20,7 +20,8 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MOD
 
 WIRING = {  # joins the others
     "access", "api", "audio", "config", "engine", "errors", "core", "gateway",
-    "jobs", "models", "observe", "options", "postprocess", "settings", "types",
+    "jobs", "models", "observe", "options", "postprocess", "settings",
+    "speakers", "types", "weights",
 }  # fmt: skip
 GATEWAY = {
     "admission", "call", "caller", "codec", "config", "core", "errors", "memfile", "models", "observe", "options",
@@ -177,6 +178,8 @@ KEPT_TO = {
         "engine/inside/scheduler",
         "engine/inside/model",
         "weights/openai",
+        "weights/speaker_networks",
+        "speakers/worker/pyannote",  # of whoever installs that extra
         "commands/doctor",  # says which device is here
     },
     "transformers": {"engine/inside/log_mel", "engine/inside/model"},
@@ -195,7 +198,10 @@ KEPT_TO = {
     "psutil": {"bench/usage"},
     "soxr": {"audio/worker/pcm", "live/convert"},
     "sounddevice": {"commands/listen"},
-    "onnxruntime": {"audio/vad"},
+    "onnxruntime": {"audio/vad", "speakers/worker/models", "weights/speaker_networks"},
+    "onnx": {"weights/speaker_networks"},
+    "scipy": {"speakers/worker/cluster", "speakers/worker/diarize"},
+    "pyannote": {"speakers/worker/pyannote"},
     # Who counts what callers may ask.
     "limits": {"access/counters", "access/counters_redis", "access/counters_sqlite"},
     "fastapi": {name for name in MODULES if name.startswith("api/")} | {"wiring"},
@@ -287,6 +293,10 @@ def test_rooms_follow_processes() -> None:
     assert {other for found in worker.values() for other in found} <= worker.keys() | shared
     outside = {other for name in MODULES if name not in worker for other in inner(name)}
     assert outside & worker.keys() <= {"audio/worker/protocol", "audio/worker/formats"}
+    speakers = {name: inner(name) for name in MODULES if name.startswith("speakers/worker/")}
+    assert {other for found in speakers.values() for other in found} <= speakers.keys() | {"speakers/turns", "types"}
+    outside = {other for name in MODULES if name not in speakers for other in inner(name)}
+    assert outside & speakers.keys() <= {"speakers/worker/protocol"}
     users = {name for name in MODULES if any(other.startswith("engine/inside/") for other in inner(name))}
     assert {part(name) for name in users} == {"engine", "supervisor"}  # which starts that process
 

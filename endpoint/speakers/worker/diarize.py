@@ -29,12 +29,13 @@ class BuiltIn:
         self._models = models
 
     def diarize(
-        self, blocks: Iterable[Samples], bounds: Bounds, known: Sequence[tuple[str, Samples]] = ()
+        self, blocks: Iterable[Samples], least: int | None, most: int | None, known: Sequence[tuple[str, Samples]]
     ) -> list[Turn]:
         """Turns by start. blocks: float32 [n] each, 16 kHz, -1..1. known: names, and sound of their voices.
 
-        Raises NobodySpeaks.
+        least, most: how many speakers there may be. Raises NobodySpeaks.
         """
+        bounds = Bounds(least or Bounds.least, most or Bounds.most)
         references = [(name, self._reference(name, sound)) for name, sound in known]
         found = self._found(blocks)
         windows = parts(found)
@@ -53,7 +54,8 @@ class BuiltIn:
         speakers = find_speakers(found, parts(found), Bounds())
         if not speakers.any():
             raise NobodySpeaks(name)
-        return speakers[0]
+        main: Prints = speakers[0]
+        return main
 
 
 def named(speakers: Prints, references: Sequence[tuple[str, Prints]]) -> dict[int, str]:

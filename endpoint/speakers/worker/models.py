@@ -9,8 +9,8 @@ import onnxruntime
 
 from endpoint.speakers.worker.frames import FRAMES, WINDOW, Flags, Prints, Samples
 from endpoint.speakers.worker.mel import Features
+from endpoint.speakers.worker.protocol import PRINTS, SEGMENTATION
 
-SEGMENTATION, PRINTS = "segmentation.onnx", "voice_prints.onnx"  # files of the folder
 LOCAL = 3  # speakers that the segmentation model tells apart in one window
 PRINT = 192  # numbers of a voice print
 # Its classes: nobody, one of three, two of three.
@@ -28,7 +28,8 @@ class Models:
         if not window.any():
             return np.zeros((LOCAL, FRAMES), np.bool_)
         (scores,) = self._segmentation.run(None, {"samples": window.reshape(1, 1, WINDOW)})
-        return _CLASSES[scores[0].argmax(axis=1)].T
+        active: Flags = _CLASSES[scores[0].argmax(axis=1)].T
+        return active
 
     def voice_print(self, features: Features) -> Prints:
         """The voice in some frames: float32 [n, MELS], n >= 1 -> float32 [PRINT] of length 1."""

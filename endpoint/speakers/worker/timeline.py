@@ -87,7 +87,8 @@ def _nearest(parts: Sequence[npt.NDArray[np.int64]]) -> Names:
     edges, every = frames[order], np.arange(FRAMES)
     after = np.searchsorted(edges, every).clip(0, len(edges) - 1)
     before = (after - 1).clip(0)
-    return owner[np.where(np.abs(edges[before] - every) < np.abs(edges[after] - every), before, after)]
+    nearest: Names = owner[np.where(np.abs(edges[before] - every) < np.abs(edges[after] - every), before, after)]
+    return nearest
 
 
 def _most_named(votes: npt.NDArray[np.uint8], counts: npt.NDArray[np.float64]) -> Flags:

