@@ -71,3 +71,12 @@ def test_a_cache_that_cannot_be_written_is_reported_in_a_line(
     monkeypatch.setenv("MODEL_CACHE", str(tmp_path / "file"))
     assert main(["models", "pull", str(foreign.ctranslate2(tmp_path / "mine", "float16"))]) == 2
     assert "MODEL_CACHE" in capsys.readouterr().err
+
+
+def test_the_models_that_find_speakers_are_pulled_by_their_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MODEL_CACHE", str(tmp_path))
+    monkeypatch.setattr("endpoint.weights.speakers.fetch_speakers", lambda cache, progress: cache / "speakers-0")
+    assert main(["models", "pull", "speakers"]) == 0
+    assert "speakers-0" in capsys.readouterr().out.replace("\n", "")

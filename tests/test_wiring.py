@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,7 +19,8 @@ from endpoint.engine.fake import FakeEngine
 from endpoint.errors import ConfigError
 from endpoint.options import Options
 from endpoint.types import EngineInfo
-from endpoint.wiring import build_app, build_engine, build_models, build_pipeline
+from endpoint.weights import speakers
+from endpoint.wiring import build_app, build_diarizer, build_engine, build_models, build_pipeline
 from tests.recordings import tone, wav
 
 FAKE = Settings(engine="fake", decode_workers=1, vad_filter=False, model_id="a/b")
@@ -126,3 +128,21 @@ except ConfigError as error:
     assert "the engine is not installed" in done.stdout
     assert missing in done.stdout
     assert "ENGINE=fake" in done.stdout
+
+
+async def test_speakers_are_found_where_their_models_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(engine="fake", model_cache=str(tmp_path))
+    assert build_diarizer(settings) is None
+    monkeypatch.setattr("endpoint.wiring.speaker_models", lambda cache: cache / speakers.NAME)
+    made = build_diarizer(settings)
+    assert made is not None
+    await made.close()
+
+
+async def test_a_pipeline_of_pyannotes_may_find_speakers(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="SPEAKER_MODELS"):
+        build_diarizer(Settings(engine="fake", speaker_models=str(tmp_path)))
+    (tmp_path / "config.yaml").touch()
+    made = build_diarizer(Settings(engine="fake", speaker_models=str(tmp_path)))
+    assert made is not None
+    await made.close()
