@@ -12,7 +12,7 @@ INSTALL := deploy/install.sh $(BUILD)
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test check format install install-dev conformance demo-model demo-model-eval quality
 .PHONY: quality-test-model compare
-.PHONY: beams live mixed chaos harden page formats feed precision profile gpu load lock clean
+.PHONY: postprocess beams live mixed chaos harden page formats feed precision profile gpu load lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,9 @@ page: install-dev ## the page in a real Chromium with whisper-base: flows, axe-c
 
 formats: install-dev ## the same weights as a faster-whisper folder, an OpenAI .pt and a Hugging Face folder give the same text
 	$(BIN)/python -m benchmarks.formats
+
+postprocess: install-dev ## attempts to talk a small language model into something, on vLLM's own chat server (ten minutes)
+	$(BIN)/python -m benchmarks.postprocess
 
 feed: install-dev ## what everything but the model costs: decoding, voice activity, /health, memory (a quarter of an hour)
 	$(BIN)/python -m benchmarks.feed
