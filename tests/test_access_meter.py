@@ -31,9 +31,6 @@ class StandIn:
         for row in rows:
             self.rows.setdefault(row.id, row)
 
-    async def find(self, row_id: str) -> UsageRow | None:
-        return self.rows.get(row_id)
-
     async def days(self, start: str, end: str, key: str | None = None) -> Sequence[DayUsage]:
         return []
 

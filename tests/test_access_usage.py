@@ -36,12 +36,8 @@ async def test_rows_are_summed_by_day_key_model_and_task(ledger: Ledger) -> None
 async def test_a_row_counts_once(ledger: Ledger) -> None:
     await asyncio.gather(*(ledger.add([row(1, audio_ms=number), row(2)]) for number in range(1, 20)))
     (day,) = await ledger.days("2025-11-26", "2025-11-26")
-    assert day.requests == 2
-    kept = await ledger.find("req_1")
-    assert kept is not None
-    assert day.audio_ms == kept.audio_ms + 1_500
-    assert await ledger.find("req_2") == row(2)
-    assert await ledger.find("req_3") is None
+    assert (day.requests, day.billed_seconds) == (2, 4)
+    assert day.audio_ms - 1_500 in range(1, 20)  # that of the first to come
 
 
 async def test_the_sum_is_exact(ledger: Ledger) -> None:

@@ -45,6 +45,15 @@ async def test_a_request_is_counted_by_route_model_and_status() -> None:
     assert float(timed) == 3
 
 
+async def test_a_request_without_a_key_is_counted_by_its_route() -> None:
+    refused = Change("stt_requests_total", route="/v1/models/{model:path}", model="", status="401")
+    nowhere = Change("stt_requests_total", route=OTHER, model="", status="401")
+    async with client_of(StandIn(), api_key="the-key-of-the-test") as client:
+        for path in ("/v1/models/x", "/v1/models/y", "/secret-canary-path"):
+            assert (await client.get(path)).status_code == 401
+    assert (float(refused), float(nowhere)) == (2, 1)
+
+
 @pytest.mark.parametrize(
     ("code", "status", "label", "counted"),
     [

@@ -67,8 +67,6 @@ class Ledger(Protocol):
     async def add(self, rows: Sequence[UsageRow]) -> None:
         """Those whose id is there already are left out. All or none, and durable when it returns."""
 
-    async def find(self, row_id: str) -> UsageRow | None: ...
-
     async def days(self, start: str, end: str, key: str | None = None) -> Sequence[DayUsage]:
         """From the day `start` to the day `end`, both included (2026-11-26). key: None for all callers."""
         ...

@@ -60,15 +60,6 @@ class RedisLedger:
             await self._client.run("add", *(value for row in rows for value in (row.id, write_row(row))))
 
     @in_time
-    async def find(self, row_id: str) -> UsageRow | None:
-        days = await self._client.command("ZRANGE", self._client.key("usage:all"), 0, -1)
-        for month in sorted({day[:7].decode() for day in days}):
-            if found := await self._client.command("HGET", self._client.key("usage:rows", month), row_id):
-                key, model, task, audio_ms, billed_seconds, _, at = json.loads(found)
-                return UsageRow(row_id, key, model, task, audio_ms, billed_seconds, at)
-        return None
-
-    @in_time
     async def days(self, start: str, end: str, key: str | None = None) -> Sequence[DayUsage]:
         found = await self._client.run("days", start, end)
         rows = [row for day, sums in zip(found[::2], found[1::2], strict=True) for row in _read_day(day.decode(), sums)]

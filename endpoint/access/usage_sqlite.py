@@ -62,9 +62,6 @@ class SqliteLedger:
     async def add(self, rows: Sequence[UsageRow]) -> None:
         await self._file.write(partial(add_rows, rows))
 
-    async def find(self, row_id: str) -> UsageRow | None:
-        return await self._file.read(partial(_find, row_id))
-
     async def days(self, start: str, end: str, key: str | None = None) -> Sequence[DayUsage]:
         return await self._file.read(partial(_days, {"start": start, "end": end, "key": key}))
 
@@ -80,11 +77,6 @@ def add_rows(rows: Sequence[UsageRow], db: sqlite3.Connection) -> None:
         values = row.id, row.key, row.model, row.task, row.audio_ms, row.billed_seconds, row.at
         if db.execute(_ADD, values).rowcount:
             db.execute(_COUNT, (row.day, row.key, row.model, row.task, row.audio_ms, row.billed_seconds))
-
-
-def _find(row_id: str, db: sqlite3.Connection) -> UsageRow | None:
-    row = db.execute("SELECT * FROM usage_ledger WHERE id = ?", (row_id,)).fetchone()
-    return row and UsageRow(*row)
 
 
 def _days(given: dict[str, str | None], db: sqlite3.Connection) -> Sequence[DayUsage]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from endpoint.api.errors import error_response
@@ -61,7 +62,7 @@ class RequestLog:
             failure = EndpointError(f"The server failed; its log has the details under {request_id}.")
             await error_response(failure)(scope, receive, send_marked)
         finally:
-            route = getattr(scope.get("route"), "path", None)
+            route = _route(scope)
             level = logging.DEBUG if route in POLLED else logging.INFO
             elapsed, call = time.monotonic() - began, state.get("call")
             self._metrics.request(route, status, elapsed, state.get("error_code"), call)
@@ -76,6 +77,16 @@ class RequestLog:
                 outcome=state.get("error_code") or ("ok" if status < HTTPStatus.BAD_REQUEST else LEFT),
                 **({} if call is None else measured(call)),
             )
+
+
+def _route(scope: Scope) -> str | None:
+    """The template of the path; None where there is none. Who is refused before the routes has not been to one."""
+    route = scope.get("route")
+    if route is None and "app" in scope:
+        found = (one.matches(scope) for one in scope["app"].routes)
+        route = next((child.get("route") for match, child in found if match is not Match.NONE), None)
+    path: str | None = getattr(route, "path", None)
+    return path
 
 
 def _request_id(scope: Scope) -> str:
