@@ -32,7 +32,7 @@ MAX_FIELD_BYTES = 64 * 1024
 MAX_FORM_BYTES = 256 * 1024  # everything but the file: fields, headers, boundaries
 
 AT_ONCE = 1 << 20  # bytes that are collected before a thread writes them
-FEW = 64 * 1024  # up to so many bytes are written without a thread
+FEW = 256 * 1024  # up to so many bytes are written without a thread, which takes longer to begin
 
 # A client that stops, or sends slowly, would hold a permit for a long time.
 STALL_SECONDS = 20.0  # longest silence within a body
