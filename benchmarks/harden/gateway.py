@@ -27,8 +27,7 @@ SPEECH = Path(__file__).parents[2] / "endpoint" / "demo" / "recordings" / "LJ001
 ROUTE = "/v1/audio/transcriptions"
 MOST_MILLISECONDS, LEAST_SHARE = 5.0, 0.95
 FAKE = {"delay": 0.3}  # seconds for a window: an engine, not the two cores, is what limits the throughput
-IDLE_SECONDS = 2.0  # that a client keeps a connection
-OPEN = httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=IDLE_SECONDS)
+OPEN = httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=2.0)
 
 
 @dataclass(frozen=True)
