@@ -122,6 +122,7 @@ class Options:
         transcript count from the start of the file all the same.
     wording: how the text is changed.
     postprocess: what a language model does with the transcript, each once.
+    peaks: how many values the waveform is drawn with; 0: none.
     """
 
     task: Task = Task.TRANSCRIBE
@@ -144,6 +145,7 @@ class Options:
     end_ms: int | None = None
     wording: Wording = Wording()
     postprocess: tuple[Postprocess, ...] = ()
+    peaks: int = 0
 
     def spoken_in(self, language: str | None) -> Options:
         """The same in `language`, unless these options choose languages themselves."""

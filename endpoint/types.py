@@ -248,6 +248,7 @@ class Transcript:
     """The whole file. `words` is None unless they were asked for.
 
     paragraphs: indices of the segments that begin one, the first included; None: they are found by pauses.
+    peaks: the waveform, the loudest sample of equal stretches, 255 being full scale; empty unless asked for.
     """
 
     task: Task
@@ -262,6 +263,7 @@ class Transcript:
     notices: tuple[Notice, ...] = ()
     paragraphs: tuple[int, ...] | None = None
     postprocessed: tuple[Postprocessed, ...] = ()
+    peaks: bytes = b""
 
     @property
     def text(self) -> str:

@@ -39,6 +39,7 @@ SCOPES = {
         "POST /transcribe/{model:path}",
         "POST /transcribe-{model:path}",
         "POST /detect-language",
+        "POST /v1/audio/transcripts/render",
         "POST /",
         "POST /openai/deployments/{model}/audio/transcriptions",
         "POST /openai/deployments/{model}/audio/translations",

@@ -1,4 +1,5 @@
 import gzip
+import hashlib
 import json
 import re
 from html import unescape
@@ -136,4 +137,18 @@ def test_files_are_short_and_name_no_other_host(path):
         return
     source = path.read_text(encoding="utf-8")
     assert len(source.splitlines()) <= 350
-    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", source)
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg|example\.org/)", source)
+
+
+def test_scripts_of_others_are_what_their_authors_published():
+    sources = json.loads((FOLDER / "vendor" / "sources.json").read_text())
+    assert {path.name for path in (FOLDER / "vendor").glob("*.js")} == set(sources)
+    for name, source in sources.items():
+        assert hashlib.sha256((FOLDER / "vendor" / name).read_bytes()).hexdigest() == source["sha256"], name
+        assert "Copyright" in (FOLDER / "vendor" / source["licence_file"]).read_text()
+
+
+def test_the_page_weighs_less_than_400_kb():
+    """All of it, also what most people never open; without audio."""
+    files = [path for path in FOLDER.rglob("*.*") if path.suffix in (".js", ".css", ".svg", ".html")]
+    assert sum(len(gzip.compress(path.read_bytes())) for path in files) < 400_000

@@ -223,7 +223,7 @@ PURE = {
     "live/agreement", "live/buffer", "live/plain", "live/session", "live/text",
 } | {name for name in MODULES if name.startswith("text/")}  # fmt: skip
 HARMLESS = {
-    "__future__", "abc", "bisect", "budoux", "collections", "dataclasses", "endpoint", "enum", "functools",
+    "__future__", "abc", "base64", "bisect", "budoux", "collections", "dataclasses", "endpoint", "enum", "functools",
     "itertools", "json", "math", "numpy", "operator", "re", "regex", "statistics", "string", "text_to_num", "typing",
     "unicodedata", "zlib",
 }  # fmt: skip

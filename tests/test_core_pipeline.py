@@ -145,6 +145,12 @@ async def test_words_are_timed_where_they_are_asked_for() -> None:
     assert (await transcribe(pipeline, b"?", PLAIN)).words is None
 
 
+async def test_the_waveform_is_drawn_where_it_is_asked_for() -> None:
+    pipeline, _ = await ready(sound(0, 32767, 0, 16384))
+    assert (await transcribe(pipeline, b"", PLAIN)).peaks == b""
+    assert list((await transcribe(pipeline, b"", replace(PLAIN, peaks=4))).peaks) == [0, 255, 0, 128]
+
+
 async def test_results_come_in_window_order_whoever_is_done_first() -> None:
     class LastFirst(Engine):
         async def decode(self, window: Window, options: Options) -> Hypothesis:

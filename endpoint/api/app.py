@@ -25,6 +25,7 @@ from endpoint.api.page import PageFiles, caller_routes
 from endpoint.api.paths import PlainPath
 from endpoint.api.realtime import secret_routes
 from endpoint.api.realtime_socket import realtime_routes
+from endpoint.api.render import render_routes
 from endpoint.api.routes import PREFIXES, model_routes, openai_routes
 from endpoint.api.state import ServerState
 from endpoint.api.system import docs_assets, system_routes
@@ -119,6 +120,7 @@ def _add_routes(app: FastAPI, server: ServerState, jobs: Jobs | None) -> None:
     transcribing, submitting = needs(server, Scope.TRANSCRIBE), needs(server, Scope.JOBS)
     for prefix in PREFIXES:
         app.include_router(openai_routes(server), prefix=prefix, dependencies=transcribing)
+        app.include_router(render_routes(server), prefix=prefix, dependencies=transcribing)
         app.include_router(model_routes(server), prefix=prefix, dependencies=needs(server, *Scope))
         app.include_router(caller_routes(), prefix=prefix, dependencies=needs(server, *Scope))
         if jobs is not None:

@@ -106,6 +106,7 @@ TRANSCRIBED: Mapping[str, tuple[str, Any]] = {
                 {"word": "apple", "start": 0.76, "end": 1.16, "probability": 0.99},
                 {"word": "three", "start": 1.16, "end": 1.64, "probability": 0.98},
             ],
+            "language_probability": 0.99,
             "usage": _DURATION,
         },
     ),

@@ -28,6 +28,7 @@ GRANULARITIES = "timestamp_granularities[]"
 INCLUDE = "include[]"
 _STREAMED = ("json", "text", "verbose_json")
 MULTI = "multi"
+MOST_PEAKS = 200_000  # 0.3 MiB in base64: a seventh of a second each in the longest recording
 DEFAULT_VAD = VadOptions()
 _FILE = {
     "type": "string",
@@ -135,6 +136,21 @@ class TranslationForm(PostprocessFields, LayoutFields, _Formatted):
         "text at the end. Not with srt and vtt. Without `language`, it is detected in the audio decoded so far.",
     )
 
+    peaks: int = Field(
+        0,
+        ge=0,
+        le=MOST_PEAKS,
+        description="How many values to draw the waveform with: `peaks` of verbose_json has them, bytes in base64. "
+        "An extension.",
+    )
+
+    @field_validator("peaks")
+    @classmethod
+    def _of_verbose_json(cls, value: int, info: ValidationInfo) -> int:
+        if value and info.data.get("response_format") != "verbose_json" and not cls.formatted_later():
+            raise PydanticCustomError("peaks", "needs response_format=verbose_json")
+        return value
+
     @field_validator("stream")
     @classmethod
     def _text_only(cls, value: bool, info: ValidationInfo) -> bool:
@@ -152,7 +168,7 @@ class TranslationForm(PostprocessFields, LayoutFields, _Formatted):
         timed = self.layout() is not None
         return replace(
             super().options(vad), task=Task.TRANSLATE, incremental=self.stream, words=timed,
-            postprocess=self.postprocess,
+            postprocess=self.postprocess, peaks=self.peaks,
         )  # fmt: skip
 
     def rendering(self) -> Rendering:

@@ -23,9 +23,12 @@ class Body(BaseModel):
 B = TypeVar("B", bound=Body)
 
 
-async def read_json(request: Request, body: type[B]) -> B:
-    """An empty body counts as an empty object. Raises InvalidRequest that names the first wrong field, and TooLarge."""
-    data = (await read_body(request.receive, request.headers, MOST_BYTES)).read()
+async def read_json(request: Request, body: type[B], most: int = MOST_BYTES) -> B:
+    """An empty body counts as an empty object. most: its length in bytes.
+
+    Raises InvalidRequest that names the first wrong field, and TooLarge.
+    """
+    data = (await read_body(request.receive, request.headers, most)).read()
     try:
         return body.model_validate_json(data or b"{}")
     except ValidationError as error:

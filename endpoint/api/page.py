@@ -23,6 +23,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from endpoint import __version__
+from endpoint.api.forms import TranscriptionForm
 from endpoint.api.openapi import error_responses
 from endpoint.api.schemas import ResponseModel
 from endpoint.api.state import ServerState, caller_of
@@ -111,11 +112,13 @@ def _about(server: ServerState) -> dict[str, object]:
         "version": __version__,
         "keys": server.keys is not None,
         "managesKeys": server.keys is not None and bool(settings.keys_url),
+        "clientSecrets": server.keys is None or server.keys.kept,
         "jobs": server.jobs is not None,
         "usage": server.meter is not None,
         "metrics": settings.metrics and settings.metrics_port is None,
         "maxUploadMb": settings.max_upload_mb,
         "maxAudioSeconds": settings.max_audio_seconds,
+        "speakers": "diarize" in TranscriptionForm.model_fields,
         "vocabularies": sorted(settings.vocabularies),
         "languages": NAMES,
     }

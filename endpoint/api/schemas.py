@@ -90,8 +90,13 @@ class Uncovered(ResponseModel):
 
 
 class _Covered(Warned):
-    """Extensions, absent where speech was not detected."""
+    """Extensions; those of coverage are absent where speech was not detected."""
 
+    peaks: str | None = Field(
+        None,
+        description="The loudest sample of equal stretches of the recording, a byte each, in base64; 255 is full "
+        "scale. Present when requested, with verbose_json.",
+    )
     coverage: float | None = Field(None, ge=0, le=1, description="Share of the detected speech that has text.")
     uncovered: list[Uncovered] = Field([], description="Stretches of speech of a second and more without text.")
 
@@ -153,6 +158,7 @@ class VerboseTranscription(Postprocessed, _Covered):
     segments: list[TranscriptionSegment] = Field([], description="Absent when only words were requested.")
     words: list[TranscriptionWord] = Field([], description="Present when words were requested.")
     paragraphs: list[TranscriptParagraph] = Field([], description="Present when requested. An extension.")
+    language_probability: float = Field(ge=0, le=1, description="How sure the language is. An extension.")
     usage: DurationUsage = Field(description="How long the recording is.")
 
 
@@ -186,6 +192,7 @@ class TextDone(_Covered):
     segments: list[TranscriptionSegment] = Field([], description="With verbose_json, unless only words were requested.")
     words: list[TranscriptionWord] = Field([], description="With verbose_json, when words were requested.")
     paragraphs: list[TranscriptParagraph] = Field([], description="With verbose_json, when requested.")
+    language_probability: float | None = Field(None, ge=0, le=1, description="How sure the language is; as `task`.")
 
 
 class VerboseTranslation(Postprocessed, _Covered):

@@ -25,7 +25,7 @@ _FILES = re.compile(r"(?:file|audio_file|files)(?:\[\d*\])?")
 _ONE = ("file", "audio_file")  # all other names mean a list
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _EXTENDED = re.compile(rb";\s*filename\*\s*=\s*([\w.:-]+)'[^']*'([^\s;\"]*)", re.IGNORECASE)  # RFC 5987
-MAX_PARTS = 128  # the form with the most fields has 57, and lists take a part for each item
+MAX_PARTS = 128  # the form with the most fields has 59, and lists take a part for each item
 MAX_HEADERS = 8  # of one part
 MAX_HEADER_BYTES = 4096  # of one header; enough for long file names
 MAX_FIELD_BYTES = 64 * 1024

@@ -16,6 +16,7 @@ import structlog
 
 from endpoint.admission import Urgency
 from endpoint.audio.decode import Decoder
+from endpoint.audio.peaks import peaks_of
 from endpoint.audio.spans import find_sure_spans
 from endpoint.audio.window import cut
 from endpoint.audio.worker.protocol import Selection
@@ -139,6 +140,8 @@ class Pipeline:
         transcript = replace(
             transcript, notices=(*audio.notices, *notices, *_cut_off(recording.hypotheses), *_as_recognized(options))
         )
+        if options.peaks:
+            transcript = replace(transcript, peaks=await asyncio.to_thread(peaks_of, audio.samples, options.peaks))
         _count(call.record, recording, options, transcript)
         emit(transcript)
 

@@ -59,9 +59,11 @@ const ICONS = {
   search: "M10.500 17a6.500 6.500 0 1 0 0-13 6.500 6.500 0 0 0 0 13zM15.500 15.500L20 20",
   undo: "M8 5L4 9l4 4M4 9h10a6 6 0 0 1 0 12h-3",
   redo: "M16 5l4 4-4 4M20 9H10a6 6 0 0 0 0 12h3",
+  pencil: "M4 20l1-4L16 5l3 3L8 19zM14 7l3 3",
   trash: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13",
   file: "M6 3h8l4 4v14H6zM14 3v4h4",
-  people: "M9 11a3.500 3.500 0 1 0 0-7 3.500 3.500 0 0 0 0 7zM3 20a6 6 0 0 1 12 0M16 4.500a3.500 3.500 0 0 1 0 6.500M18 14.500a6 6 0 0 1 3 5.500",
+  people:
+    "M9 11a3.500 3.500 0 1 0 0-7 3.500 3.500 0 0 0 0 7zM3 20a6 6 0 0 1 12 0M16 4.500a3.500 3.500 0 0 1 0 6.500M18 14.500a6 6 0 0 1 3 5.500",
   more: "M5 12h.01M12 12h.01M19 12h.01",
   sun: "M12 16a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM12 2v2M12 20v2M4 12H2M22 12h-2M5 5l1.500 1.500M17.500 17.500L19 19M5 19l1.500-1.500M17.500 6.500L19 5",
   moon: "M20 14.500A8.500 8.500 0 0 1 9.500 4 8.500 8.500 0 1 0 20 14.500z",
@@ -81,8 +83,12 @@ export function icon(name) {
 export function button(text, { symbol, quiet, kind = "plain", ...attributes } = {}) {
   const named = quiet ? { "aria-label": text, title: text } : {};
   const classes = `button ${kind}${quiet ? " quiet" : ""}`;
-  return el("button", { type: "button", class: classes, ...named, ...attributes },
-    symbol && icon(symbol), !quiet && el("span", {}, text));
+  return el(
+    "button",
+    { type: "button", class: classes, ...named, ...attributes },
+    symbol && icon(symbol),
+    !quiet && el("span", {}, text),
+  );
 }
 
 let made = 0;

@@ -6,6 +6,7 @@ import { match, START } from "./routes.js";
 import { Shell } from "./shell.js";
 import { signIn } from "./signin.js";
 import { texts } from "./texts.js";
+import { work } from "./work.js";
 
 const server = JSON.parse(document.querySelector('meta[name="server"]').content);
 const shell = new Shell(server, { signOut });
@@ -31,15 +32,25 @@ async function start() {
     caller = await identify();
   } catch (error) {
     if (error.status !== 401) {
-      fill(shell.main, state(texts.shell.failed, readable(error),
-        button(texts.shell.again, { symbol: "retry", on: { click: start } })));
+      fill(
+        shell.main,
+        state(
+          texts.shell.failed,
+          readable(error),
+          button(texts.shell.again, { symbol: "retry", on: { click: start } }),
+        ),
+      );
       return;
     }
     useKey("");
   }
   shell.showCaller(caller);
-  if (caller) show();
-  else signIn(shell.main, { done: start });
+  if (caller) {
+    work.resume(server);
+    show();
+  } else {
+    signIn(shell.main, { done: start });
+  }
 }
 
 function end() {
@@ -76,8 +87,12 @@ function contextOf(found) {
     server,
     caller,
     announce: (text) => shell.announce(text),
-    navigate: (path) => { location.hash = path; },
-    setTitle: (text) => { document.title = text ? `${text} · ${texts.shell.name}` : texts.shell.name; },
+    navigate: (path) => {
+      location.hash = path;
+    },
+    setTitle: (text) => {
+      document.title = text ? `${text} · ${texts.shell.name}` : texts.shell.name;
+    },
   };
 }
 

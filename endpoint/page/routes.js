@@ -12,6 +12,7 @@ export const ROUTES = [
   { path: "/operate/keys", nav: "operate", load: () => import("./views/operate_keys.js") },
   { path: "/operate/usage", nav: "operate", load: () => import("./views/operate_usage.js") },
   { path: "/operate/health", nav: "operate", load: () => import("./views/operate_health.js") },
+  { path: "/transcript/:id", nav: "transcribe", load: () => import("./views/transcript.js") },
 ];
 
 export const START = "/transcribe";

@@ -17,10 +17,18 @@ export class Shell {
     this._menu = el("nav", { "aria-label": texts.nav.label });
     this._out = button(texts.shell.signOut, { symbol: "out", quiet: true, on: { click: signOut }, hidden: true });
     this.main = el("main", { id: "main", tabindex: "-1" });
-    const skip = el("a", { class: "skip", href: "#main", on: { click: (event) => this._skip(event) } }, texts.shell.skip);
-    const bar = el("header", { class: "bar" },
+    const skip = el(
+      "a",
+      { class: "skip", href: "#main", on: { click: (event) => this._skip(event) } },
+      texts.shell.skip,
+    );
+    const bar = el(
+      "header",
+      { class: "bar" },
       el("a", { class: "brand", href: "#/transcribe" }, mark(), el("span", {}, texts.shell.name)),
-      this._menu, el("div", { class: "bar-end" }, themeButton(), this._out));
+      this._menu,
+      el("div", { class: "bar-end" }, themeButton(), this._out),
+    );
     document.body.append(skip, bar, this.main, this._status);
   }
 
@@ -28,8 +36,11 @@ export class Shell {
   showCaller(caller) {
     this._out.hidden = !caller || !this._server.keys;
     const entries = caller ? MENU.filter((entry) => !entry.scope || caller.scopes.includes(entry.scope)) : [];
-    fill(this._menu, entries.length > 1 && entries.map((entry) =>
-      el("a", { href: `#${entry.path}`, data: { name: entry.name } }, texts.nav[entry.name])));
+    fill(
+      this._menu,
+      entries.length > 1 &&
+        entries.map((entry) => el("a", { href: `#${entry.path}`, data: { name: entry.name } }, texts.nav[entry.name])),
+    );
   }
 
   /** Lights the entry of the menu where one is. */
@@ -43,7 +54,9 @@ export class Shell {
   /** Has screen readers read a text, once they are done with what they read. */
   announce(text) {
     this._status.textContent = "";
-    window.setTimeout(() => { this._status.textContent = text; }, 50);
+    window.setTimeout(() => {
+      this._status.textContent = text;
+    }, 50);
   }
 
   /** Screen readers begin at the heading of a new view. */
@@ -68,7 +81,8 @@ function mark() {
 function themeButton() {
   const root = document.documentElement;
   root.dataset.theme = localStorage.getItem(THEME) || "";
-  const dark = () => (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  const dark = () =>
+    (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
   const made = button(texts.shell.theme, { quiet: true, symbol: "sun", on: { click: change } });
 
   function change() {

@@ -6,12 +6,31 @@ import { texts } from "./texts.js";
 
 /** Asks for a key until the server takes one; then calls `done`. */
 export function signIn(root, { done }) {
-  const input = el("input", { type: "password", autocomplete: "current-password", spellcheck: "false", required: true });
+  const input = el("input", {
+    type: "password",
+    autocomplete: "current-password",
+    spellcheck: "false",
+    required: true,
+  });
   const problem = el("p", { class: "problem", role: "alert" });
   const submit = button(texts.signin.submit, { kind: "primary", type: "submit" });
-  const form = el("form", { class: "card signin", on: { submit: (event) => { event.preventDefault(); check(); } } },
-    el("h1", { tabindex: "-1" }, texts.signin.title), el("p", {}, texts.signin.about),
-    field(texts.signin.key, input, texts.signin.hint), problem, submit);
+  const form = el(
+    "form",
+    {
+      class: "card signin",
+      on: {
+        submit: (event) => {
+          event.preventDefault();
+          check();
+        },
+      },
+    },
+    el("h1", { tabindex: "-1" }, texts.signin.title),
+    el("p", {}, texts.signin.about),
+    field(texts.signin.key, input, texts.signin.hint),
+    problem,
+    submit,
+  );
 
   async function check() {
     submit.disabled = true;

@@ -5,6 +5,7 @@ Shapes follow OpenAI's transcription API.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Iterable
@@ -156,6 +157,8 @@ def verbose(transcript: Transcript, rendering: Rendering) -> dict[str, Any]:
             {"start": one.start_ms / 1000, "end": one.end_ms / 1000, "text": one.text}
             for one in paragraphs_of(transcript.segments, transcript.paragraphs)
         ]
+    if transcript.peaks:
+        body["peaks"] = base64.b64encode(transcript.peaks).decode()
     if transcript.coverage is not None:
         body["coverage"] = transcript.coverage
         body["uncovered"] = [{"start": start / 1000, "end": end / 1000} for start, end in transcript.uncovered]
@@ -165,6 +168,7 @@ def verbose(transcript: Transcript, rendering: Rendering) -> dict[str, Any]:
         return body
     if transcript.words is not None:
         body["words"] = [_word(word) for word in transcript.words]
+    body["language_probability"] = transcript.language_probability
     body["usage"] = {"type": "duration", "seconds": math.ceil(duration)}
     return body
 

@@ -146,6 +146,7 @@ class Timed(Warned):
     duration: Seconds
     text: str
     segments: list[Segment] | None = None
+    peaks: str | None = None  # extension
     coverage: Share | None = None
     uncovered: list[Stretch] | None = None
 
@@ -168,6 +169,7 @@ class VerboseTranscription(Timed):
     task: Literal["transcribe"]  # in the description's examples, not in its schema
     language: LanguageName
     words: list[Word] | None = None
+    language_probability: Share  # extension
     usage: DurationUsage
 
     @model_validator(mode="after")
@@ -232,6 +234,8 @@ class Done(Warned):
     words: list[Word] | None = None
     coverage: Share | None = None
     uncovered: list[Stretch] | None = None
+    peaks: str | None = None
+    language_probability: Share | None = None
     task: Literal["transcribe"] | None = None
 
 
