@@ -155,7 +155,8 @@ async def _settled(client: httpx2.AsyncClient, pid: int, before: Counter[str]) -
     """What is left, and the sum of the gauges, which the server sets every few seconds: once both are as they were."""
     end = time.monotonic() + WAIT_SECONDS
     while True:
-        gauges = sum(map(float, GAUGES.findall((await client.get("/metrics")).text)))
+        shown = await client.get("/metrics", headers={"connection": "close"})  # or that is a socket, too
+        gauges = sum(map(float, GAUGES.findall(shown.text)))
         after = _left_behind(pid)
         if (all(_back(kind, before, after) for kind in KINDS) and gauges == 0) or time.monotonic() > end:
             return after, gauges
