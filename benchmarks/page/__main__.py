@@ -32,7 +32,16 @@ from endpoint.types import SAMPLE_RATE
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-CHECKS = ("subtitles", "weight", "transcribe", "read", "take", "operate", "long")  # modules with `check(world)`
+CHECKS = (
+    "subtitles",
+    "corrections",
+    "weight",
+    "transcribe",
+    "read",
+    "take",
+    "operate",
+    "long",
+)  # modules with `check(world)`
 BUILD, DOCS = Path("build/page"), Path("docs/page")
 SPEAKER, PAUSE_SAMPLES = JFK, 3 * SAMPLE_RATE  # what the microphone records, again and again
 

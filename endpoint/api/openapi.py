@@ -135,7 +135,7 @@ def audio_docs(
 
 def form_body(form: type[AudioForm], requests: Mapping[str, Example], sources: Sequence[str]) -> dict[str, Any]:
     """A request body that is a form. sources: fields one of which brings the recording."""
-    schema = form.model_json_schema()
+    schema = inlined(form.model_json_schema())
     schema["properties"] = {name: _without_null(field) for name, field in schema["properties"].items()}
     if "files[]" in sources:
         schema["properties"]["files[]"] = _LIST

@@ -5,7 +5,8 @@ import { segment } from "./transcript.js";
 /** A segment with another text. Words before and after what changed keep their times; new ones share the time between,
  * by their lengths. */
 export function withText(old, text) {
-  const spaced = text && !/^\s/.test(text) && (!old.text || /^\s/.test(old.text)) ? ` ${text}` : text;
+  if (!text.trim()) return { ...old, text: "", words: old.words && [] };
+  const spaced = !/^\s/.test(text) && (!old.text || /^\s/.test(old.text)) ? ` ${text}` : text;
   const words = old.words && changedWords(old, spaced);
   return { ...old, text: spaced, words };
 }
@@ -27,9 +28,19 @@ function changedWords(old, text) {
   const size = (words) => words.reduce((sum, word) => sum + word.text.length, 0);
   while (size(before) + size(after) > text.length) after.shift();
   const middle = text.slice(size(before), text.length - size(after));
+  if (!middle.trim()) return joined(before, middle, after);
   const start = before.length ? before.at(-1).end : Math.min(old.start, old.words[0]?.start ?? old.start);
   const end = after.length ? after[0].start : Math.max(old.end, old.words.at(-1)?.end ?? old.end);
   return [...before, ...spread(middle, start, Math.max(start, end)), ...after];
+}
+
+/** Words with space between, which becomes a part of the next one, or of the last. */
+function joined(before, space, after) {
+  const all = [...before, ...after];
+  const at = Math.min(before.length, all.length - 1);
+  if (!space || at < 0) return all;
+  const text = after.length ? space + all[at].text : all[at].text + space;
+  return all.with(at, { ...all[at], text });
 }
 
 /** Whether a word can end or begin at this place of a text. */
@@ -68,14 +79,15 @@ export function find(segments, wanted, { exact = false } = {}) {
   );
 }
 
-/** The segment in which some matches are replaced, from the last to the first. */
+/** The segment in which some matches are replaced, from the last to the first. No two spaces are left by what is gone. */
 export function replaced(old, matches, text) {
   return [...matches]
     .sort((a, b) => b.at - a.at)
-    .reduce(
-      (made, { at, length }) => withText(made, made.text.slice(0, at) + text + made.text.slice(at + length)),
-      old,
-    );
+    .reduce((made, { at, length }) => {
+      const [before, after] = [made.text.slice(0, at), made.text.slice(at + length)];
+      const double = !text && /(^|\s)$/.test(before) && /^\s/.test(after);
+      return withText(made, before + text + (double ? after.slice(1) : after));
+    }, old);
 }
 
 /** Segments, names of speakers and stretches without text, and every change to them since they were opened. */

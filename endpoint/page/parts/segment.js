@@ -77,7 +77,7 @@ export function segmentRow(one, { previous, names, speakers, marked, act }) {
     function end(kept) {
       if (!open) return;
       open = false;
-      const value = field.value.replace(/\s*\n\s*/g, " ").trim();
+      const value = field.value.replace(/\s+/g, " ").trim();
       field.remove();
       bar.remove();
       text.hidden = edit.hidden = false;
