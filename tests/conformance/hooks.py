@@ -89,8 +89,8 @@ def _without_beams(fields: dict[str, Any]) -> None:
 
 
 def _without_the_servers_words(fields: dict[str, Any]) -> None:
-    """The server has no list of words; the part that is transcribed lies in the recording."""
-    for name in ("vocabulary[]", "profanity_filter", "start", "end"):
+    """The server has no list of words and no language model; the part that is transcribed lies in the recording."""
+    for name in ("vocabulary[]", "profanity_filter", "postprocess[]", "start", "end"):
         fields.pop(name, None)
 
 
