@@ -12,7 +12,7 @@ INSTALL := deploy/install.sh $(BUILD)
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test check format install install-dev conformance demo-model demo-model-eval quality
 .PHONY: quality-test-model compare
-.PHONY: postprocess beams live mixed chaos harden page formats feed precision profile gpu load lock clean
+.PHONY: postprocess beams fleet live mixed chaos harden page formats feed precision profile gpu load lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ harden: install-dev ## limits, quotas, overload, abuse, a gateway and a soak aga
 page: install-dev ## the page in a real Chromium with whisper-base: flows, axe-core, size, pictures (half an hour); PAGE_ARGS=--small
 	$(BIN)/python -m benchmarks.page.install
 	$(BIN)/python -m benchmarks.page $(PAGE_ARGS)
+
+fleet: install-dev ## endpoint batch and Ray Serve on a cluster of processes: kills, cost, scaling (an hour); FLEET_ARGS="--only bulk"
+	$(BIN)/python -m benchmarks.fleet $(FLEET_ARGS)
 
 formats: install-dev ## the same weights as a faster-whisper folder, an OpenAI .pt and a Hugging Face folder give the same text
 	$(BIN)/python -m benchmarks.formats

@@ -13,6 +13,7 @@ COMMANDS = {
     "serve": "serve the model over HTTP",
     "gateway": "serve over HTTP with the models of engine servers",
     "transcribe": "transcribe files, with a local model or a server",
+    "batch": "transcribe many recordings to Parquet, on Ray",
     "listen": "speech to text while one speaks, by a server",
     "worker": "work jobs off, without HTTP",
     "jobs": "submit, follow and fetch jobs of a server",

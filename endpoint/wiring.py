@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from endpoint import __version__
-from endpoint.audio.decode import Decoder
+from endpoint.audio.decode import AudioDecoder, Decoder
 from endpoint.config import Settings, environment
 from endpoint.core.pipeline import Pipeline
 from endpoint.core.transcriber import Transcriber
@@ -75,11 +75,11 @@ def _model_engine(settings: Settings, links: Sequence[Link]) -> Engine:
     return EngineRouter(engines)
 
 
-def build_pipeline(settings: Settings) -> Pipeline:
-    """The pipeline of the default model only."""
+def build_pipeline(settings: Settings, decoder: AudioDecoder | None = None) -> Pipeline:
+    """The pipeline of the default model only. decoder: None: decoding processes of its own."""
     default = Names.of(settings).default
     (own,) = (one for one in settings.each() if one.model_name == default)
-    return _pipeline(own, Decoder(settings))
+    return _pipeline(own, decoder or Decoder(settings))
 
 
 def each_served(settings: Settings) -> list[Settings]:
@@ -115,7 +115,7 @@ def build_postprocessor(settings: Settings) -> Postprocessor | None:
     return Postprocessor(settings)
 
 
-def _pipeline(settings: Settings, decoder: Decoder, links: Sequence[Link] = ()) -> Pipeline:
+def _pipeline(settings: Settings, decoder: AudioDecoder, links: Sequence[Link] = ()) -> Pipeline:
     engine = build_engine(settings, links)
     return Pipeline(engine, decoder, settings.window_seconds, settings.default_language, _words(settings))
 

@@ -34,6 +34,15 @@ GATEWAY = {
 POSTPROCESS = {
     "call", "config", "core", "languages", "memfile", "observe", "options", "tasks", "text", "types",
 }  # fmt: skip
+BATCH = {  # runs all of it on other machines
+    "audio", "bench", "call", "codec", "config", "core", "engine", "errors", "gateway",
+    "languages", "memfile", "observe", "options", "stores", "text", "types", "wiring",
+}  # fmt: skip
+COMMANDS = {
+    "access", "audio", "batch", "bench", "call", "caller", "client", "client_values", "config", "engine",
+    "errors", "fields", "jobs", "languages", "live", "local", "models", "observe", "options", "settings",
+    "supervisor", "text", "types", "weights", "wiring",
+}  # fmt: skip
 
 # Which parts may import which; a part is a module of the first level, or a package.
 MAY_IMPORT = {
@@ -70,6 +79,8 @@ MAY_IMPORT = {
     "jobs": JOBS,
     "gateway": GATEWAY,
     "postprocess": POSTPROCESS,
+    "batch": BATCH,
+    "serving": {"admission", "config", "errors", "observe", "wiring"},
     "huggingface": {"errors", "fields", "languages", "options", "types"},
     "api": {
         "access",
@@ -98,32 +109,7 @@ MAY_IMPORT = {
     },
     "wiring": WIRING,
     "supervisor": {"admission", "config", "engine", "errors", "models", "wiring"},
-    "commands": {
-        "access",
-        "call",
-        "caller",
-        "audio",
-        "bench",
-        "client",
-        "client_values",
-        "jobs",
-        "config",
-        "engine",
-        "errors",
-        "fields",
-        "languages",
-        "live",
-        "local",
-        "models",
-        "observe",
-        "supervisor",
-        "text",
-        "options",
-        "settings",
-        "types",
-        "weights",
-        "wiring",
-    },
+    "commands": COMMANDS,
     "demo": {"config", "errors", "local", "weights"},
     "__main__": {"commands", "errors"},
 }
@@ -191,6 +177,8 @@ KEPT_TO = {
     "fastapi": {name for name in MODULES if name.startswith("api/")} | {"wiring"},
     "starlette": {name for name in MODULES if name.startswith("api/")},
     "uvicorn": {"commands/serve", "observe/port", "api/protocol"},
+    "ray": {"batch/flow", "serving"},
+    "pyarrow": {name for name in MODULES if name.startswith("batch/")},
     "rich": {name for name in MODULES if name.startswith(("commands/", "demo/"))},
     "pydantic_settings": {"config"},
     "prometheus_client": {name for name in MODULES if name.startswith("observe/")},

@@ -15,6 +15,9 @@ TESTED_BY = {
     "__main__": "test_commands",
     "api/respond": "test_api_stream",
     "api/app": "test_api_system",
+    "batch/flow": "test_batch_run",
+    "batch/table": "test_batch_run",
+    "commands/batch": "test_batch_run",
     "api/compat_schemas": "test_api_compat",
     "api/state": "test_api_transcriptions",
     "api/errors": "test_api_transcriptions",
@@ -77,6 +80,7 @@ TESTED_BY = {
     "text/lines": "test_text_subtitles",
     "text/units": "test_text_subtitles",
     "text/edits": "test_text_wording",
+    "stores/s3": "test_jobs_s3",
     "stores/sqlite": "test_jobs_sqlite",
 }
 UNTESTED_STILL: set[str] = set()

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Protocol
 
 import numpy as np
 
@@ -162,6 +163,18 @@ class Child:
         """Kill the process for good."""
         self._closed = True
         self.stop()
+
+
+class AudioDecoder(Protocol):
+    """What decodes for a Pipeline. `start` before, `close` after; one event loop."""
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def decode(
+        self, data: bytes | MemoryFile, vad: bool = False, begun: Begun | None = None, selection: Selection = WHOLE
+    ) -> Audio: ...
 
 
 def _closing() -> Unavailable:

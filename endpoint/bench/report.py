@@ -18,7 +18,7 @@ HEADS = (
 MOST_DOTS = 2_000  # of a chart
 LATE = 0.05  # seconds; a client that sends its requests later is itself the limit
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --ink: #1f2937; --soft: #6b7280; --line: #e5e7eb; --card: #fff; --page: #f8fafc }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e5e7eb; --soft: #9ca3af; --line: #374151; --card: #1f2937; --page: #111827 } }
@@ -92,7 +92,7 @@ def as_html(runs: Sequence[Run], about: Mapping[str, Any]) -> str:
     noted = "".join(f"<li>{escape(line)}</li>" for line in remarks(runs))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>endpoint bench</title><style>{_STYLE}</style></head><body>
+<title>endpoint bench</title><style>{STYLE}</style></head><body>
 <h1>endpoint bench</h1><p>{facts}</p>
 <div class="cards">{"".join(_cards([run.figures for run in runs]))}</div>
 <div class="charts">{"".join(_charts(runs))}</div>

@@ -6,13 +6,16 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
+from endpoint.config import Settings
 from endpoint.errors import InvalidRequest
 from endpoint.fields.layout import LayoutFields
 from endpoint.fields.postprocess import PostprocessFields
 from endpoint.fields.read import own_names, read
 from endpoint.fields.wording import WordingFields
+from endpoint.languages import find_language
+from endpoint.options import Options, Task
 from endpoint.text.format import ResponseFormat
 
 
@@ -63,3 +66,37 @@ def form_fields(sent: Mapping[str, Any]) -> dict[str, Any]:
     """The same under the names that a form has for them: lists in brackets."""
     names = own_names(FlagFields)
     return {names[name]: value for name, value in sent.items()}
+
+
+def setting_flags() -> list[str]:
+    """The flags of all settings, as in `endpoint serve`, except --api-key, which may be that of a server."""
+    names = list[str]()
+    for name, field in Settings.model_fields.items():
+        if name == "api_key":
+            continue
+        alias = field.validation_alias
+        names += [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [name]
+    return [f"--{name.replace('_', '-')}" for name in names]
+
+
+def fields_of(args: argparse.Namespace, response_format: str, *models: type[BaseModel]) -> FlagFields:
+    """The flags of the fields of `models`. Raises InvalidRequest."""
+    return checked(sent_fields(args, *models), response_format)
+
+
+def options_of(args: argparse.Namespace, fields: FlagFields) -> Options:
+    """The flags --language, --task and --prompt, --words where there is one, and `fields`. Raises InvalidRequest."""
+    language = None
+    if args.language and (language := find_language(args.language)) is None:
+        raise InvalidRequest(f"Whisper knows no language {args.language!r}", param="language")
+    start_ms, end_ms = fields.times_ms()
+    return Options(
+        task=Task(args.task),
+        language=language,
+        prompt=args.prompt,
+        words=fields.layout() is not None or getattr(args, "words", False),
+        start_ms=start_ms,
+        end_ms=end_ms,
+        wording=fields.wording(),
+        postprocess=fields.postprocess,
+    )

@@ -12,20 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import AliasChoices
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from endpoint.call import Call
-from endpoint.commands.flags import FlagFields, add_fields, checked, form_fields, sent_fields
-from endpoint.config import Settings, load_settings
+from endpoint.commands.flags import add_fields, fields_of, form_fields, options_of, sent_fields, setting_flags
+from endpoint.config import load_settings
 from endpoint.errors import EndpointError, InvalidRequest
 from endpoint.fields.layout import LayoutFields
 from endpoint.fields.postprocess import PostprocessFields
 from endpoint.fields.wording import WordingFields
-from endpoint.languages import find_language
 from endpoint.observe.log import configure_logging
-from endpoint.options import Options, Postprocess, Task
+from endpoint.options import Postprocess, Task
 from endpoint.text.format import Rendering, render_noting
 from endpoint.types import Notice, Transcript
 from endpoint.wiring import build_pipeline, build_postprocessor
@@ -48,25 +46,14 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--output", type=Path, help="folder for one file per recording; unset: standard output")
     parser.add_argument("--server", help="base URL of a server, such as http://localhost:8000/v1; unset: a local model")
     parser.add_argument("--api-key", default="none", help="the server's key")
-    for name in _setting_flags():  # declared, or a value after one would be taken for a file
+    for name in setting_flags():  # declared, or a value after one would be taken for a file
         parser.add_argument(name, action="append", dest=name, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
-    rest = [f"{name}={value}" for name in _setting_flags() for value in getattr(args, name) or ()]
+    rest = [f"{name}={value}" for name in setting_flags() for value in getattr(args, name) or ()]
     if args.server and rest:
         parser.error(f"{rest[0].partition('=')[0]} is for a local model, not for --server")
     _check(args)
     return asyncio.run(_remote(args) if args.server else _local(args, rest))
-
-
-def _setting_flags() -> list[str]:
-    """The flags of all settings, as in `endpoint serve`, except --api-key, which here is the key for --server."""
-    names = list[str]()
-    for name, field in Settings.model_fields.items():
-        if name == "api_key":
-            continue
-        alias = field.validation_alias
-        names += [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [name]
-    return [f"--{name.replace('_', '-')}" for name in names]
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -84,33 +71,11 @@ def _check(args: argparse.Namespace) -> None:
         raise InvalidRequest(f"cannot write to the folder {args.output}: {error.strerror}") from error
 
 
-def _options(args: argparse.Namespace) -> Options:
-    language = None
-    if args.language and (language := find_language(args.language)) is None:
-        raise InvalidRequest(f"Whisper knows no language {args.language!r}", param="language")
-    fields = _fields(args)
-    start_ms, end_ms = fields.times_ms()
-    return Options(
-        task=Task(args.task),
-        language=language,
-        prompt=args.prompt,
-        words=fields.layout() is not None,
-        start_ms=start_ms,
-        end_ms=end_ms,
-        wording=fields.wording(),
-        postprocess=fields.postprocess,
-    )
-
-
-def _fields(args: argparse.Namespace) -> FlagFields:
-    return checked(sent_fields(args, *FIELDS), args.format)
-
-
 async def _local(args: argparse.Namespace, rest: list[str]) -> int:
     settings = load_settings(rest, prog="endpoint transcribe")
     configure_logging("warning" if settings.log_level == "info" else settings.log_level, settings.log_format)
-    options = replace(_options(args), vad=settings.vad)
-    fields = _fields(args)
+    fields = fields_of(args, args.format, *FIELDS)
+    options = replace(options_of(args, fields), vad=settings.vad)
     fields.check_postprocess(bool(settings.llm_base_url))
     paragraphs = fields.paragraphs or Postprocess.PARAGRAPHS in fields.postprocess
     rendering = Rendering(args.format, paragraphs=paragraphs, layout=fields.layout())
@@ -149,7 +114,7 @@ def _noting(bar: Progress, path: Path, written: tuple[bytes, str, tuple[Notice, 
 async def _remote(args: argparse.Namespace) -> int:
     from openai import AsyncOpenAI, OpenAIError
 
-    options = _options(args)
+    options = options_of(args, fields_of(args, args.format, *FIELDS))
     fields = {"model": "", "response_format": args.format, "prompt": options.prompt, "language": options.language}
     if options.task is Task.TRANSLATE:
         del fields["language"]

@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 
 from endpoint.admission import Urgency
-from endpoint.audio.decode import Decoder
+from endpoint.audio.decode import AudioDecoder
 from endpoint.audio.peaks import peaks_of
 from endpoint.audio.spans import find_sure_spans
 from endpoint.audio.window import cut
@@ -73,7 +73,7 @@ class Pipeline:
     def __init__(
         self,
         engine: Engine,
-        decoder: Decoder,
+        decoder: AudioDecoder,
         window_seconds: float,
         language: str | None = None,
         words: WordSets = NO_WORDS,

@@ -75,14 +75,14 @@ def choose_gpus(wanted: str, count: int, visible: Sequence[str]) -> list[str]:
     return [names[index] for index in indices]
 
 
-def cpu_threads() -> dict[str, str]:
-    """OpenMP reads its variables when the engine's process starts; what the operator set stays."""
+def cpu_threads(*, keep: bool = True) -> dict[str, str]:
+    """OpenMP reads its variables when the engine's process starts. keep: what is set stays."""
     cores = len(os.sched_getaffinity(0))
     wanted = {
         "OMP_NUM_THREADS": str(max(1, cores - 1)),  # of a decoding step; encoders have threads of their own
         "OMP_WAIT_POLICY": "PASSIVE",  # a thread that waits actively would take a core from the one it waits for
     }
-    return {name: value for name, value in wanted.items() if name not in environment()}
+    return {name: value for name, value in wanted.items() if not keep or name not in environment()}
 
 
 def gpu_threads(engines: int) -> dict[str, str]:

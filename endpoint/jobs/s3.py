@@ -1,21 +1,18 @@
 """Audio of jobs in a bucket of S3, or of a service that speaks its protocol.
 
-boto3 reads keys, region and address (AWS_ENDPOINT_URL) from the environment and its own files. Its calls block, so they
-run in threads. It is imported where a bucket is used only: that takes a while.
+The calls of boto3 block, so they run in threads.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 from endpoint.errors import ConfigError, MissingAudio, StoreUnavailable
 from endpoint.jobs.keys import PIECE, checked, in_thread, is_key, new_key, reader
 from endpoint.memfile import MemoryFile
-
-CONNECT_SECONDS, READ_SECONDS = 5, 30
-ATTEMPTS = 3
+from endpoint.stores.s3 import connect_s3, s3_code
 
 T = TypeVar("T")
 
@@ -28,7 +25,7 @@ class S3Spool:
         if not bucket:
             raise ConfigError("the audio of jobs is to be in S3, and no bucket is named; give s3://bucket/prefix")
         self._bucket, self._prefix = bucket, f"{prefix.strip('/')}/".removeprefix("/")
-        self._client, self._errors = _connect(endpoint_url)
+        self._client, self._errors = connect_s3(endpoint_url)
 
     async def put(self, data: MemoryFile) -> str:
         """S3 confirms an object once it is durable."""
@@ -54,7 +51,7 @@ class S3Spool:
         try:
             return await in_thread(call)
         except self._errors as error:
-            code = _code(error)
+            code = s3_code(error)
             if code in ("NoSuchKey", "404"):
                 raise MissingAudio("the bucket has no audio under this key") from error
             raise StoreUnavailable(
@@ -85,30 +82,3 @@ class S3Spool:
                 if is_key(key):
                     found.append((key, max(0.0, now - item["LastModified"].timestamp())))
         return found
-
-
-def _connect(endpoint_url: str | None) -> tuple[Any, tuple[type[Exception], ...]]:
-    """boto3's client, and the errors it raises."""
-    import boto3.session
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    config = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "max_attempts": ATTEMPTS},
-        # Not every service that speaks S3 knows the checksums that are newer than the protocol.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
-    try:
-        client = boto3.session.Session().client("s3", endpoint_url=endpoint_url, config=config)
-    except (BotoCoreError, ValueError) as error:
-        raise ConfigError(f"S3 cannot be used as it is set up: {error}") from error
-    return client, (BotoCoreError, ClientError)
-
-
-def _code(error: Exception) -> str:
-    """S3's name of an error; empty where it did not come from S3."""
-    response = getattr(error, "response", None) or {}
-    return str(response.get("Error", {}).get("Code", ""))

@@ -43,9 +43,18 @@ def loading() -> dict[str, ResponseModel]:
     return {}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--server", help="base URL of a server that runs the bundled model, instead of one of our own")
+
+
 @pytest.fixture(scope="session")
-def real(clients: dict[str, Client], loading: dict[str, ResponseModel]) -> Iterator[str]:
+def real(
+    request: pytest.FixtureRequest, clients: dict[str, Client], loading: dict[str, ResponseModel]
+) -> Iterator[str]:
     """The base URL of a server on the real engine with the bundled model."""
+    if given := request.config.getoption("--server"):
+        yield given
+        return
     with started(FOLDER / "real.log", model_id="") as server:
         server.wait("/version")
         loading.update((client.name, client(server.base)) for client in clients.values())

@@ -1,0 +1,1 @@
+"""Bulk and serving on a cluster of Ray that is processes of this machine."""
