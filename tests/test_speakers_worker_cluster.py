@@ -8,7 +8,7 @@ import pytest
 from endpoint.speakers.worker import cluster
 from endpoint.speakers.worker.cluster import Bounds, find_speakers
 from endpoint.speakers.worker.frames import FRAMES
-from endpoint.speakers.worker.listen import Found, Piece
+from endpoint.speakers.worker.listen import STEP, Found, Piece
 from endpoint.speakers.worker.locals import parts
 from endpoint.speakers.worker.models import LOCAL, PRINT, unit
 from tests.speakers_worker_support import VOICES
@@ -20,7 +20,7 @@ def recording(*voices: int, noise: float = 0.35, frames: int = 120, seed: int = 
     for number, voice in enumerate(voices):
         own = VOICES[voice] + noise * unit(rng.standard_normal(PRINT).astype(np.float32))
         pieces.append(Piece(np.arange(number * frames, (number + 1) * frames), unit(own.astype(np.float32))))
-    count = max(1, -(-len(voices) * frames // 148) - 3)
+    count = max(1, -(-len(voices) * frames // STEP) - 2)
     return Found([np.zeros((LOCAL, FRAMES), np.bool_) for _ in range(count)], pieces)
 
 

@@ -7,6 +7,7 @@ import json
 import random
 import subprocess
 import wave
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,10 +53,14 @@ def prompts(language: str, folder: Path, count: int) -> list[Clip]:
 
 
 def _fetch(language: str, folder: Path) -> None:
-    if list(folder.glob(f"usr/share/asterisk/sounds/{language}_*")):
-        return
+    if not list(folder.glob(f"usr/share/asterisk/sounds/{language}_*")):
+        unpack((f"asterisk-core-sounds-{language}-wav", f"asterisk-core-sounds-{language}"), folder)
+
+
+def unpack(packages: Sequence[str], folder: Path) -> None:
+    """Debian's packages, by apt, unpacked into `folder` and not installed."""
     folder.mkdir(parents=True, exist_ok=True)
-    for package in (f"asterisk-core-sounds-{language}-wav", f"asterisk-core-sounds-{language}"):
+    for package in packages:
         command = ["apt-get", "download", "-q", package]
         if subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode:  # no lists of packages yet
             subprocess.run(["apt-get", "update", "-q"], check=True, stdout=subprocess.DEVNULL)
