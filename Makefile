@@ -12,7 +12,7 @@ INSTALL := deploy/install.sh $(BUILD)
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test check format install install-dev conformance demo-model demo-model-eval quality
 .PHONY: quality-test-model compare
-.PHONY: postprocess beams fleet live mixed chaos harden page formats feed precision profile gpu load lock clean
+.PHONY: postprocess speakers beams fleet live mixed chaos harden page formats feed precision profile gpu load lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,10 @@ compare: install-dev ## speed on human speech beside vLLM's server and faster-wh
 	benchmarks/install_peers.sh
 	PYTHONPATH=build/peers $(BIN)/python -m pytest -q tests/test_compare.py
 	PYTHONPATH=build/peers $(BIN)/python -m benchmarks.compare $(COMPARE_ARGS)
+
+speakers: install-dev ## who spoke when beside senko: error rates, words, speed, memory (an hour); SPEAKERS_ARGS="--ami FOLDER"
+	benchmarks/install_peers.sh benchmarks/speakers/peers.txt build/speakers-peers
+	PYTHONPATH=build/speakers-peers $(BIN)/python -W ignore -m benchmarks.speakers $(SPEAKERS_ARGS)
 
 beams: install-dev ## beam search beside openai/whisper's, token for token (ten minutes); BEAMS_ARGS=--count=16
 	benchmarks/install_peers.sh

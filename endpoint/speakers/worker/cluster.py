@@ -2,8 +2,7 @@
 
 One function, `find_speakers`, so that another way of clustering replaces it whole. Two steps. Average linkage ties
 pieces together as long as no cluster can hold two people. Then the nearest clusters are merged by their mean voice
-prints. Those get the more exact the more speech is in them, so how near they must be depends on the seconds: of one
-person's halves of 8 s and more the means were at most 0.16 apart, those of different people at least 0.28
+prints. Those get the more exact the more speech is in them, so how near they must be depends on the seconds
 (docs/decisions/0027-who-spoke-when.md).
 """
 

@@ -1,8 +1,8 @@
 """Samples to what is found in each window of 10 s: who speaks when, and voice prints of pieces of speech. Feed, flush.
 
 Windows overlap, so a second of sound is segmented three times. Its voice print, which costs more, is taken once: every
-second window prints its middle. A piece ends where the speaker pauses, because speakers change there: measured on laid
-out conversations, that leaves a third of the words of wrong speakers that pieces of fixed times leave.
+second window prints its middle. A piece ends where the speaker pauses, because speakers change there: pieces of fixed
+times mix two voices.
 """
 
 from __future__ import annotations
