@@ -22,8 +22,8 @@ from endpoint.batch.flow import BLOCK_BYTES, Todo
 from endpoint.batch.output import Output
 from endpoint.batch.run import _new
 from endpoint.batch.sound import pack
-from endpoint.batch.sources import list_sources
-from endpoint.batch.storage import Storage
+from endpoint.batch.sources import Item, list_sources
+from endpoint.batch.storage import Found, Storage
 from endpoint.batch.table import SCHEMA
 from endpoint.memfile import MemoryFile
 from endpoint.types import SAMPLE_RATE
@@ -122,7 +122,8 @@ def _driver_rate(seconds: float) -> tuple[float, float]:
     """(rows a second, bytes of a row): from Ray's table to a part."""
     count = max(50, min(ROWS, int(ROWS * 10 / seconds)))
     batch = pa.Table.from_pylist([_row(number, seconds) for number in range(count)], SCHEMA)
-    todo: dict[str, Todo] = dict.fromkeys(batch["path"].to_pylist(), None)  # type: ignore[arg-type]
+    one = Todo(Item(Found("", 0, 0)), "")
+    todo = dict.fromkeys(batch["path"].to_pylist(), one)
     with tempfile.TemporaryDirectory() as folder:
         output = Output(folder, Storage())
         began = time.perf_counter()
