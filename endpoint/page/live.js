@@ -208,7 +208,7 @@ export class LiveRecording extends EventTarget {
     if (this.released) return;
     this.finishing = this.released = true;
     this.stream?.getTracks().forEach((track) => track.stop());
-    this.context?.close();
+    if (this.context?.state !== "closed") this.context?.close();
     this.socket?.close();
   }
 

@@ -65,6 +65,7 @@ export const texts = {
   },
   record: {
     title: "Recording",
+    text: "What is spoken",
     name: (date) => `Recording of ${date.toLocaleString("en", { dateStyle: "medium", timeStyle: "short" })}`,
     starting: "Waiting for the microphone…",
     running: "Recording",
@@ -103,6 +104,7 @@ export const texts = {
   work: {
     recording: "Recording",
     progress: "Progress",
+    text: "Text until now",
     interrupted: "The page was closed before it was done.",
     noSound: "The recording is no longer in this browser. Choose the file again.",
     jobWaiting: "Waiting in the server's queue. You may close this page",

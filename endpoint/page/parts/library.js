@@ -176,7 +176,13 @@ export async function askToThrow(item, announce) {
 export function progressOf(root, announce) {
   const bar = el("progress", { max: 1, "aria-label": texts.work.progress });
   const about = el("p", { class: "hint numbers" });
-  const text = el("p", { class: "settling", hidden: true });
+  const text = el("div", {
+    class: "settling",
+    hidden: true,
+    tabindex: 0,
+    role: "region",
+    "aria-label": texts.work.text,
+  });
   let [count, last] = [0, ""];
   fill(root, bar, about, text);
 

@@ -20,7 +20,8 @@ export function recordPanel({ server, options, announce, done, closed }) {
   const stop = button(texts.record.stop, { symbol: "stop", kind: "primary", disabled: true, on: { click: finish } });
   const discard = button(texts.record.discard, { kind: "ghost", on: { click: leave } });
   const heading = el("h2", { tabindex: "-1" }, texts.record.starting);
-  const text = el("p", { class: "settling tall", lang: options.language || null }, hint, settled, changing);
+  const about = { class: "settling tall", tabindex: 0, role: "region", "aria-label": texts.record.text };
+  const text = el("div", { ...about, lang: options.language || null }, hint, settled, changing);
   const root = el(
     "section",
     { class: "card stack record", "aria-label": texts.record.title },

@@ -40,7 +40,7 @@ export class Spectrogram {
 
   end() {
     this.pause();
-    this.context?.close();
+    if (this.context?.state !== "closed") this.context?.close();
   }
 
   #frame() {
