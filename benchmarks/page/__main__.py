@@ -44,10 +44,9 @@ CHECKS = (
 )  # modules with `check(world)`
 BUILD, DOCS = Path("build/page"), Path("docs/page")
 PUBLISHED = (
-    "transcribe-desktop-light",
+    "transcribe-empty-desktop-light",
     "transcript-desktop-light",
-    "operate-jobs-desktop-light",
-    "operate-health-desktop-dark",
+    "take-away-desktop-light",
 )
 SPEAKER, PAUSE_SAMPLES = JFK, 3 * SAMPLE_RATE  # what the microphone records, again and again
 
