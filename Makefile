@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALL := deploy/install.sh $(BUILD)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format install install-dev conformance demo-model demo-model-eval quality
+.PHONY: help demo serve test check format install install-dev images conformance demo-model demo-model-eval quality
 .PHONY: quality-test-model compare
 .PHONY: postprocess speakers beams fleet live mixed chaos harden page formats feed precision profile gpu load lock clean
 
@@ -30,10 +30,11 @@ serve: install ## serve the API; MODEL, HOST, PORT and every other setting come 
 test: check ## format check, lint, types, then the tests, files of them in two processes; PYTEST_ARGS="-n 0 -k NAME"
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
-check: install-dev ## format check, lint and types
+check: install-dev ## format check, lint, types, and what is deployed: manifests, Dockerfile
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m deploy.check
 
 format: install-dev ## format the code and fix what the linter can
 	$(BIN)/ruff format .
@@ -44,6 +45,9 @@ install: ## install what serving needs
 
 install-dev: ## install what testing needs as well
 	@$(INSTALL) dev
+
+images: ## build the images for GPU, CPU and the gateway, with bills of materials; IMAGES="gateway cpu"
+	deploy/images.sh $(IMAGES)
 
 conformance: install-dev ## drive the server with the official clients, curl and a fuzzer (twenty minutes on two cores)
 	$(BIN)/python -m tests.conformance.install

@@ -52,12 +52,18 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(program: str, folder: Path, targets: Sequence[str]) -> Iterator[Prometheus]:
-    """Running, with the repository's rules, and data in `folder`. targets: host:port of what it scrapes."""
+def prometheus(
+    program: str, folder: Path, targets: Sequence[str], labels: Mapping[str, Mapping[str, str]] | None = None
+) -> Iterator[Prometheus]:
+    """Running, with the repository's rules, and data in `folder`. targets: host:port of what it scrapes.
+
+    labels: by target, what a cluster would add to its series.
+    """
+    jobs = [{"targets": [target], "labels": dict((labels or {}).get(target, {}))} for target in targets]
     config = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(RULES)],
-        "scrape_configs": [{"job_name": "stt", "static_configs": [{"targets": list(targets)}]}],
+        "scrape_configs": [{"job_name": "stt", "static_configs": jobs}],
     }
     file = folder / "prometheus.yml"
     file.write_text(json.dumps(config))  # JSON is YAML

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Installs the endpoint, with vLLM for this machine, from the locked lists of requirements/.
 #
-#   deploy/install.sh auto|cpu|gpu [dev] [packages]
+#   deploy/install.sh auto|cpu|gpu|gateway|bill [dev] [packages]
 #
 #   auto      gpu where nvidia-smi shows a GPU of compute capability 8.0 or better, else cpu
+#   gateway   without vLLM and torch: for `endpoint gateway`, and `endpoint worker` with ENGINES
+#   bill      nothing but what writes a bill of materials (cyclonedx-py)
 #   dev       also what tests, linting and load tests need
 #   packages  everything but the endpoint itself (a container caches this layer)
 #
@@ -107,16 +109,22 @@ step() {
 }
 
 [[ $build == auto ]] && build=$(detect)
-[[ $build == cpu || $build == gpu ]] || fail "usage: deploy/install.sh auto|cpu|gpu [dev] [packages]"
+[[ $build =~ ^(cpu|gpu|gateway|bill)$ ]] || fail "usage: deploy/install.sh auto|cpu|gpu|gateway|bill [dev] [packages]"
 
 stamps=$venv/.installed
 if ! fits "$venv/bin/python" || [[ $(cat "$stamps/build" 2>/dev/null) != "$build" ]]; then
     make_venv # two builds of vLLM own the same files: never one over the other
 fi
 
+if [[ $build == bill ]]; then
+    step bill "what writes bills of materials" pip_install --no-deps -r requirements/bill.txt
+    exit
+fi
 size=$([[ $build == cpu ]] && echo "0.5 GB" || echo "5 GB")
 step base "the web server and audio libraries" pip_install --no-deps -r requirements/base.txt -r requirements/build.txt
-step engine "vLLM for a ${build^^} ($size to fetch, some minutes)" pip_install --no-deps -r "requirements/$build.txt"
+if [[ $build != gateway ]]; then
+    step engine "vLLM for a ${build^^} ($size to fetch, some minutes)" pip_install --no-deps -r "requirements/$build.txt"
+fi
 [[ $build == cpu ]] && step torch "torch for a CPU" install_torch requirements/torch.txt
 if [[ $with == *" dev "* ]]; then
     step dev "tests and linters" pip_install --no-deps -r requirements/dev.txt

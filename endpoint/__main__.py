@@ -23,6 +23,8 @@ COMMANDS = {
     "evaluate": "word errors of kept recordings against corrected texts",
     "doctor": "show what is installed and what is missing",
     "bench": "measure a running server",
+    "capacity": "how many GPUs hold which latency, from a bench report and a traffic trace",
+    "deploy": "create, update, test, pause and remove a managed endpoint",
 }
 
 

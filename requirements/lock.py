@@ -35,6 +35,8 @@ UNUSED_BY_CPU = frozenset({"triton"})
 # What a CUDA torch asks for; the CPU build does without.
 CUDA = ("nvidia-", "cuda-", "triton")
 
+FILES = ("build.txt", "base.txt", "cpu.txt", "gpu.txt", "dev.txt", "bill.txt")
+
 Pins = dict[str, str]  # normalised name -> version
 Layer = dict[str, Pins]  # Python version -> pins
 
@@ -162,7 +164,7 @@ def requirement(extra: list[str], name: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that fit together")
-    held = {} if parser.parse_args().upgrade else locked(("build.txt", "base.txt", "cpu.txt", "gpu.txt", "dev.txt"))
+    held = {} if parser.parse_args().upgrade else locked(FILES)
     held.pop("torch", None)
 
     settings = tomllib.loads((HERE.parent / "pyproject.toml").read_text())
@@ -190,6 +192,9 @@ def main() -> None:
         found = pins(python, wanted, held | base[python])
         dev[python] = {key: value for key, value in found.items() if key not in base[python]}
     write("dev.txt", dev, "Tests, linting and load tests. Shared packages have the versions of cpu.txt and gpu.txt.")
+
+    bill = {python: pins(python, extras["bill"], held) for python in PYTHONS}
+    write("bill.txt", bill, "What writes an image's bill of materials, in an environment of its own.")
 
 
 if __name__ == "__main__":

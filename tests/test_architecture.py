@@ -39,8 +39,8 @@ BATCH = {  # runs all of it on other machines
     "languages", "memfile", "observe", "options", "stores", "text", "types", "wiring",
 }  # fmt: skip
 COMMANDS = {
-    "access", "audio", "batch", "bench", "call", "caller", "client", "client_values", "config", "engine",
-    "errors", "fields", "jobs", "languages", "live", "local", "models", "observe", "options", "settings",
+    "access", "audio", "batch", "bench", "call", "caller", "capacity", "client", "client_values", "config", "engine",
+    "errors", "fields", "jobs", "languages", "live", "local", "managed", "models", "observe", "options", "settings",
     "supervisor", "text", "types", "weights", "wiring",
 }  # fmt: skip
 
@@ -63,6 +63,8 @@ MAY_IMPORT = {
     "access": {"call", "caller", "codec", "config", "core", "errors", "memfile", "options", "stores", "types"},
     "local": {"config", "errors", "net"},
     "bench": {"errors", "live", "options", "types"},
+    "capacity": {"bench", "errors", "types"},
+    "managed": {"errors"},
     "settings": {"fields", "languages", "options", "types"},
     "config": {"errors", "options", "settings", "types"},
     "text": {"languages", "options", "types"},
@@ -154,7 +156,7 @@ KEPT_TO = {
     },
     "transformers": {"engine/inside/log_mel", "engine/inside/model"},
     "tokenizers": {"engine/tokens", "weights/known"},
-    "huggingface_hub": {"weights/hub"},
+    "huggingface_hub": {"managed/huggingface", "weights/hub"},
     # Media parsers run in the decoding processes; doctor asks the version, bench reads its user's own files.
     "av": {
         "audio/worker/container",

@@ -45,6 +45,7 @@ def test_json_holds_figures_and_latencies() -> None:
     assert found["url"] == "http://x"
     assert [run["concurrency"] for run in found["runs"]] == [4, None]
     assert found["runs"][0]["latencies"] == [round(0.5 + k / 10, 4) for k in range(10)]
+    assert len(found["runs"][0]["audio_seconds"]) == 10
     assert found["runs"][1]["failures"] == {"<status 503>": 1}
 
 

@@ -38,7 +38,7 @@ def filled(value: object, variables: dict[str, str]) -> str:
 
 
 OURS = composed("compose.yml")["services"]
-OWN = {name: service for name, service in OURS.items() if service.get("image") == "whisper-endpoint"}
+OWN = {name: service for name, service in OURS.items() if "build" in service}
 SECRETS = {"API_KEY": "k" * 16, "ENGINE_TOKEN": "t" * 16}
 
 

@@ -76,11 +76,13 @@ def remarks(runs: Sequence[Run]) -> list[str]:
 
 
 def as_json(runs: Sequence[Run], about: Mapping[str, Any]) -> dict[str, Any]:
-    """`about` and every run, with the latency of each request that succeeded, in the order they were due."""
+    """`about` and every run, with latency and audio of each request that succeeded, in the order they were due."""
     rows = []
     for run in runs:
         done = sorted((o for o in run.outcomes if not o.failure), key=lambda outcome: outcome.intended)
-        rows.append({**asdict(run.figures), "latencies": [round(outcome.latency, 4) for outcome in done]})
+        latencies = [round(outcome.latency, 4) for outcome in done]
+        seconds = [round(outcome.request.recording.seconds, 3) for outcome in done]
+        rows.append({**asdict(run.figures), "latencies": latencies, "audio_seconds": seconds})
     return {**about, "runs": rows}
 
 

@@ -1,0 +1,1 @@
+"""Checks of what is deployed, without a cluster or a container engine."""
