@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -55,6 +56,42 @@ def test_serve_is_not_taken_for_it() -> None:
 
 
 # ---- processes
+
+# Refuses whatever is not in requirements/base.txt, as in the image whisper-gateway, where it is not installed.
+ONLY_BASE = """
+import re, sys
+from importlib.metadata import packages_distributions
+lines = open("requirements/base.txt").read().splitlines()
+base = {re.sub("[-_.]+", "-", line.partition("==")[0]).lower() for line in lines} | {"whisper-endpoint"}
+owners = packages_distributions()
+class Refuses:
+    def find_spec(self, name, path=None, target=None):
+        own = {re.sub("[-_.]+", "-", one).lower() for one in owners.get(name.partition(".")[0], ())}
+        if own and not own & base:
+            raise ImportError(f"{name} is not in the image")
+sys.meta_path.insert(0, Refuses())
+from endpoint.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_the_packages_of_its_image_are_enough(tmp_path: Path) -> None:
+    program = tmp_path / "gateway.py"
+    program.write_text(ONLY_BASE.replace("requirements/base.txt", str(ROOT / "requirements" / "base.txt")))
+    settings = COMMON | {"JOBS_URL": str(tmp_path / "jobs.db"), "PYTHONPATH": str(ROOT)}
+    with ExitStack() as stack:
+        engine = stack.enter_context(engine_at(tmp_path / "engine.log"))
+        command = (str(program), "gateway", "--engines", engine.base)
+        front = stack.enter_context(supervised(tmp_path / "gateway.log", *command, **settings))
+        front.wait()
+        with httpx.Client(base_url=front.base, timeout=120) as client:
+            sent = client.post("/v1/audio/transcriptions", files={"file": ("a.flac", SPEECH.read_bytes())})
+            assert sent.status_code == 200, sent.text
+            job = client.post("/v1/audio/jobs", files={"file": ("a.flac", SPEECH.read_bytes())}).json()["id"]
+            while (status := client.get(f"/v1/audio/jobs/{job}").json()["status"]) in ("queued", "running"):
+                time.sleep(0.1)
+            assert status == "succeeded"
+
 
 COMMON = {"ENGINE_TOKEN": TOKEN, "JOBS_URL": "off", "DECODE_WORKERS": 1, "API_PROCESSES": 1}
 
