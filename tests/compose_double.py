@@ -54,6 +54,7 @@ class Stack:
         return folder
 
     def environment(self, name: str) -> dict[str, str]:
+        """As in the container: of the caller's own nothing but how programs are found."""
         given, own = self.variables(), {}
         for key, value in self.service(name).get("environment", {}).items():
             filled = VARIABLE.sub(lambda found: given.get(found[1]) or found[2] or "", str(value))
@@ -63,6 +64,7 @@ class Stack:
             own |= {"PORT": str(self.ports[name]), "METRICS_PORT": str(self.ports[f"{name}-metrics"])}
             own |= {"HOST": "127.0.0.1", "METRICS_HOST": "127.0.0.1", "API_PROCESSES": "1", "DECODE_WORKERS": "1"}
             own |= {"XDG_CACHE_HOME": str(self.volume(name)), "XDG_STATE_HOME": str(self.volume(name))}
+        own |= {kept: os.environ[kept] for kept in ("PATH", "PYTHONPATH", "COMPOSE_DOUBLE") if kept in os.environ}
         if name.startswith("engine"):
             own |= {"ENGINE": "fake", "ENGINE_ARGS": '{"delay": 0.2}'}
         return own
@@ -88,7 +90,7 @@ class Stack:
         own = self.environment(name)
         with (self.root / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                self.command(name), env={**os.environ, **own}, cwd=self.volume(name), stdout=log, stderr=log,
+                self.command(name), env=own, cwd=self.volume(name), stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
         kept = {"pid": process.pid, "environment": own}
@@ -136,8 +138,9 @@ class Stack:
             self.wait(name)
 
     def run(self, name: str, words: Sequence[str]) -> int:
-        own = {**os.environ, **self.environment(name)}
-        return subprocess.run(self.command(name, words), env=own, cwd=self.volume(name), check=False).returncode
+        return subprocess.run(
+            self.command(name, words), env=self.environment(name), cwd=self.volume(name), check=False
+        ).returncode
 
 
 def main(argv: list[str]) -> int:
