@@ -27,6 +27,7 @@ class Stage(StrEnum):
     QUEUE = "queue"  # windows waiting for a slot in the engine
     ENGINE = "encode+decode"
     ALIGN = "align"  # times of words
+    SPEAKERS = "speakers"  # who speaks when, and which channel is an echo of another
     ASSEMBLE = "assemble"  # hypotheses to a transcript
     POSTPROCESS = "postprocess"  # a language model, on another server
     FORMAT = "format"  # a transcript to bytes

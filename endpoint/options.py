@@ -102,6 +102,27 @@ class Wording:
 
 
 @dataclass(frozen=True)
+class KnownVoice:
+    """A speaker by name. reference: an audio file of any container, 2 to 10 s in which nobody else speaks."""
+
+    name: str
+    reference: bytes
+
+
+@dataclass(frozen=True)
+class SpeakerHints:
+    """What is known of the speakers that are to be told apart.
+
+    number: how many there are; None: unknown, `least` to `most` then, where these are given. known: some of them.
+    """
+
+    number: int | None = None
+    least: int | None = None
+    most: int | None = None
+    known: tuple[KnownVoice, ...] = ()
+
+
+@dataclass(frozen=True)
 class Options:
     """What a caller asks of the core; parsed and cross-checked once, at the edge.
 
@@ -123,6 +144,8 @@ class Options:
     wording: how the text is changed.
     postprocess: what a language model does with the transcript, each once.
     peaks: how many values the waveform is drawn with; 0: none.
+    speakers: every segment and word gets its speaker; None: it is not asked who speaks.
+    multichannel: each channel of the recording is transcribed by itself, and is a speaker.
     """
 
     task: Task = Task.TRANSCRIBE
@@ -146,6 +169,8 @@ class Options:
     wording: Wording = Wording()
     postprocess: tuple[Postprocess, ...] = ()
     peaks: int = 0
+    speakers: SpeakerHints | None = None
+    multichannel: bool = False
 
     def spoken_in(self, language: str | None) -> Options:
         """The same in `language`, unless these options choose languages themselves."""

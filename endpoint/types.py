@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from endpoint.options import Options, Postprocess, Task
+from endpoint.voices import Speakers
 
 # Whisper's constants (openai/whisper audio.py), derived once.
 SAMPLE_RATE = 16_000  # samples per second, mono
@@ -60,6 +61,7 @@ class Audio:
     unreadable: stretches in milliseconds, in order, whose sound the file should hold and that could not be decoded;
         `samples` are silent there, and the last stretch may lie behind their end.
     notices: what the caller should know of the file.
+    gain: what the samples were multiplied by, to be of a usual level.
     decode_seconds, vad_seconds: what these took.
     """
 
@@ -69,6 +71,7 @@ class Audio:
     notices: tuple[Notice, ...] = ()
     decode_seconds: float = 0.0
     vad_seconds: float = 0.0
+    gain: float = 1.0
 
     @property
     def duration_ms(self) -> int:
@@ -187,12 +190,16 @@ class Piece:
 
 @dataclass(frozen=True)
 class Word:
-    """A word with the space before it and the punctuation at it. probability: mean of its tokens', 0 to 1."""
+    """A word with the space before it and the punctuation at it. probability: mean of its tokens', 0 to 1.
+
+    speaker: who says it; None where that was not asked for, or nobody's voice was found.
+    """
 
     text: str
     start_ms: int
     end_ms: int
     probability: float = 1.0
+    speaker: str | None = None
 
 
 @dataclass(frozen=True)
@@ -212,6 +219,7 @@ class Segment:
     language: str
     scores: tuple[TokenScore, ...] = ()
     words: tuple[Word, ...] | None = None  # those its text is made of; None where they were not asked for
+    speaker: str | None = None  # as in Word; a segment never has two
 
 
 @dataclass(frozen=True)
@@ -264,6 +272,7 @@ class Transcript:
     paragraphs: tuple[int, ...] | None = None
     postprocessed: tuple[Postprocessed, ...] = ()
     peaks: bytes = b""
+    speakers: Speakers | None = None  # None unless they were asked for
 
     @property
     def text(self) -> str:

@@ -79,7 +79,7 @@ def build_pipeline(settings: Settings, decoder: AudioDecoder | None = None) -> P
     """The pipeline of the default model only. decoder: None: decoding processes of its own."""
     default = Names.of(settings).default
     (own,) = (one for one in settings.each() if one.model_name == default)
-    return _pipeline(own, decoder or Decoder(settings))
+    return _pipeline(own, decoder or Decoder(settings), build_diarizer(settings))
 
 
 def each_served(settings: Settings) -> list[Settings]:
@@ -99,8 +99,9 @@ def build_models(settings: Settings, links: Links | None = None, peers: Peers | 
 
         return Fleet(settings, peers, build_postprocessor(settings))
     names, decoder, known = Names.of(settings), Decoder(settings), links or {}
+    diarizer = build_diarizer(settings)
     pipelines: dict[str, Transcriber] = {
-        one.model_name: sampled(settings, _pipeline(one, decoder, known.get(one.model_name, ())))
+        one.model_name: sampled(settings, _pipeline(one, decoder, diarizer, known.get(one.model_name, ())))
         for one in each_served(settings)
     }
     return Models(names, pipelines, peers, build_postprocessor(settings))
@@ -115,9 +116,17 @@ def build_postprocessor(settings: Settings) -> Postprocessor | None:
     return Postprocessor(settings)
 
 
-def _pipeline(settings: Settings, decoder: AudioDecoder, links: Sequence[Link] = ()) -> Pipeline:
-    engine = build_engine(settings, links)
-    return Pipeline(engine, decoder, settings.window_seconds, settings.default_language, _words(settings))
+def _pipeline(
+    settings: Settings, decoder: AudioDecoder, diarizer: SpeakerProcesses | None, links: Sequence[Link] = ()
+) -> Pipeline:
+    return Pipeline(
+        build_engine(settings, links),
+        decoder,
+        settings.window_seconds,
+        language=settings.default_language,
+        words=_words(settings),
+        diarizer=diarizer,
+    )
 
 
 def build_diarizer(settings: Settings) -> SpeakerProcesses | None:

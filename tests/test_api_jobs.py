@@ -132,7 +132,7 @@ async def test_several_files_and_several_addresses(client: httpx.AsyncClient, st
         ({"url": URL}, "url", "invalid_value"),
         ({"callback_url": "ftp://example.com"}, "callback_url", "url_refused"),
         ({"callback_url": "http://127.0.0.1/"}, "callback_url", "url_refused"),
-        ({"diarize": "true"}, "diarize", "unsupported"),
+        ({"diarize": "false", "num_speakers": "2"}, "num_speakers", "invalid_value"),
     ],
 )
 async def test_what_is_refused(

@@ -97,7 +97,7 @@ async def test_openai_async_client(url):
     [
         ({"model": "nonsense"}, NotFoundError, "model_not_found"),
         ({"temperature": 2}, BadRequestError, "invalid_value"),
-        ({"response_format": "diarized_json"}, BadRequestError, "unsupported"),
+        ({"known_speaker_names": ["Anna"]}, BadRequestError, "invalid_value"),
         ({"stream": True, "response_format": "srt"}, BadRequestError, "invalid_value"),
         ({"include": ["logprobs"], "response_format": "verbose_json"}, BadRequestError, "invalid_value"),
         ({"file": b"x" * 2_000_000}, APIStatusError, "file_too_large"),

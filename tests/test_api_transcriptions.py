@@ -134,9 +134,7 @@ async def test_wrong_fields_are_named(field, value, part):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("response_format", "diarized_json"),
-        ("known_speaker_names[]", "Anna"),
-        ("known_speaker_references[]", "data:audio/wav;base64,AA=="),
+        ("tinydiarize", "true"),
         ("early_stopping", "true"),
     ],
 )

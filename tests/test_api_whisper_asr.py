@@ -94,7 +94,7 @@ def test_a_header_is_put_before_any_size(monkeypatch):
 async def test_what_cannot_be_done_is_refused_by_name(core):
     async with client_of(core) as client:
         for query, code, param in (
-            ({"diarize": "true"}, "unsupported", "diarize"),
+            ({"tinydiarize": "true"}, "unsupported", "tinydiarize"),
             ({"output": "docx"}, "invalid_value", "output"),
             ({"language": "klingon"}, "invalid_value", "language"),
         ):

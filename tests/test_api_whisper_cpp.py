@@ -56,7 +56,7 @@ async def test_texts(core, form, begins):
 
 async def test_what_cannot_be_done_is_refused_by_name(core):
     async with client_of(core) as client:
-        for param, value in (("diarize", "true"), ("max_len", "30"), ("audio_ctx", "5")):
+        for param, value in (("tinydiarize", "true"), ("max_len", "30"), ("audio_ctx", "5")):
             response = await client.post("/inference", files=FILES, data={param: value})
             assert_error(response, 400, "unsupported", param)
         assert_error(await client.post("/load", data={"model": "other.bin"}), 400, "unsupported", "model")

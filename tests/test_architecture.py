@@ -31,6 +31,10 @@ GATEWAY = {
     "admission", "call", "caller", "codec", "config", "core", "errors", "memfile", "models", "observe", "options",
     "settings", "types",
 }  # fmt: skip
+CORE = {
+    "admission", "audio", "call", "codec", "errors", "memfile", "options", "speakers", "tasks", "text", "types",
+    "voices",
+}  # fmt: skip
 POSTPROCESS = {
     "call", "config", "core", "languages", "memfile", "observe", "options", "tasks", "text", "types",
 }  # fmt: skip
@@ -47,7 +51,8 @@ COMMANDS = {
 # Which parts may import which; a part is a module of the first level, or a package.
 MAY_IMPORT = {
     "options": set(),
-    "types": {"options"},
+    "types": {"options", "voices"},
+    "voices": set(),
     "errors": set(),
     "languages": set(),
     "tasks": set(),
@@ -67,12 +72,12 @@ MAY_IMPORT = {
     "managed": {"errors"},
     "settings": {"fields", "languages", "options", "types"},
     "config": {"errors", "options", "settings", "types"},
-    "text": {"languages", "options", "types"},
+    "text": {"languages", "options", "types", "voices"},
     "audio": {"config", "errors", "memfile", "options", "types"},
     "weights": {"config", "errors", "types"},
     "speakers": {"errors", "memfile", "types"},
     "engine": {"config", "errors", "languages", "observe", "tasks", "options", "types", "weights"},
-    "core": {"admission", "audio", "call", "codec", "errors", "memfile", "options", "tasks", "text", "types"},
+    "core": CORE,
     "live": {"audio", "call", "config", "core", "errors", "languages", "memfile", "models", "options", "text", "types"},
     "models": {"admission", "config", "core", "errors", "settings", "types"},
     "fields": {"errors", "options", "text", "types"},
@@ -209,7 +214,7 @@ ENVIRONMENT = {
 }
 
 PURE = {
-    "types", "languages", "errors", "audio/window", "audio/spans", "engine/prompt",
+    "types", "voices", "languages", "errors", "audio/echo", "audio/window", "audio/spans", "engine/prompt",
     "live/agreement", "live/buffer", "live/plain", "live/session", "live/text",
 } | {name for name in MODULES if name.startswith("text/")}  # fmt: skip
 HARMLESS = {

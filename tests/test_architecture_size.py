@@ -69,6 +69,8 @@ TESTED_BY = {
     "postprocess/prompts": "test_postprocess_model",
     "fields/postprocess": "test_api_postprocess",
     "settings/speakers": "test_config",
+    "core/recording": "test_core_pipeline",
+    "voices": "test_text_speakers",
     "speakers/worker/__main__": "test_speakers_processes",
     "speakers/worker/protocol": "test_speakers_processes",
     "speakers/worker/frames": "test_speakers_worker_listen",

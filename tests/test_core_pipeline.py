@@ -226,7 +226,7 @@ async def test_the_servers_language_is_that_of_files_for_which_none_is_named(
 ) -> None:
     engine = Engine()
     engine._info = replace(engine.info, multilingual=multilingual)
-    pipeline = Pipeline(engine, Sounds(sound(3000, 3000)), SECONDS, "de")
+    pipeline = Pipeline(engine, Sounds(sound(3000, 3000)), SECONDS, language="de")
     await pipeline.start()
     await transcribe(pipeline, b"", PLAIN)
     await transcribe(pipeline, b"", replace(PLAIN, language="fr"))

@@ -68,8 +68,6 @@ async def _plain() -> StandIn:
         ("/v1/audio/translations", "languages[]", "de"),
         ("/transcribe", "response_format", "srt"),
         ("/transcribe", "stream", "true"),
-        ("/transcribe", "diarize", "true"),
-        ("/v1/audio/translations", "diarize", "true"),
     ],
 )
 async def test_fields_of_other_routes(path: str, field: str, value: str) -> None:

@@ -11,7 +11,14 @@ from endpoint.api import examples
 from endpoint.api.forms import TranscriptionForm, TranslationForm
 from endpoint.api.openapi import audio_docs
 from endpoint.api.routes import text_of
-from endpoint.api.schemas import FileResults, Transcription, Translation, VerboseTranscription, VerboseTranslation
+from endpoint.api.schemas import (
+    DiarizedTranscription,
+    FileResults,
+    Transcription,
+    Translation,
+    VerboseTranscription,
+    VerboseTranslation,
+)
 from endpoint.api.state import ServerState
 
 _Deployment = Annotated[str, Path(description="A name of /v1/models, an alias, or a name of OpenAI's.")]
@@ -24,7 +31,7 @@ def azure_routes(server: ServerState) -> APIRouter:
         "/audio/transcriptions",
         **audio_docs(
             TranscriptionForm,
-            Transcription | VerboseTranscription | FileResults,
+            Transcription | VerboseTranscription | DiarizedTranscription | FileResults,
             examples.TRANSCRIPTIONS,
             examples.TRANSCRIBED,
         ),
@@ -37,7 +44,7 @@ def azure_routes(server: ServerState) -> APIRouter:
         "/audio/translations",
         **audio_docs(
             TranslationForm,
-            Translation | VerboseTranslation | FileResults,
+            Translation | VerboseTranslation | DiarizedTranscription | FileResults,
             examples.TRANSLATIONS,
             examples.TRANSLATED,
         ),

@@ -27,8 +27,8 @@ from endpoint.errors import InvalidRequest
 from endpoint.huggingface import Parameters, read_inputs, response_body
 from endpoint.languages import NAMES
 from endpoint.memfile import MemoryFile
-from endpoint.text.format import dumps, warnings
-from endpoint.types import Transcript, Word
+from endpoint.text.format import dumps, speaker_of, warnings, word_row
+from endpoint.types import Transcript
 
 _Model = Annotated[str, Path(description="A name of /v1/models, an alias, or a name of OpenAI's.")]
 _ANY = {"schema": {"type": "string", "format": "binary", "description": "The recording itself."}}
@@ -135,7 +135,8 @@ def _old_style(transcript: Transcript) -> dict[str, Any]:
             "start": segment.start_ms / 1000,
             "end": segment.end_ms / 1000,
             "text": segment.text.strip(),
-            "words": None if segment.words is None else [_word(word) for word in segment.words],
+            "words": None if segment.words is None else [word_row(word) for word in segment.words],
+            **speaker_of(segment),
         }
         for segment in transcript.segments
     ]
@@ -146,8 +147,3 @@ def _old_style(transcript: Transcript) -> dict[str, Any]:
         "segments": segments,
         **warnings(transcript.notices),
     }
-
-
-def _word(word: Word) -> dict[str, Any]:
-    times = {"start": word.start_ms / 1000, "end": word.end_ms / 1000}
-    return {"word": word.text.strip(), **times, "probability": word.probability}

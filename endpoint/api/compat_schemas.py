@@ -28,6 +28,7 @@ class CompatSegment(ResponseModel):
     end: float = Field(ge=0, description="Seconds from the start of the file.")
     text: str = Field(description="Without leading space.")
     words: list[TranscriptionWord] | None = Field(None, description="Null unless `word_timestamps` was set.")
+    speaker: str | None = Field(None, description="Who says it; present when speakers were requested.")
 
 
 class CompatTranscript(Warned):

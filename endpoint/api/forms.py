@@ -16,6 +16,7 @@ from endpoint.fields.layout import LayoutFields
 from endpoint.fields.names import plain, unknown
 from endpoint.fields.postprocess import PostprocessFields
 from endpoint.fields.read import known_names, own_names, read, refuse_unknown
+from endpoint.fields.speakers import DIARIZED, SpeakerFields
 from endpoint.fields.wording import WordingFields
 from endpoint.languages import AUTO, find_language
 from endpoint.options import Options, Postprocess, Task, VadOptions
@@ -26,7 +27,7 @@ F = TypeVar("F", bound="AudioForm")
 
 GRANULARITIES = "timestamp_granularities[]"
 INCLUDE = "include[]"
-_STREAMED = ("json", "text", "verbose_json")
+_STREAMED = ("json", "text", "verbose_json", DIARIZED)
 MULTI = "multi"
 MOST_PEAKS = 200_000  # 0.3 MiB in base64: a seventh of a second each in the longest recording
 DEFAULT_VAD = VadOptions()
@@ -70,7 +71,7 @@ class AudioForm(Chunking):
         return self._notices
 
 
-class TextForm(WordingFields, Decoding, AudioForm):
+class TextForm(SpeakerFields, WordingFields, Decoding, AudioForm):
     """Fields of every form whose response is text."""
 
     prompt: str = Field(
@@ -103,7 +104,7 @@ class TextForm(WordingFields, Decoding, AudioForm):
         return plainly if plainly in (MULTI, AUTO) else known_language(value)
 
     def options(self, vad: VadOptions | None = DEFAULT_VAD) -> Options:
-        """vad: the server's options, used unless the fields set others."""
+        """vad: the server's options, used unless the fields set others. Raises InvalidRequest."""
         start_ms, end_ms = self.times_ms()
         return Options(
             language=self.language if self.language not in ("", MULTI, AUTO) else None,
@@ -120,7 +121,13 @@ class TextForm(WordingFields, Decoding, AudioForm):
             start_ms=start_ms,
             end_ms=end_ms,
             wording=self.wording(),
+            speakers=self.speakers(self._diarized()),
+            multichannel=self.multichannel,
         )
+
+    def _diarized(self) -> bool:
+        """Whether the format of the response is about speakers."""
+        return bool(getattr(self, "response_format", "") == DIARIZED)
 
 
 class _Formatted(TextForm):
@@ -155,7 +162,7 @@ class TranslationForm(PostprocessFields, LayoutFields, _Formatted):
     @classmethod
     def _text_only(cls, value: bool, info: ValidationInfo) -> bool:
         if value and info.data.get("response_format", "json") not in _STREAMED:
-            raise PydanticCustomError("stream", "events carry text; ask for json, text or verbose_json")
+            raise PydanticCustomError("stream", "events carry text; ask for json, text, verbose_json or diarized_json")
         if value and info.data.get("paragraphs") and info.data.get("response_format") == "text":
             raise PydanticCustomError("stream", "a stream of text has no paragraphs; ask for verbose_json")
         if value and info.data.get("postprocess"):

@@ -17,6 +17,7 @@ from endpoint.call import Priority
 from endpoint.errors import InvalidRequest
 from endpoint.fields.layout import LayoutFields
 from endpoint.fields.read import read
+from endpoint.fields.speakers import DIARIZED, REFERENCES
 from endpoint.options import Options, Postprocess, Task, VadOptions
 from endpoint.text.format import Rendering, ResponseFormat
 from endpoint.types import Notice, Transcript
@@ -24,6 +25,7 @@ from endpoint.types import Notice, Transcript
 Q = TypeVar("Q", bound=BaseModel)
 
 MAX_METADATA_BYTES = 4096
+MAX_REFERENCE_BYTES = 384 * 1024  # 12 s of 16 kHz mono, 16 bit
 MOST_LISTED = 100
 IDEMPOTENCY_KEY = "Idempotency-Key"
 _KEY = re.compile(r"[ -~]{1,255}")
@@ -47,7 +49,9 @@ class JobForm(TranscriptionForm):
     """Fields of a job: those of a transcription or a translation, and what concerns the job."""
 
     response_format: ResponseFormat = Field(
-        "json", description="Changes nothing here: the format is chosen when the result is asked for."
+        "json",
+        description="The format is chosen when the result is asked for. Here only `diarized_json` has an effect: it "
+        "is the same as `diarize`.",
     )
     stream: bool = Field(False, description="Only false: events of a job have a route of their own.")
     timestamp_granularities: tuple[Literal["segment", "word"], ...] = Field(
@@ -120,7 +124,15 @@ class JobForm(TranscriptionForm):
         return True
 
     def options(self, vad: VadOptions | None = DEFAULT_VAD) -> Options:
-        return replace(super().options(vad), task=Task(self.task))
+        made = replace(super().options(vad), task=Task(self.task))
+        for voice in made.speakers.known if made.speakers is not None else ():
+            if len(voice.reference) > MAX_REFERENCE_BYTES:
+                raise InvalidRequest(
+                    f"{REFERENCES}: of a job, each must be at most {MAX_REFERENCE_BYTES} bytes, as it is kept with it. "
+                    "Send 16 kHz mono: ffmpeg -i INPUT -ac 1 -ar 16000 OUTPUT.wav",
+                    param=REFERENCES,
+                )
+        return made
 
     def check_vocabulary(self, known: Collection[str]) -> None:
         """Raises InvalidRequest for a name that is not among the server's `known` ones: the job would fail later."""
@@ -196,6 +208,9 @@ class ResultQuery(LayoutFields, _Format):
         for wanted, there, name in ((words, options.words, GRANULARITIES), (logprobs, options.logprobs, INCLUDE)):
             if wanted and not there:
                 raise InvalidRequest(f"{name}: it was not asked for when the job was submitted", param=name)
+        if self.response_format == DIARIZED and options.speakers is None and not options.multichannel:
+            message = "response_format: speakers were not asked for when the job was submitted"
+            raise InvalidRequest(message, param="response_format")
         segments = not self.timestamp_granularities or "segment" in self.timestamp_granularities
         paragraphs = self.paragraphs or Postprocess.PARAGRAPHS in options.postprocess
         return Rendering(self.response_format, segments, logprobs, paragraphs, self.layout())

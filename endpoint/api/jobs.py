@@ -31,7 +31,14 @@ from endpoint.api.job_schemas import EVENT_SCHEMA, AudioJob, DeletedJob, JobList
 from endpoint.api.limits import most_bytes
 from endpoint.api.openapi import form_body, in_formats, job_docs
 from endpoint.api.receive import admitted
-from endpoint.api.schemas import FileResults, Transcription, Translation, VerboseTranscription, VerboseTranslation
+from endpoint.api.schemas import (
+    DiarizedTranscription,
+    FileResults,
+    Transcription,
+    Translation,
+    VerboseTranscription,
+    VerboseTranslation,
+)
 from endpoint.api.state import ServerState, caller_of
 from endpoint.api.stream import EventStream
 from endpoint.api.upload import Form, read_form
@@ -50,7 +57,7 @@ Q = TypeVar("Q", bound=BaseModel)
 POLL_SECONDS = 0.5  # how often the store is asked for new events
 LAST_EVENT_ID = "Last-Event-ID"
 _Id = Annotated[str, Path(description="Id of a job.")]
-_ANY_RESULT = Transcription | VerboseTranscription | Translation | VerboseTranslation
+_ANY_RESULT = Transcription | VerboseTranscription | DiarizedTranscription | Translation | VerboseTranslation
 _KEY_HEADER = {
     "name": IDEMPOTENCY_KEY,
     "in": "header",

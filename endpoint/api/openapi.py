@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from endpoint.api.examples import Example
 from endpoint.api.forms import AudioForm
-from endpoint.api.schemas import ErrorBody, TextDelta, TextDone
+from endpoint.api.schemas import DiarizedSegment, ErrorBody, TextDelta, TextDone
 
 _HEADERS = {"x-request-id": {"description": "Id of the request, as in the log.", "schema": {"type": "string"}}}
 _MORE_HEADERS = {
@@ -193,7 +193,7 @@ def _success(responses: Mapping[str, tuple[str, Any]] | None) -> dict[str, Any]:
 
 def _events() -> dict[str, Any]:
     """The schema of one event of a stream, as OpenAPI 3.2 describes events."""
-    payload = inlined(TypeAdapter(TextDelta | TextDone | ErrorBody).json_schema())
+    payload = inlined(TypeAdapter(TextDelta | DiarizedSegment | TextDone | ErrorBody).json_schema())
     data = {
         "type": "string",
         "description": "Deltas in order and one `done` at the end, or an error if decoding fails.",

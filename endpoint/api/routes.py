@@ -17,6 +17,7 @@ from endpoint.api.receive import received
 from endpoint.api.respond import respond
 from endpoint.api.schemas import (
     DetectedLanguage,
+    DiarizedTranscription,
     FileResults,
     LanguageProbability,
     Model,
@@ -42,7 +43,7 @@ def openai_routes(server: ServerState) -> APIRouter:
         "/audio/transcriptions",
         **audio_docs(
             TranscriptionForm,
-            Transcription | VerboseTranscription | FileResults,
+            Transcription | VerboseTranscription | DiarizedTranscription | FileResults,
             examples.TRANSCRIPTIONS,
             examples.TRANSCRIBED,
         ),
@@ -55,7 +56,7 @@ def openai_routes(server: ServerState) -> APIRouter:
         "/audio/translations",
         **audio_docs(
             TranslationForm,
-            Translation | VerboseTranslation | FileResults,
+            Translation | VerboseTranslation | DiarizedTranscription | FileResults,
             examples.TRANSLATIONS,
             examples.TRANSLATED,
         ),

@@ -67,6 +67,7 @@ class TranscriptionSegment(ResponseModel):
     compression_ratio: float = Field(ge=0, description="Bytes of the text over its bytes compressed.")
     no_speech_prob: float = Field(ge=0, le=1, description="Probability that the window holds no speech.")
     language: str | None = Field(None, description="ISO 639-1 code; present where a recording has several languages.")
+    speaker: str | None = Field(None, description="Who says it; present when speakers were requested. An extension.")
 
 
 class TranscriptionWord(ResponseModel):
@@ -74,14 +75,34 @@ class TranscriptionWord(ResponseModel):
     start: float = Field(ge=0, description="Seconds from the start of the file.")
     end: float = Field(ge=0, description="Seconds from the start of the file.")
     probability: float = Field(ge=0, le=1, description="Mean of its tokens' probabilities. An extension.")
+    speaker: str | None = Field(None, description="Who says it; present when speakers were requested. An extension.")
 
 
 class TranscriptParagraph(ResponseModel):
-    """An extension. Paragraphs end in pauses, or where `postprocess[]` puts it."""
+    """An extension. Paragraphs end in pauses, and where another one speaks; or where `postprocess[]` puts it."""
 
     start: float = Field(ge=0, description="Seconds from the start of the file.")
     end: float = Field(ge=0, description="Seconds from the start of the file.")
     text: str = Field(description="Without spaces around it.")
+    speaker: str | None = Field(None, description="Who says it; present when speakers were requested.")
+
+
+class Turn(ResponseModel):
+    start: float = Field(ge=0, description="Seconds from the start of the file.")
+    end: float = Field(ge=0, description="Seconds from the start of the file.")
+
+
+class Speaker(ResponseModel):
+    speaker: str = Field(description="`A`, `B` and so on; a known speaker's name; or a channel.")
+    turns: list[Turn] = Field(description="When this one speaks. Those of several may overlap.")
+
+
+class WithSpeakers(ResponseModel):
+    """Extensions, present when speakers were requested."""
+
+    speakers: list[Speaker] | None = Field(None, description="In the order of their first speech.")
+    speakers_found: int | None = Field(None, ge=0, description="How many there are.")
+    speakers_asked: int | None = Field(None, ge=1, description="How many there should be, at least; if that was given.")
 
 
 class Uncovered(ResponseModel):
@@ -146,7 +167,7 @@ class Transcription(Postprocessed):
     usage: TokenUsage = Field(description="Input and output, in tokens.")
 
 
-class VerboseTranscription(Postprocessed, _Covered):
+class VerboseTranscription(Postprocessed, _Covered, WithSpeakers):
     """ResponseModel in verbose_json."""
 
     task: Literal["transcribe"] = Field(description="What was done.")
@@ -159,6 +180,27 @@ class VerboseTranscription(Postprocessed, _Covered):
     words: list[TranscriptionWord] = Field([], description="Present when words were requested.")
     paragraphs: list[TranscriptParagraph] = Field([], description="Present when requested. An extension.")
     language_probability: float = Field(ge=0, le=1, description="How sure the language is. An extension.")
+    usage: DurationUsage = Field(description="How long the recording is.")
+
+
+class DiarizedSegment(ResponseModel):
+    """What one speaker says; also an event of a stream."""
+
+    type: Literal["transcript.text.segment"] = Field(description="Always this word.")
+    id: str = Field(description="`seg_000`, `seg_001` and so on.")
+    start: float = Field(ge=0, description="Seconds from the start of the file.")
+    end: float = Field(ge=0, description="Seconds from the start of the file.")
+    text: str = Field(description="With Whisper's leading space.")
+    speaker: str = Field(description="Who says it.")
+
+
+class DiarizedTranscription(Postprocessed, WithSpeakers):
+    """ResponseModel in diarized_json."""
+
+    task: Literal["transcribe", "translate"] = Field(description="What was done.")
+    duration: float = Field(ge=0, description="Length of the recording in seconds.")
+    text: str = Field(description="The whole text, with a line for each change of speaker: `A: Good morning.`")
+    segments: list[DiarizedSegment] = Field(description="In order; none has two speakers.")
     usage: DurationUsage = Field(description="How long the recording is.")
 
 
@@ -176,9 +218,10 @@ class TextDelta(ResponseModel):
     logprobs: list[TokenLogprob] = Field([], description="Of its tokens; present when requested.")
     start: float | None = Field(None, ge=0, description="Seconds from the start of the file; with verbose_json.")
     end: float | None = Field(None, ge=0, description="Seconds from the start of the file; with verbose_json.")
+    segment_id: str | None = Field(None, description="Of the segment, which follows; with diarized_json.")
 
 
-class TextDone(_Covered):
+class TextDone(_Covered, WithSpeakers):
     """The last event of a stream. With verbose_json it also has the fields of that format."""
 
     type: Literal["transcript.text.done"] = Field(description="Which event this is.")
@@ -195,7 +238,7 @@ class TextDone(_Covered):
     language_probability: float | None = Field(None, ge=0, le=1, description="How sure the language is; as `task`.")
 
 
-class VerboseTranslation(Postprocessed, _Covered):
+class VerboseTranslation(Postprocessed, _Covered, WithSpeakers):
     """ResponseModel in verbose_json."""
 
     language: Literal["english"] = Field(description="Of the text.")
@@ -268,7 +311,9 @@ class FileResult(Warned):
     index: int = Field(ge=0, description="Index of the file, in the order sent, from 0.")
     filename: str = Field(description="As it was sent; empty if it had no name.")
     status: int = Field(description="The HTTP status of a request with this file alone.")
-    result: Transcription | VerboseTranscription | Translation | VerboseTranslation | str | None = Field(
+    result: (
+        Transcription | VerboseTranscription | DiarizedTranscription | Translation | VerboseTranslation | str | None
+    ) = Field(
         None, description="The response to this file alone: an object, or the text of the formats text, srt and vtt."
     )
     error: ErrorDetail | None = Field(None, description="What is wrong with this file.")

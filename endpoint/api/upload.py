@@ -19,17 +19,21 @@ from starlette.types import Receive
 
 from endpoint.api.errors import ClientGone
 from endpoint.errors import DeadlineExceeded, InvalidRequest, TooLarge
+from endpoint.fields.speakers import MOST_KNOWN, MOST_URL_BYTES
 from endpoint.memfile import MemoryFile
 
 _FILES = re.compile(r"(?:file|audio_file|files)(?:\[\d*\])?")
 _ONE = ("file", "audio_file")  # all other names mean a list
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _EXTENDED = re.compile(rb";\s*filename\*\s*=\s*([\w.:-]+)'[^']*'([^\s;\"]*)", re.IGNORECASE)  # RFC 5987
-MAX_PARTS = 128  # the form with the most fields has 59, and lists take a part for each item
+MAX_PARTS = 128  # the form with the most fields has 66, and lists take a part for each item
 MAX_HEADERS = 8  # of one part
 MAX_HEADER_BYTES = 4096  # of one header; enough for long file names
 MAX_FIELD_BYTES = 64 * 1024
-MAX_FORM_BYTES = 256 * 1024  # everything but the file: fields, headers, boundaries
+MAX_LONG_BYTES = MOST_URL_BYTES  # of a field that is a file as a data URL
+_LONG = re.compile(r"known_speaker_references(?:\[\d*\])?")
+# Everything but the file: fields, headers, boundaries.
+MAX_FORM_BYTES = 256 * 1024 + MOST_KNOWN * MAX_LONG_BYTES
 
 AT_ONCE = 1 << 20  # bytes that are collected before a thread writes them
 FEW = 256 * 1024  # up to so many bytes are written without a thread, which takes longer to begin
@@ -203,6 +207,7 @@ class _Parts:
         self._header = (bytearray(), bytearray())  # name and value being read
         self._name = ""
         self._is_file = self._wanted = False
+        self._most = MAX_FIELD_BYTES  # of the field being read
         self._file_bytes = 0  # of all files
         self._content = bytearray()  # of the field being read
 
@@ -232,6 +237,7 @@ class _Parts:
         self._name = _text(options[b"name"], "A part's name")
         self._is_file = extended is not None or any(option.startswith(b"filename") for option in options)
         self._content = bytearray()
+        self._most = MAX_LONG_BYTES if _LONG.fullmatch(self._name) else MAX_FIELD_BYTES
         self._wanted = _FILES.fullmatch(self._name) is not None
         if self._wanted:
             if not self._is_file and b"content-type" not in self._headers:
@@ -251,8 +257,8 @@ class _Parts:
             self._spill.add(self.files[-1].data, piece)
         elif self._is_file:
             return  # its content is ignored
-        elif len(self._content) + len(piece) > MAX_FIELD_BYTES:
-            raise InvalidRequest(f"`{self._name[:64]}` is longer than {MAX_FIELD_BYTES} bytes.", param=self._name[:64])
+        elif len(self._content) + len(piece) > self._most:
+            raise InvalidRequest(f"`{self._name[:64]}` is longer than {self._most} bytes.", param=self._name[:64])
         else:
             self._content += piece
 

@@ -25,7 +25,7 @@ from endpoint.api.receive import received
 from endpoint.api.respond import transcribed, warning_header
 from endpoint.api.state import ServerState
 from endpoint.memfile import MemoryFile
-from endpoint.text.format import Rendering, as_tsv, dumps, render, segment_row, warnings
+from endpoint.text.format import Rendering, as_tsv, dumps, render, segment_row, speaker_of, warnings
 from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, Transcript
 
 PIECE = 1 << 20  # bytes copied at once
@@ -84,7 +84,10 @@ def with_header(data: MemoryFile) -> MemoryFile:
 
 
 def _lines(transcript: Transcript) -> bytes:
-    return "".join(f"{segment.text.strip()}\n" for segment in transcript.segments).encode()
+    tags = (f"[{segment.speaker}] " if segment.speaker else "" for segment in transcript.segments)
+    return "".join(
+        f"{tag}{segment.text.strip()}\n" for tag, segment in zip(tags, transcript.segments, strict=True)
+    ).encode()
 
 
 def _json(transcript: Transcript) -> bytes:
@@ -98,6 +101,7 @@ def _json(transcript: Transcript) -> bytes:
                     "start": word.start_ms / 1000,
                     "end": word.end_ms / 1000,
                     "probability": word.probability,
+                    **speaker_of(word),
                 }
                 for word in segment.words
             ]

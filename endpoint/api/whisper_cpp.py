@@ -23,7 +23,7 @@ from endpoint.api.state import ServerState
 from endpoint.errors import InvalidRequest
 from endpoint.languages import NAMES
 from endpoint.options import Options, Task, VadOptions
-from endpoint.text.format import Rendering, ResponseFormat, dumps, render, warnings
+from endpoint.text.format import Rendering, ResponseFormat, dumps, render, speaker_of, warnings
 from endpoint.types import Segment, Transcript
 
 
@@ -44,6 +44,7 @@ class CppWord(ResponseModel):
     end: float = Field(ge=0, description="Seconds from the start of the file.")
     t_dtw: int = Field(description="Its start in units of 10 ms.")
     probability: float = Field(ge=0, le=1, description="0 to 1.")
+    speaker: str | None = Field(None, description="Who says it; present when speakers were requested.")
 
 
 class CppSegment(ResponseModel):
@@ -56,6 +57,7 @@ class CppSegment(ResponseModel):
     temperature: float = Field(ge=0, description="Temperature it was decoded at.")
     avg_logprob: float = Field(description="Average natural-log probability of its window's tokens.")
     no_speech_prob: float = Field(ge=0, le=1, description="Probability that its window holds no speech.")
+    speaker: str | None = Field(None, description="Who says it; present when speakers were requested.")
 
 
 class CppTranscript(Warned):
@@ -124,6 +126,7 @@ def _segment(segment: Segment) -> Mapping[str, Any]:
             "end": word.end_ms / 1000,
             "t_dtw": word.start_ms // 10,
             "probability": word.probability,
+            **speaker_of(word),
         }
         for word in segment.words or ()
     ]
@@ -137,4 +140,5 @@ def _segment(segment: Segment) -> Mapping[str, Any]:
         "temperature": segment.temperature,
         "avg_logprob": segment.avg_logprob,
         "no_speech_prob": segment.no_speech_prob,
+        **speaker_of(segment),
     }

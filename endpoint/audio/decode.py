@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -85,9 +86,9 @@ class Child:
 
     def decode(
         self, data: MemoryFile, vad: bool = False, begun: Begun | None = None, selection: Selection = WHOLE
-    ) -> Audio:
-        """As Decoder.decode; `begun` is called in this thread. Raises InvalidAudio, TooLarge, DeadlineExceeded,
-        Unavailable.
+    ) -> tuple[Audio, ...]:
+        """As Decoder.decode, each channel if they are kept; `begun` is called in this thread. Raises InvalidAudio,
+        TooLarge, DeadlineExceeded, Unavailable.
         """
         if self._stopped or self._process.poll() is not None:  # killed while it was idle
             self._renew()
@@ -113,7 +114,7 @@ class Child:
             if self._stopped:
                 self._renew()
 
-    def _exchange(self, data: MemoryFile, vad: bool, begun: Begun | None, selection: Selection) -> Audio:
+    def _exchange(self, data: MemoryFile, vad: bool, begun: Begun | None, selection: Selection) -> tuple[Audio, ...]:
         deadline = time.monotonic() + self._timeout
         target = os.memfd_create("samples", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
@@ -176,6 +177,8 @@ class AudioDecoder(Protocol):
         self, data: bytes | MemoryFile, vad: bool = False, begun: Begun | None = None, selection: Selection = WHOLE
     ) -> Audio: ...
 
+    async def decode_channels(self, data: bytes | MemoryFile, selection: Selection = WHOLE) -> tuple[Audio, ...]: ...
+
 
 def _closing() -> Unavailable:
     return Unavailable("The server is shutting down. Send the request again.")
@@ -188,25 +191,34 @@ def _beginning(file: int, count: int, frames: int) -> Audio:
     return Audio(np.frombuffer(samples, np.int16), np.frombuffer(speech, np.uint8))
 
 
-def _mapped(file: int, count: int, frames: int | None, report_bytes: int) -> Audio:
+def _mapped(file: int, count: int, frames: int | None, report_bytes: int) -> tuple[Audio, ...]:
     """The samples in `file` and the speech behind them, not copied; they live as long as the arrays.
 
-    report_bytes: length of the report on the file, JSON behind the speech.
+    count, frames: of each channel. report_bytes: length of the report on the file, JSON behind the speech.
     """
     fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEALS)
-    size, end = os.fstat(file).st_size, count * BYTES_PER_SAMPLE
-    if size != end + (frames or 0) + report_bytes:
-        raise _Crash(f"{count} samples, {frames} frames and {report_bytes} bytes of JSON in {size} bytes")
+    size = os.fstat(file).st_size
     # Populated here, in a thread, or the event loop would take 250,000 page faults an hour of sound.
     pages = mmap.mmap(file, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ)
-    speech = None if frames is None else np.frombuffer(pages, np.uint8, frames, offset=end)
     report = json.loads(pages[size - report_bytes :])
+    channels = len(report["gains"])
+    end = channels * count * BYTES_PER_SAMPLE
+    if size != end + channels * (frames or 0) + report_bytes:
+        about = f"{channels} times {count} samples and {frames} frames, and {report_bytes} bytes of JSON"
+        raise _Crash(f"{about} in {size} bytes")
     unreadable = tuple((begin, finish) for begin, finish in report["unreadable"])
     notices = tuple(Notice(*given) for given in report["notices"])
-    return Audio(np.frombuffer(pages, np.int16, count), speech, unreadable, notices, *report["seconds"])
+    made = list[Audio]()
+    for channel, gain in enumerate(report["gains"]):
+        samples = np.frombuffer(pages, np.int16, count, offset=channel * count * BYTES_PER_SAMPLE)
+        speech = None if frames is None else np.frombuffer(pages, np.uint8, frames, offset=end + channel * frames)
+        made.append(Audio(samples, speech, unreadable, notices, *report["seconds"], gain))
+    return tuple(made)
 
 
-def _decode(child: Child, data: bytes | MemoryFile, vad: bool, begun: Begun | None, selection: Selection) -> Audio:
+def _decode(
+    child: Child, data: bytes | MemoryFile, vad: bool, begun: Begun | None, selection: Selection
+) -> tuple[Audio, ...]:
     return child.decode(data if isinstance(data, MemoryFile) else MemoryFile(data), vad, begun, selection)
 
 
@@ -219,7 +231,7 @@ class Decoder:
         self._count = settings.decode_processes
         self._children: list[Child] = []
         self._idle: asyncio.Queue[Child] = asyncio.Queue()
-        self._jobs: set[asyncio.Future[Audio]] = set()
+        self._jobs: set[asyncio.Future[tuple[Audio, ...]]] = set()
         self._closing = False
         # One thread for each process, which waits for it.
         self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="decode")
@@ -242,7 +254,8 @@ class Decoder:
     async def decode(
         self, data: bytes | MemoryFile, vad: bool = False, begun: Begun | None = None, selection: Selection = WHOLE
     ) -> Audio:
-        """Decode an audio stream of a file of any container: int16 [n], mono, 16 kHz, n >= 1, read-only.
+        """Decode an audio stream of a file of any container, its channels mixed: int16 [n], mono, 16 kHz, n >= 1,
+        read-only.
 
         data: a memory file is used up: its pages are freed while it is read, and it is closed.
         vad: also judge where speech is, within the same time and memory.
@@ -252,6 +265,19 @@ class Decoder:
         no_audio_stream, no_audio, audio_decode_failed), TooLarge (audio_too_long), DeadlineExceeded, Overloaded,
         Unavailable while closing.
         """
+        (audio,) = await self._decoded(data, vad, begun, replace(selection, channels=False))
+        return audio
+
+    async def decode_channels(self, data: bytes | MemoryFile, selection: Selection = WHOLE) -> tuple[Audio, ...]:
+        """Each channel of such a stream by itself, with its speech: one or more, of the same length.
+
+        Reports and seconds are those of the whole file in each. As `decode` otherwise.
+        """
+        return await self._decoded(data, True, None, replace(selection, channels=True))
+
+    async def _decoded(
+        self, data: bytes | MemoryFile, vad: bool, begun: Begun | None, selection: Selection
+    ) -> tuple[Audio, ...]:
         if not data:
             raise InvalidAudio("The file is empty: 0 bytes arrived. Send the recording itself.", code="empty_file")
         child = await self._take()
@@ -280,7 +306,7 @@ class Decoder:
             raise _closing()
         return child
 
-    def _give(self, job: asyncio.Future[Audio], child: Child) -> None:
+    def _give(self, job: asyncio.Future[tuple[Audio, ...]], child: Child) -> None:
         self._jobs.discard(job)
         if not job.cancelled():
             job.exception()  # read here, for the caller may have gone: asyncio warns of errors that nobody reads

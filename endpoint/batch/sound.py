@@ -10,6 +10,7 @@ import numpy as np
 
 from endpoint.audio.decode import WHOLE
 from endpoint.audio.worker.protocol import BYTES_PER_SAMPLE, Selection
+from endpoint.errors import InvalidRequest
 from endpoint.memfile import MemoryFile
 from endpoint.types import Audio, Notice
 
@@ -60,3 +61,7 @@ class PackedSound:
         """The sound in `data`, where only what was selected is; `begun` is not called."""
         assert isinstance(data, bytes)
         return unpack(data)
+
+    async def decode_channels(self, data: bytes | MemoryFile, selection: Selection = WHOLE) -> tuple[Audio, ...]:
+        """Raises InvalidRequest: channels were mixed when the files were decoded."""
+        raise InvalidRequest("multichannel: endpoint batch mixes the channels of a recording", param="multichannel")

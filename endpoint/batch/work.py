@@ -95,7 +95,8 @@ def _decode(data: bytes, job: Job) -> bytes:
     timeout = settings.decode_timeout_seconds
     child = _child(Limits(settings.max_audio_seconds, settings.max_channels, timeout), timeout)
     chosen = Selection(options.audio_track, options.start_ms, options.end_ms)
-    return pack(child.decode(MemoryFile(data), True, None, chosen))
+    (audio,) = child.decode(MemoryFile(data), True, None, chosen)
+    return pack(audio)
 
 
 @cache

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import base64
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import AliasChoices, BaseModel, Field, ValidationError
@@ -13,6 +15,7 @@ from endpoint.errors import InvalidRequest
 from endpoint.fields.layout import LayoutFields
 from endpoint.fields.postprocess import PostprocessFields
 from endpoint.fields.read import own_names, read
+from endpoint.fields.speakers import DIARIZED, SpeakerFields
 from endpoint.fields.wording import WordingFields
 from endpoint.languages import find_language
 from endpoint.options import Options, Task
@@ -23,7 +26,7 @@ class _Format(BaseModel):
     response_format: ResponseFormat = Field("json")
 
 
-class FlagFields(PostprocessFields, LayoutFields, WordingFields, _Format):
+class FlagFields(PostprocessFields, LayoutFields, SpeakerFields, WordingFields, _Format):
     """The fields that `endpoint transcribe` has as flags."""
 
 
@@ -43,7 +46,22 @@ def sent_fields(args: argparse.Namespace, *models: type[BaseModel]) -> dict[str,
     """The flags that were given, by name of their field, as a form has them: text, or lists of text."""
     names = [name for model in models for name in model.model_fields]
     given = {name: value for name in names if (value := getattr(args, name)) is not None}
-    return {name: str(value).lower() if isinstance(value, bool) else value for name, value in given.items()}
+    sent = {name: str(value).lower() if isinstance(value, bool) else value for name, value in given.items()}
+    if references := sent.get("known_speaker_references"):
+        sent["known_speaker_references"] = [_data_url(one) for one in references]
+    return sent
+
+
+def _data_url(reference: str) -> str:
+    """A file may be named instead. Raises InvalidRequest."""
+    if reference.startswith("data:"):
+        return reference
+    try:
+        data = Path(reference).read_bytes()
+    except OSError as error:
+        flag = "--known-speaker-references"
+        raise InvalidRequest(f"{flag}: cannot read {reference}: {error.strerror}", param=flag) from error
+    return f"data:application/octet-stream;base64,{base64.b64encode(data).decode()}"
 
 
 def checked(sent: Mapping[str, Any], response_format: str) -> FlagFields:
@@ -99,4 +117,6 @@ def options_of(args: argparse.Namespace, fields: FlagFields) -> Options:
         end_ms=end_ms,
         wording=fields.wording(),
         postprocess=fields.postprocess,
+        speakers=fields.speakers(fields.response_format == DIARIZED),
+        multichannel=fields.multichannel,
     )

@@ -21,6 +21,7 @@ from endpoint.config import load_settings
 from endpoint.errors import EndpointError, InvalidRequest
 from endpoint.fields.layout import LayoutFields
 from endpoint.fields.postprocess import PostprocessFields
+from endpoint.fields.speakers import SpeakerFields
 from endpoint.fields.wording import WordingFields
 from endpoint.observe.log import configure_logging
 from endpoint.options import Postprocess, Task
@@ -28,8 +29,10 @@ from endpoint.text.format import Rendering, render_noting
 from endpoint.types import Notice, Transcript
 from endpoint.wiring import build_pipeline, build_postprocessor
 
-SUFFIXES = {"json": ".json", "verbose_json": ".json", "text": ".txt", "srt": ".srt", "vtt": ".vtt"}
-FIELDS = (LayoutFields, WordingFields, PostprocessFields)
+SUFFIXES = {
+    "json": ".json", "verbose_json": ".json", "diarized_json": ".json", "text": ".txt", "srt": ".srt", "vtt": ".vtt",
+}  # fmt: skip
+FIELDS = (LayoutFields, SpeakerFields, WordingFields, PostprocessFields)
 Step = Callable[[int, int], None]
 
 

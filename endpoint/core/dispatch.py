@@ -28,19 +28,20 @@ Decoded = Callable[[Window], None]
 class Dispatcher:
     """Decodes the windows of one call, in the order and number that it may; those of its checkpoint are not decoded.
 
-    decoded: called with each window as soon as it is decoded, whatever the order.
+    decoded: called with each window as soon as it is decoded, whatever the order. count: the number that the next
+    window has in the checkpoint.
     """
 
     def __init__(self, engine: WindowEngine, gate: Gate, options: Options, call: Call, decoded: Decoded) -> None:
         self._engine, self._gate, self._options, self._call, self._decoded = engine, gate, options, call, decoded
-        self._count = 0  # of windows so far
+        self.count = 0
 
     async def decode_each(self, windows: Sequence[Window], take: Take, *, at_first: int = WINDOWS_AT_ONCE) -> None:
         """Decode the next windows, at first `at_first` of them at once. A failure, of `take` too, cancels the rest."""
         followers = iter([*windows[1:], None])
         ends = [after.start if after.overlap else None for after in windows[1:]]
-        numbered = list(zip(itertools.count(self._count), windows, [*ends, None], strict=False))
-        self._count += len(windows)
+        numbered = list(zip(itertools.count(self.count), windows, [*ends, None], strict=False))
+        self.count += len(windows)
 
         async def taken(found: list[Hypothesis]) -> None:
             follower = next(followers)

@@ -128,7 +128,7 @@ def _timed(piece: Piece) -> Piece:
     texts, end_ms = piece.text.split(), piece.end_ms or piece.start_ms
     step = (end_ms - piece.start_ms) / len(texts)
     edges = [round(piece.start_ms + k * step) for k in range(len(texts) + 1)]
-    return replace(piece, words=tuple(Word(f" {text}", *edges[k : k + 2]) for k, text in enumerate(texts)))
+    return replace(piece, words=tuple(Word(f" {text}", edges[k], edges[k + 1]) for k, text in enumerate(texts)))
 
 
 def _words(samples: Samples) -> list[str | None]:

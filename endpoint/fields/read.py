@@ -14,6 +14,7 @@ from endpoint.fields.decoding import Decoding
 from endpoint.fields.layout import LayoutFields
 from endpoint.fields.names import UNKNOWN, plain, unknown
 from endpoint.fields.postprocess import PostprocessFields
+from endpoint.fields.speakers import SpeakerFields
 from endpoint.fields.table import ROWS
 from endpoint.fields.wording import WordingFields
 from endpoint.types import Notice
@@ -26,10 +27,15 @@ LISTS = (
     "profanity_words",
     "postprocess",
 )  # lists, which may be separated by commas
-_WHOLE = ("keywords", "urls")  # lists whose values may contain commas
+_WHOLE = (
+    "keywords",
+    "urls",
+    "known_speaker_names",
+    "known_speaker_references",
+)  # lists whose values may contain commas
 _JOINED = ("hotwords", "suppress_tokens")  # one text, which some clients send as a list
 _NESTED = ("chunking_strategy",)
-_TIMED = ("verbose_json", "srt", "vtt")
+_TIMED = ("verbose_json", "srt", "vtt", "diarized_json")
 _TEXT = ("language", "prompt", "temperature", "hotwords", "condition_on_previous_text")
 
 
@@ -65,7 +71,6 @@ def read(
         if base not in own and row is not None and row.taken_as in own:
             base = row.taken_as
         if base in own and (not inner or base in _NESTED):
-            _refuse_value(base, name, value)
             _put(found.values, own[base], (base, inner), name, value)
         elif row is not None or (lenient and base in known_names()):
             others.append((base, name, value))
@@ -88,14 +93,9 @@ def refuse_unknown(notice: Notice) -> None:
 
 def known_names() -> frozenset[str]:
     """The names that any route knows."""
-    models = (Decoding, WordingFields, LayoutFields, PostprocessFields)
+    models = (Decoding, WordingFields, LayoutFields, PostprocessFields, SpeakerFields)
     own = {name for model in models for name in model.model_fields}
     return frozenset(ROWS) | own | {*_TEXT, *(row.taken_as for row in ROWS.values())}
-
-
-def _refuse_value(base: str, name: str, value: Any) -> None:
-    if base == "response_format" and str(value).lower() == "diarized_json":
-        raise InvalidRequest(f"{name}: {ROWS['diarize'].instead}", code="unsupported", param=name)
 
 
 def _refuse(base: str, name: str, value: Any, timed: bool) -> None:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 OPENAI, VLLM, WHISPER, FASTER = "OpenAI", "vLLM", "openai-whisper", "faster-whisper"
 WHISPERX, CPP, SPEACHES, HF = "WhisperX", "whisper.cpp", "speaches", "Hugging Face"
-DEEPGRAM = "Deepgram"
+DEEPGRAM, ASSEMBLYAI, ELEVENLABS = "Deepgram", "AssemblyAI", "ElevenLabs"
 
 _OFF = ("false", "0", "no", "off")
-_SPEAKERS = "this version does not distinguish speakers; leave it out, and ask for `verbose_json` for segments"
+_SPEAKERS = "this route does not tell speakers apart; use /v1/audio/transcriptions"
 _VAD = "send `chunking_strategy` with `threshold`, `prefix_padding_ms` and `silence_duration_ms`"
 _LINES = "use `max_line_width`"
 _CUES = "this route has no subtitles of this kind; use /v1/audio/transcriptions"
@@ -93,10 +93,17 @@ _ROWS = [
     *_accepted("Changes printed output only.", "no_language_probabilities log_progress", CPP, FASTER),
     *_accepted("Only with `max_len`.", "split_on_word", CPP),
     # Speakers
-    *_refused(_SPEAKERS, "diarize diarization diarise", WHISPERX, CPP, harmless=_OFF, example="true"),
-    *_refused(_SPEAKERS, "speaker_labels tinydiarize speaker_embeddings", WHISPERX, CPP, harmless=_OFF, example="true"),
+    *_alias("diarize", "diarization diarise", WHISPERX, example="true"),
+    *_alias("diarize", "speaker_labels", ASSEMBLYAI, example="true"),
+    *_alias("num_speakers", "speakers_expected", ASSEMBLYAI, example="2"),
+    *_alias("multichannel", "use_multi_channel", ELEVENLABS, example="true"),
+    *_refused("use `diarize`", "tinydiarize", CPP, harmless=_OFF, example="true"),
+    *_refused("voice prints are not given away; leave it out", "speaker_embeddings", WHISPERX, harmless=_OFF,
+              example="true"),
+    *_refused(_SPEAKERS, "diarize", WHISPERX, CPP, harmless=_OFF, example="true"),
     *_refused(_SPEAKERS, "min_speakers max_speakers num_speakers", WHISPERX),
     *_refused(_SPEAKERS, "known_speaker_names known_speaker_references", OPENAI, example="Anna"),
+    *_refused(_SPEAKERS, "multichannel", DEEPGRAM, harmless=_OFF, example="true"),
     # Search
     *_refused("use `beam_size`", "num_beam_groups", HF, harmless=("1",)),
     *_refused("the search ends as openai/whisper's does; use `patience`", "early_stopping", HF,

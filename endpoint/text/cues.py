@@ -33,18 +33,23 @@ def one_line(text: str) -> str:
     return " ".join(line for line in lines if line)
 
 
-def laid_out(transcript: Transcript, layout: Layout | None) -> list[Cue]:
-    """The cues of a transcript: by a layout, or one of one line for each segment with text."""
+def laid_out(transcript: Transcript, layout: Layout | None, tagged: bool = False) -> list[Cue]:
+    """The cues of a transcript: by a layout, or one of one line for each segment with text.
+
+    tagged: `[SPEAKER]` stands before the text; with a layout, where the speaker changes.
+    """
     language = "en" if transcript.task is Task.TRANSLATE else None
     if layout is not None:
-        return cues_of(transcript.segments, layout, language)
-    return [_of_segment(segment, text) for segment in transcript.segments if (text := one_line(segment.text))]
+        return cues_of(transcript.segments, layout, language, tagged=tagged)
+    return [_of_segment(segment, text, tagged) for segment in transcript.segments if (text := one_line(segment.text))]
 
 
-def _of_segment(segment: Segment, text: str) -> Cue:
+def _of_segment(segment: Segment, text: str, tagged: bool) -> Cue:
     # A cue must end after it starts (WebVTT, section 4.1); players also drop empty SRT cues.
-    end_ms = max(segment.end_ms, segment.start_ms + 1)
-    return Cue(segment.start_ms, end_ms, ((Unit(text, segment.start_ms, end_ms, False, 0.0),),), "")
+    start_ms, end_ms = segment.start_ms, max(segment.end_ms, segment.start_ms + 1)
+    tag = f"[{segment.speaker}] " if tagged and segment.speaker is not None else ""
+    unit = Unit(text, start_ms, end_ms, False, 0.0, speaker=segment.speaker, tag=tag)
+    return Cue(start_ms, end_ms, ((unit,),), "", speaker=segment.speaker)
 
 
 def notices_of(transcript: Transcript, cues: Iterable[Cue]) -> list[Notice]:
@@ -63,11 +68,23 @@ def write_cues(cues: Sequence[Cue], form: Literal["srt", "vtt"], highlight: bool
     """The cues as a whole file."""
     srt = form == "srt"
     mark, escape = (",", _plain) if srt else (".", _escaped)
-    shown = [one for cue in cues for one in (_highlighted(cue, escape) if highlight else [_whole(cue, escape)])]
+    shown = [one for cue in cues for one in _shown(cue, escape, voiced=not srt, highlight=highlight)]
     blocks = [f"{timestamp(start, mark)} --> {timestamp(end, mark)}\n{text}\n" for start, end, text in shown]
     if srt:
         return "".join(f"{number}\n{block}\n" for number, block in enumerate(blocks, 1))
     return "".join(["WEBVTT\n\n", *(f"{block}\n" for block in blocks)])
+
+
+def _shown(cue: Cue, escape: Escape, *, voiced: bool, highlight: bool) -> Iterator[tuple[int, int, str]]:
+    """Start, end and text of what is shown of a cue. voiced: its speaker is marked as WebVTT does."""
+    voice = f"<v {_annotation(cue.speaker)}>" if voiced and cue.speaker is not None else ""
+    for start, end, text in _highlighted(cue, escape) if highlight else [_whole(cue, escape)]:
+        yield start, end, f"{voice}{text}"
+
+
+def _annotation(speaker: str) -> str:
+    """The name as it may stand in a tag of WebVTT (section 4.2.2)."""
+    return _escaped(one_line(speaker))
 
 
 def _plain(text: str) -> str:
@@ -91,7 +108,7 @@ def _text(cue: Cue, escape: Escape, spoken: Unit | None = None) -> str:
 def _line(line: Sequence[Unit], language: str, escape: Escape, spoken: Unit | None) -> str:
     plain = line_text(line)
     marked = directed(plain, language)
-    before = marked[: len(marked) - len(plain)]
+    before = marked[: len(marked) - len(plain)] + escape("".join(unit.tag for unit in line))
     if spoken is None or not any(unit is spoken for unit in line):
         return before + escape(plain)
     parts = list[str]()

@@ -1,4 +1,4 @@
-"""A Transcript as bytes: json, text, srt, verbose_json or vtt. Pure.
+"""A Transcript as bytes: json, text, srt, verbose_json, vtt or diarized_json. Pure.
 
 Shapes follow OpenAI's transcription API.
 """
@@ -16,14 +16,16 @@ from endpoint.languages import NAMES
 from endpoint.options import Task
 from endpoint.text.cues import laid_out, notices_of, one_line, write_cues
 from endpoint.text.layout import Layout
-from endpoint.text.paragraphs import paragraphs_of
+from endpoint.text.paragraphs import Paragraph, paragraphs_of
+from endpoint.text.speakers import labelled_text
 from endpoint.types import Notice, Postprocessed, Segment, Transcript, Usage, Word
+from endpoint.voices import Speakers
 
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
 _VTT = "text/vtt; charset=utf-8"
 
-ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
+ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt", "diarized_json"]
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,16 @@ def render(transcript: Transcript, rendering: Rendering) -> tuple[bytes, str]:
         case "text":
             text = transcript.text
             if rendering.paragraphs:
-                text = "\n\n".join(
-                    paragraph.text for paragraph in paragraphs_of(transcript.segments, transcript.paragraphs)
-                )
+                text = "\n\n".join(map(_labelled, paragraphs_of(transcript.segments, transcript.paragraphs)))
+            elif transcript.speakers is not None:
+                text = labelled_text(transcript.segments)
             return f"{text}\n".encode(), _TEXT
         case "srt" | "vtt":
             return _subtitles(transcript, rendering)[:2]
         case "verbose_json":
             return dumps(verbose(transcript, rendering) | warnings(transcript.notices)), _JSON
+        case "diarized_json":
+            return dumps(diarized(transcript) | postprocessed(transcript) | warnings(transcript.notices)), _JSON
         case "json":
             return dumps(_brief(transcript, rendering.logprobs) | warnings(transcript.notices)), _JSON
 
@@ -73,11 +77,15 @@ def render_noting(transcript: Transcript, rendering: Rendering) -> tuple[bytes, 
 
 def _subtitles(transcript: Transcript, rendering: Rendering) -> tuple[bytes, str, tuple[Notice, ...]]:
     layout = rendering.layout
-    cues = laid_out(transcript, layout)
     form: Literal["srt", "vtt"] = "srt" if rendering.format == "srt" else "vtt"
+    cues = laid_out(transcript, layout, tagged=form == "srt")
     body = write_cues(cues, form, layout is not None and layout.highlight).encode()
     notices = (*transcript.notices, *(notices_of(transcript, cues) if layout else ()))
     return body, _TEXT if form == "srt" else _VTT, notices
+
+
+def _labelled(paragraph: Paragraph) -> str:
+    return paragraph.text if paragraph.speaker is None else f"{paragraph.speaker}: {paragraph.text}"
 
 
 def dumps(body: dict[str, Any]) -> bytes:
@@ -127,11 +135,12 @@ def spoken_languages(transcript: Transcript) -> list[dict[str, str]]:
 
 def _brief(transcript: Transcript, logprobs: bool) -> dict[str, Any]:
     more = postprocessed(transcript)
+    text = transcript.text if transcript.speakers is None else labelled_text(transcript.segments)
     if transcript.task is Task.TRANSLATE:
-        return {"text": transcript.text, **more}
+        return {"text": text, **more}
     scores = {"logprobs": token_scores(transcript.segments)} if logprobs else {}
     languages = spoken_languages(transcript)
-    body = {"text": transcript.text, "languages": languages, **scores, "usage": token_usage(transcript.usage)}
+    body = {"text": text, "languages": languages, **scores, "usage": token_usage(transcript.usage)}
     return body | more
 
 
@@ -154,11 +163,13 @@ def verbose(transcript: Transcript, rendering: Rendering) -> dict[str, Any]:
         ]
     if rendering.paragraphs:  # extensions
         body["paragraphs"] = [
-            {"start": one.start_ms / 1000, "end": one.end_ms / 1000, "text": one.text}
+            {"start": one.start_ms / 1000, "end": one.end_ms / 1000, "text": one.text, **speaker_of(one)}
             for one in paragraphs_of(transcript.segments, transcript.paragraphs)
         ]
     if transcript.peaks:
         body["peaks"] = base64.b64encode(transcript.peaks).decode()
+    if transcript.speakers is not None:
+        body |= speaker_rows(transcript.speakers)
     if transcript.coverage is not None:
         body["coverage"] = transcript.coverage
         body["uncovered"] = [{"start": start / 1000, "end": end / 1000} for start, end in transcript.uncovered]
@@ -167,14 +178,67 @@ def verbose(transcript: Transcript, rendering: Rendering) -> dict[str, Any]:
         del body["task"]  # nor usage or words: OpenAI's translations have none of the three
         return body
     if transcript.words is not None:
-        body["words"] = [_word(word) for word in transcript.words]
+        body["words"] = [word_row(word) for word in transcript.words]
     body["language_probability"] = transcript.language_probability
     body["usage"] = {"type": "duration", "seconds": math.ceil(duration)}
     return body
 
 
+def speaker_rows(speakers: Speakers) -> dict[str, Any]:
+    """`speakers` with the turns of each, and how many were found and asked for: extensions."""
+    rows = [
+        {
+            "speaker": name,
+            "turns": [
+                {"start": turn.start_ms / 1000, "end": turn.end_ms / 1000}
+                for turn in speakers.turns
+                if turn.speaker == name
+            ],
+        }
+        for name in speakers.names
+    ]
+    asked = {} if speakers.asked is None else {"speakers_asked": speakers.asked}
+    return {"speakers": rows, "speakers_found": len(rows), **asked}
+
+
+def speaker_of(one: Segment | Word | Paragraph) -> dict[str, str]:
+    """`speaker`, an extension, where it is known."""
+    return {} if one.speaker is None else {"speaker": one.speaker}
+
+
+def diarized(transcript: Transcript) -> dict[str, Any]:
+    """The body of diarized_json. Its text has a line for each change of speaker."""
+    duration = transcript.duration_ms / 1000
+    assert transcript.speakers is not None
+    return {
+        "task": transcript.task.value,
+        "duration": duration,
+        "text": labelled_text(transcript.segments),
+        "segments": [diarized_row(segment) for segment in transcript.segments if segment.text.strip()],
+        **speaker_rows(transcript.speakers),
+        "usage": {"type": "duration", "seconds": math.ceil(duration)},
+    }
+
+
+def diarized_row(segment: Segment) -> dict[str, Any]:
+    """A segment in OpenAI's form for speakers; also the event of a stream."""
+    return {
+        "type": "transcript.text.segment",
+        "id": segment_id(segment),
+        "start": segment.start_ms / 1000,
+        "end": segment.end_ms / 1000,
+        "text": segment.text,
+        "speaker": segment.speaker or "",
+    }
+
+
+def segment_id(segment: Segment) -> str:
+    """Its id in diarized_json."""
+    return f"seg_{segment.id:03d}"
+
+
 def segment_row(segment: Segment) -> dict[str, Any]:
-    """A segment in OpenAI's form."""
+    """A segment in OpenAI's form; `speaker` is an extension."""
     return {
         "id": segment.id,
         "seek": segment.seek,
@@ -186,12 +250,14 @@ def segment_row(segment: Segment) -> dict[str, Any]:
         "avg_logprob": segment.avg_logprob,
         "compression_ratio": segment.compression_ratio,
         "no_speech_prob": segment.no_speech_prob,
+        **speaker_of(segment),
     }
 
 
-def _word(word: Word) -> dict[str, Any]:
+def word_row(word: Word) -> dict[str, Any]:
+    """A word in OpenAI's form; `probability` and `speaker` are extensions."""
     times = {"start": word.start_ms / 1000, "end": word.end_ms / 1000}
-    return {"word": word.text.strip(), **times, "probability": word.probability}
+    return {"word": word.text.strip(), **times, "probability": word.probability, **speaker_of(word)}
 
 
 def token_usage(usage: Usage) -> dict[str, Any]:

@@ -13,11 +13,12 @@ PAUSE_MS = 2_000  # between segments: from here on a paragraph ends
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Times in milliseconds of the file; text without spaces around it."""
+    """Times in milliseconds of the file; text without spaces around it. speaker: of all of it, where it is known."""
 
     start_ms: int
     end_ms: int
     text: str
+    speaker: str | None = None
 
 
 def sentences_of(segments: Sequence[Segment]) -> list[range]:
@@ -45,12 +46,12 @@ def paragraphs_of(segments: Sequence[Segment], begins: Collection[int] | None = 
         start, end = _times(segment)
         if begins is None:
             due = not made or start - made[-1].end_ms >= PAUSE_MS
-        if made and not due:
+        if made and not due and made[-1].speaker == segment.speaker:
             joined += segment.text
-            made[-1] = Paragraph(made[-1].start_ms, max(end, made[-1].end_ms), joined.strip())
+            made[-1] = Paragraph(made[-1].start_ms, max(end, made[-1].end_ms), joined.strip(), segment.speaker)
         else:
             joined = segment.text
-            made.append(Paragraph(start, end, joined.strip()))
+            made.append(Paragraph(start, end, joined.strip(), segment.speaker))
         due = False
     return made
 

@@ -8,10 +8,10 @@ its first word and stays until it was read, at most until the next one begins: t
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from endpoint.text.layout import Layout, Limits
 from endpoint.text.lines import Fill, in_lines
@@ -31,20 +31,41 @@ Pair = tuple[Unit, Limits]
 
 @dataclass(frozen=True)
 class Cue:
-    """lines: not empty. Times in milliseconds of the file, the end after the start. language: of its text."""
+    """lines: not empty. Times in milliseconds of the file, the end after the start. language: of its text.
+
+    speaker: of all of it, where it is known.
+    """
 
     start_ms: int
     end_ms: int
     lines: tuple[tuple[Unit, ...], ...]
     language: str
     too_fast: bool = False
+    speaker: str | None = None
 
 
-def cues_of(segments: Sequence[Segment], layout: Layout, language: str | None = None) -> list[Cue]:
-    """The cues, in order; none begins before the one before it ends. language: of all text; None: of each segment."""
-    pairs = units_of(segments, layout, language)
+def cues_of(
+    segments: Sequence[Segment], layout: Layout, language: str | None = None, *, tagged: bool = False
+) -> list[Cue]:
+    """The cues, in order, each of one speaker. language: of all text; None: of each segment.
+
+    tagged: the first words of a speaker are preceded by `[SPEAKER]`. None begins before the one before it ends, unless
+    several speak at once: then the cues of each speaker are laid out by themselves.
+    """
+    at_once = any(one.end_ms > other.start_ms for one, other in pairwise(segments) if one.speaker != other.speaker)
+    if not at_once:
+        return _in_a_row(units_of(segments, layout, language, tagged=tagged))
+    speakers = dict.fromkeys(segment.speaker for segment in segments)
+    made = list[Cue]()
+    for speaker in speakers:
+        own = [segment for segment in segments if segment.speaker == speaker]
+        made += _in_a_row(units_of(own, layout, language, tagged=tagged))
+    return sorted(made, key=lambda cue: cue.start_ms)
+
+
+def _in_a_row(pairs: Sequence[Pair]) -> list[Cue]:
     edges = _edges(pairs)
-    return [_cue(pairs, begin, end) for begin, end in itertools.pairwise(edges)]
+    return [_cue(pairs, begin, end) for begin, end in pairwise(edges)]
 
 
 def _edges(pairs: Sequence[Pair]) -> list[int]:
@@ -125,4 +146,6 @@ def _cue(pairs: Sequence[Pair], begin: int, end: int) -> Cue:
     needed = math.ceil(max(limits.reading_ms(characters), limits.min_ms))
     spoken = max(unit.end_ms for unit in units) - units[0].start_ms
     shown = int(min(max(spoken, needed), room))
-    return Cue(units[0].start_ms, units[0].start_ms + max(1, shown), lines, limits.language, needed > room)
+    return Cue(
+        units[0].start_ms, units[0].start_ms + max(1, shown), lines, limits.language, needed > room, units[0].speaker
+    )

@@ -38,6 +38,7 @@ class Unit:
 
     width: in characters, as the language's rules count them. ends: what ends with it. begins: it is the first of a
     segment. inside: it begins inside a phrase, where no line should end. apart: no cue has both it and the one before.
+    speaker: who says it, where it is known. tag: what stands before the text in its line and is never highlighted.
     """
 
     text: str
@@ -49,6 +50,8 @@ class Unit:
     begins: bool = False
     inside: bool = False
     apart: bool = False
+    speaker: str | None = None
+    tag: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,12 @@ class _Token:
     space: bool
 
 
-def units_of(segments: Sequence[Segment], layout: Layout, language: str | None = None) -> list[tuple[Unit, Limits]]:
+def units_of(
+    segments: Sequence[Segment], layout: Layout, language: str | None = None, *, tagged: bool = False
+) -> list[tuple[Unit, Limits]]:
     """The units of all segments, in order, with the limits of their language. Starts rise by a millisecond at least.
 
-    language: of all text; None: of each segment.
+    language: of all text; None: of each segment. tagged: where the speaker changes, the first unit is tagged with it.
     """
     made = list[tuple[Unit, Limits]]()
     for segment in segments:
@@ -70,13 +75,22 @@ def units_of(segments: Sequence[Segment], layout: Layout, language: str | None =
         found = _phrased(_joined(_tokens(segment), limits), limits.language)
         if not found:
             continue
+        found = [replace(unit, speaker=segment.speaker) for unit in found]
         first, before = found[0], made[-1] if made else None
+        changes = segment.speaker != (before[0].speaker if before else None)
         if before:
             bare = is_spaceless(clusters(before[0].text)[-1]) or is_spaceless(clusters(first.text)[0])
-            apart = not limits.across or (before[1] is not limits and before[1] != limits)
+            apart = changes or not limits.across or (before[1] is not limits and before[1] != limits)
             first = replace(first, space=first.space or not bare, apart=apart)
+        if tagged and changes and segment.speaker is not None:
+            first = _tagged(first, segment.speaker, limits)
         made += ((unit, limits) for unit in (replace(first, begins=True), *found[1:]))
     return list(_rising(made))
+
+
+def _tagged(unit: Unit, speaker: str, limits: Limits) -> Unit:
+    tag = f"[{speaker}] "
+    return replace(unit, tag=tag, width=unit.width + limits.measure(tag))
 
 
 def _tokens(segment: Segment) -> Iterator[_Token]:

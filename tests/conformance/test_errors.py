@@ -124,15 +124,17 @@ def test_400_no_audio(client: Client, fake: str, call: str, content: bytes, tmp_
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{"response_format": "diarized_json"}, {"known_speaker_names": ["agent"]}],
+    ("options", "code", "param"),
+    [
+        ({"response_format": "diarized_json"}, "speakers_not_installed", "diarize"),
+        ({"known_speaker_names": ["agent"]}, "invalid_value", "known_speaker_references[]"),
+        ({"known_speaker_references": ["data:audio/wav;base64,AA=="]}, "invalid_value", "known_speaker_references[]"),
+    ],
     ids=str,
 )
-def test_400_unsupported(client: Client, fake: str, options: dict[str, object]) -> None:
-    """400: a feature of OpenAI that this server does not have, with code unsupported"""
-    failed = client(fake, **options).failed
-    check(failed, "BadRequestError", 400, "unsupported", failed.param)
-    assert (failed.param or "").removesuffix("[]") in options
+def test_400_speakers(client: Client, fake: str, options: dict[str, object], code: str, param: str) -> None:
+    """400: speakers where their models are not installed, and known ones that are not complete"""
+    check(client(fake, **options).failed, "BadRequestError", 400, code, param)
 
 
 @CALLS

@@ -37,7 +37,7 @@ def finite(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 class Leveller:
-    """Writes parts into `file`, one behind the other."""
+    """Writes parts into `file`, which is empty, one behind the other."""
 
     def __init__(self, file: int) -> None:
         self._file, self.count = file, 0

@@ -15,7 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -25,11 +25,11 @@ import numpy as np
 from endpoint.audio import vad
 from endpoint.audio.worker.clock import MISSING, Report
 from endpoint.audio.worker.container import check_form, read
-from endpoint.audio.worker.excerpt import Excerpt
 from endpoint.audio.worker.heap import trim
-from endpoint.audio.worker.level import Leveller, Part, raised
+from endpoint.audio.worker.level import raised
+from endpoint.audio.worker.lines import Lines
 from endpoint.audio.worker.ogg import Link, Section, links
-from endpoint.audio.worker.pcm import Block, Converter
+from endpoint.audio.worker.pcm import Block
 from endpoint.audio.worker.protocol import (
     BYTES_PER_SAMPLE,
     DECODE,
@@ -52,60 +52,54 @@ WHOLE = Selection()
 
 @dataclass(frozen=True)
 class Decoded:
-    """samples: written. unreadable: (begin, end) in milliseconds of the file. notices: (code, message)."""
+    """samples: written, of each channel. unreadable: (begin, end) in milliseconds of the file.
+
+    notices: (code, message). gains: what the samples of each channel were multiplied by; of one where they
+    are mixed.
+    """
 
     samples: int
     unreadable: list[tuple[int, int]]
     notices: list[tuple[str, str]]
+    gains: list[float]
 
 
 def decode(data: Source, target: int, limits: Limits, selection: Selection = WHOLE) -> Decoded:
     """Decode one audio stream of `data` into the file `target`: int16, mono, 16 kHz, on the file's clock.
 
-    Of a part of the file, what comes before it is decoded and thrown away, and what comes after it is not read.
-    Sound that cannot be decoded becomes silence and is reported; a file cut short gives the sound that it has.
+    Where channels are kept, one is written behind the other. Of a part of the file, what comes before it is decoded and
+    thrown away, and what comes after it is not read. Sound that cannot be decoded becomes silence and is reported; a
+    file cut short gives the sound that it has.
     Raises InvalidAudio, TooLarge; MemoryError at the limit of the process.
     """
-    report, leveller = Report(), Leveller(target)
-    excerpt = Excerpt(selection)
-    for part in excerpt.of(_sound(data, limits, selection.track, report)):
-        if isinstance(part, int):
-            leveller.silence(part)
-        else:
-            leveller.feed(part)
-        if excerpt.position > (limits.max_seconds + 1) * SAMPLE_RATE:
-            raise limits.too_long()
-    if excerpt.position > limits.max_seconds * SAMPLE_RATE:
-        raise limits.too_long()
-    if not leveller.count:
-        raise excerpt.empty()
-    leveller.finish()
-    gaps = excerpt.times((round(begin * 1000), round(end * 1000)) for begin, end in report.gaps)
+    report = Report()
+    with closing(Lines(target, limits, selection)) as lines:
+        for block in _blocks(data, limits, selection.track, report):
+            lines.feed(block)
+            if lines.complete:
+                break
+        count, gains = lines.finish()
+    gaps = lines.excerpt.times((round(begin * 1000), round(end * 1000)) for begin, end in report.gaps)
     if gaps:
         seconds = sum(end - begin for begin, end in gaps) / 1000
         message = f"{seconds:.1f} s of the file's sound are missing or could not be read"
         report.notices.append(("audio_unreadable", message))
-    return Decoded(leveller.count, gaps, report.notices)
+    return Decoded(count, gaps, report.notices, gains)
 
 
-def _sound(data: Source, limits: Limits, track: int | None, report: Report) -> Iterator[Part | int]:
-    pages, converter = memoryview(data.pages), Converter()
+def _blocks(data: Source, limits: Limits, track: int | None, report: Report) -> Iterator[Block]:
+    pages = memoryview(data.pages)
     wave = read_wave(pages)
     if wave is not None and not track:
         check_form(wave.rate, wave.sound.shape[1], limits)
         length, missing = len(wave.sound) / wave.rate, wave.missing / wave.rate
         if missing >= MISSING:
             report.gaps.append((length, min(length + missing, float(limits.max_seconds))))
-        blocks: Iterator[Block] = _parts(wave, data)
-    else:
-        chain = links(pages)
-        if len(chain) < 2:
-            blocks = read(data, limits, track, report, any(link.damaged for link in chain))
-        else:
-            blocks = _chained(pages, chain, limits, track, report)
-    for block in blocks:
-        yield from converter.feed(block)
-    yield from converter.flush()
+        return _parts(wave, data)
+    chain = links(pages)
+    if len(chain) < 2:
+        return read(data, limits, track, report, any(link.damaged for link in chain))
+    return _chained(pages, chain, limits, track, report)
 
 
 def _parts(wave: Wave, data: Source) -> Iterator[Block]:
@@ -137,15 +131,16 @@ def _chained(
         report.notices.append(("audio_unreadable", about))
 
 
-def detect_speech(target: int, count: int, begun: Callable[[int], None] | None = None) -> int:
+def detect_speech(target: int, count: int, begun: Callable[[int], None] | None = None, channels: int = 1) -> int:
     """Append the probability of speech in each frame of the `count` samples in `target`, uint8; returns the frames.
 
+    channels: there are so many, of `count` samples and as many frames each, one behind the other.
     Stretches that are quiet from end to end are amplified first: a far speaker may come after a near one.
     begun: called with BEGINNING_FRAMES once so many are judged, of a recording more than twice as long.
     Runs after decoding, so a recording that is refused costs none of this time. The samples are read, not mapped: the
     parent could not seal a file that is mapped here.
     """
-    activity, end = vad.VoiceActivity(), count * BYTES_PER_SAMPLE
+    end = channels * count * BYTES_PER_SAMPLE
     frames, beginning = 0, BEGINNING_FRAMES if begun and count > 2 * BEGINNING_FRAMES * SPEECH_FRAME else 0
 
     def append(speech: vad.Probabilities) -> None:
@@ -154,13 +149,16 @@ def detect_speech(target: int, count: int, begun: Callable[[int], None] | None =
             raise MemoryError("the memory file is full")
         frames += len(speech)
 
-    for at in range(0, end, READ_BYTES):
-        append(activity.feed(raised(np.frombuffer(os.pread(target, min(READ_BYTES, end - at), at), np.int16))))
-        if beginning and begun and frames >= beginning:
-            begun(beginning)
-            beginning = 0
-    append(activity.flush())
-    return frames
+    for channel in range(channels):
+        activity, first = vad.VoiceActivity(), channel * count * BYTES_PER_SAMPLE
+        last = first + count * BYTES_PER_SAMPLE
+        for at in range(first, last, READ_BYTES):
+            append(activity.feed(raised(np.frombuffer(os.pread(target, min(READ_BYTES, last - at), at), np.int16))))
+            if beginning and begun and frames >= beginning:
+                begun(beginning)
+                beginning = 0
+        append(activity.flush())
+    return frames // channels
 
 
 def serve(connection: socket.socket, limits: Limits) -> None:
@@ -181,7 +179,7 @@ def serve(connection: socket.socket, limits: Limits) -> None:
                 done = decode(data, target, limits, selection)
                 decoded = time.perf_counter()
                 begun = partial(_send_beginning, connection, done.samples) if kind == DECODE_WITH_BEGINNING else None
-                frames = detect_speech(target, done.samples, begun) if kind != DECODE else 0
+                frames = detect_speech(target, done.samples, begun, len(done.gains)) if kind != DECODE else 0
                 seconds = decoded - began, time.perf_counter() - decoded
                 report = json.dumps({**asdict(done), "seconds": seconds}).encode()
                 write_behind(target, report)  # not in the message, which may hold 64 KiB only
