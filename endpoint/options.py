@@ -111,7 +111,7 @@ class KnownVoice:
 
 @dataclass(frozen=True)
 class SpeakerHints:
-    """What is known of the speakers that are to be told apart.
+    """What is known of the speakers of a recording.
 
     number: how many there are; None: unknown, `least` to `most` then, where these are given. known: some of them.
     """

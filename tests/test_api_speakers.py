@@ -23,7 +23,7 @@ from endpoint.audio.decode import Decoder
 from endpoint.config import Settings
 from endpoint.core.pipeline import Pipeline
 from endpoint.engine.fake import FakeEngine
-from tests.api_support import assert_error, client_of, serve
+from tests.api_support import assert_error, client_of, serve, wait_for
 from tests.recordings import wav
 from tests.speakers_support import Alternating
 from tests.test_api_wording import INFO, ROUTE, tones
@@ -39,8 +39,15 @@ def pipeline(diarizer: Alternating | None) -> Pipeline:
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with serve({"fake": pipeline(Alternating())}, max_upload_mb=20) as base:  # type: ignore[dict-item]
+    with serve({"fake": pipeline(Alternating())}, max_upload_mb=20, vad_filter=False) as base:  # type: ignore[dict-item]
+        wait_for(lambda: httpx.get(f"{base}/ready").status_code == 200)
         yield base
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as made:
+        yield made
 
 
 async def post(data: bytes, diarizer: Alternating | None = None, path: str = ROUTE, **fields: object) -> httpx.Response:
@@ -62,11 +69,10 @@ def stereo() -> bytes:
     return wav(np.stack([left, right], 1).astype(np.int16), 16_000)
 
 
-def test_openais_client_parses_diarized_json(url: str) -> None:
-    client = OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+def test_openais_client_parses_diarized_json(client: OpenAI) -> None:
     made = client.audio.transcriptions.create(
         file=("talk.wav", TALK), model="gpt-4o-transcribe-diarize", response_format="diarized_json",
-        chunking_strategy="auto", extra_body={"vad_filter": False},
+        chunking_strategy="auto",
     )  # fmt: skip
     assert isinstance(made, TranscriptionDiarized)
     TranscriptionDiarized.model_validate(made.to_dict(), strict=True)
@@ -80,11 +86,10 @@ def test_openais_client_parses_diarized_json(url: str) -> None:
     assert made.usage.to_dict() == {"type": "duration", "seconds": 8}
 
 
-def test_openais_client_streams_segments(url: str) -> None:
-    client = OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+def test_openais_client_streams_segments(client: OpenAI) -> None:
     *events, done = client.audio.transcriptions.create(
         file=("talk.wav", TALK), model="gpt-4o-transcribe-diarize", response_format="diarized_json", stream=True,
-        chunking_strategy={"type": "server_vad"}, extra_body={"num_speakers": 2},
+        chunking_strategy="auto", extra_body={"num_speakers": 2},
     )  # fmt: skip
     deltas = [event for event in events if isinstance(event, TranscriptionTextDeltaEvent)]
     segments = [event for event in events if isinstance(event, TranscriptionTextSegmentEvent)]
@@ -99,8 +104,7 @@ def test_openais_client_streams_segments(url: str) -> None:
     schemas.TextDone.model_validate(done.to_dict(), strict=True)
 
 
-def test_a_known_speaker_is_named(url: str) -> None:
-    client = OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+def test_a_known_speaker_is_named(client: OpenAI) -> None:
     reference = "data:audio/wav;base64," + base64.b64encode(tones(10)).decode()
     made = client.audio.transcriptions.create(
         file=("talk.wav", TALK), model="whisper-1", response_format="diarized_json", chunking_strategy="auto",

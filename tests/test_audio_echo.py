@@ -62,8 +62,8 @@ def test_an_echo_at_minus_20_decibels_is_left_out(delay: int, gain: float) -> No
     assert not second.audio.samples[: 2 * SPEECH_FRAME].any() or second.audio.samples.std() < echo.samples.std() / 4
 
 
-def test_what_is_said_between_echoes_stays() -> None:
-    """One asks, the other responds; each hears itself 20 dB lower in the other's channel."""
+def test_speech_between_echoes_stays() -> None:
+    """One asks, the other responds; the voice of each is 20 dB lower in the other's channel."""
     question, response = voice("LJ001-0001.flac", 6.0), voice("jfk.flac", 6.0)
     silence = np.zeros(6 * SAMPLE_RATE)
     left = np.concatenate([question, silence]) + 0.1 * later(np.concatenate([silence, response]), 1_600)

@@ -1,4 +1,4 @@
-"""Speakers of a recording, found beside its text: when segments pass, what fails, what is told."""
+"""Speakers of a recording, found beside its text: when segments pass, what fails, what the caller learns."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def test_overlapping_turns_are_both_kept() -> None:
     assert made.speakers.turns == (SpeakerTurn(0, 6_000, "A"), SpeakerTurn(3_000, 12_000, "B"))
 
 
-async def test_fewer_speakers_than_asked_for_and_none_at_all_are_told() -> None:
+async def test_fewer_speakers_than_asked_for_and_none_at_all_are_reported() -> None:
     asked = replace(PLAIN, speakers=SpeakerHints(number=5))
     made = await transcribe(await ready(Alternating()), b"talk", asked)
     assert [notice.code for notice in made.notices] == ["fewer_speakers"]

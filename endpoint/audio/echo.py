@@ -81,11 +81,15 @@ def _echoes(channel: Audio, other: Audio, louder: Frames) -> Frames:
     """The frames of `channel` that are an echo of `other`, which is louder in those of `louder`."""
     assert channel.speech is not None
     speaking = (channel.speech >= SPEAKING) & louder
+    alike = [
+        speaking[first : first + CHUNK].any()
+        and likeness(channel.samples, other.samples, first * SPEECH_FRAME) >= ALIKE
+        for first in range(0, len(speaking), HOP)
+    ]
     echo = np.zeros(len(speaking), np.bool_)
-    for first in range(0, len(speaking), HOP):
-        part = slice(first, first + CHUNK)
-        if speaking[part].any() and likeness(channel.samples, other.samples, first * SPEECH_FRAME) >= ALIKE:
-            echo[part] = True
+    for k, (one, following) in enumerate(pairwise(alike)):
+        if one and following:  # one alone may be chance
+            echo[k * HOP : (k + 1) * HOP + CHUNK] = True
     return _filled(echo & louder, louder)
 
 

@@ -72,7 +72,7 @@ class SpeakerFields(BaseModel):
 
         diarized: the format of the response is about them. Raises InvalidRequest.
         """
-        given = self._given()
+        given = self._about_speakers()
         if self.multichannel and (self.diarize or given):
             field = given or "diarize"
             raise InvalidRequest(f"{field}: with multichannel each channel is a speaker; leave it out", param=field)
@@ -81,9 +81,9 @@ class SpeakerFields(BaseModel):
         if self.multichannel or not (self.diarize or diarized or given):
             return None
         self._check_numbers()
-        return SpeakerHints(self.num_speakers, self.min_speakers, self.max_speakers, self._known())
+        return SpeakerHints(self.num_speakers, self.min_speakers, self.max_speakers, self._known_voices())
 
-    def _given(self) -> str:
+    def _about_speakers(self) -> str:
         """The first field that says something about the speakers."""
         values: dict[str, Any] = {
             "num_speakers": self.num_speakers,
@@ -101,7 +101,7 @@ class SpeakerFields(BaseModel):
         if least is not None and most is not None and least > most:
             raise InvalidRequest("min_speakers: must not be above max_speakers", param="min_speakers")
 
-    def _known(self) -> tuple[KnownVoice, ...]:
+    def _known_voices(self) -> tuple[KnownVoice, ...]:
         names, urls = self.known_speaker_names, self.known_speaker_references
         if len(names) != len(urls):
             message = f"{REFERENCES}: must be as many as {NAMES}; {len(names)} names and {len(urls)} references came"
