@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from tests.conformance.clients import Client
-from tests.conformance.contract import Diarized, DiarizedSegment
+from tests.conformance.contract_speakers import Diarized, DiarizedSegment
 from tests.recordings import wav
 from tests.test_audio_echo import voice
 
