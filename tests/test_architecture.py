@@ -113,6 +113,7 @@ MAY_IMPORT = {
         "text",
         "options",
         "types",
+        "voices",
     },
     "wiring": WIRING,
     "supervisor": {"admission", "config", "engine", "errors", "models", "wiring"},

@@ -42,7 +42,7 @@ _ERRORS = {
 CODES = {
     400: (
         "invalid_value", "unsupported", "missing_file", "empty_file", "invalid_form", "invalid_audio", "no_audio",
-        "no_audio_stream", "audio_decode_failed", "url_refused", "url_unreachable",
+        "no_audio_stream", "audio_decode_failed", "url_refused", "url_unreachable", "speakers_not_installed",
     ),
     401: ("invalid_api_key",),
     403: ("missing_scope", "model_not_found"),

@@ -23,7 +23,9 @@ from endpoint.api.state import ServerState
 from endpoint.fields.layout import LayoutFields
 from endpoint.options import Task
 from endpoint.text.format import Rendering
+from endpoint.text.speakers import turns_of
 from endpoint.types import Segment, Transcript, Word
+from endpoint.voices import Speakers
 
 MOST_BYTES = 32 << 20  # of a day of speech with the times of its words
 MOST_SECONDS = 10**7
@@ -52,6 +54,7 @@ class _Timed(BaseModel):
 
 class RenderedSegment(_Timed):
     text: str = Field(description="With the space before it, as verbose_json has it.")
+    speaker: str | None = Field(None, description="Who says it.")
 
 
 class RenderedWord(_Timed):
@@ -89,9 +92,12 @@ class RenderedTranscript(BaseModel):
         for number, given in enumerate(self.segments):
             start_ms, end_ms = given.times_ms
             own = _words_of(given.text, words) if self.words is not None else None
-            segments.append(_segment(number, (start_ms, end_ms), given.text, own, self.language))
+            made = _segment(number, (start_ms, end_ms), given.text, own, self.language)
+            segments.append(replace(made, speaker=given.speaker))
             last_ms = max(last_ms, end_ms)
-        return Transcript(Task.TRANSCRIBE, self.language, 1.0, last_ms, tuple(segments))
+        turns = turns_of(segments)
+        speakers = Speakers(turns) if turns else None
+        return Transcript(Task.TRANSCRIBE, self.language, 1.0, last_ms, tuple(segments), speakers=speakers)
 
 
 class RenderRequest(LayoutFields, Body):
