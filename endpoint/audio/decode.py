@@ -208,11 +208,12 @@ def _mapped(file: int, count: int, frames: int | None, report_bytes: int) -> tup
         raise _Crash(f"{about} in {size} bytes")
     unreadable = tuple((begin, finish) for begin, finish in report["unreadable"])
     notices = tuple(Notice(*given) for given in report["notices"])
+    decode_seconds, vad_seconds = report["seconds"]
     made = list[Audio]()
     for channel, gain in enumerate(report["gains"]):
         samples = np.frombuffer(pages, np.int16, count, offset=channel * count * BYTES_PER_SAMPLE)
         speech = None if frames is None else np.frombuffer(pages, np.uint8, frames, offset=end + channel * frames)
-        made.append(Audio(samples, speech, unreadable, notices, *report["seconds"], gain))
+        made.append(Audio(samples, speech, unreadable, notices, decode_seconds, vad_seconds, gain))
     return tuple(made)
 
 
