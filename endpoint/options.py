@@ -19,6 +19,7 @@ class Postprocess(StrEnum):
 
     PUNCTUATION = "punctuation"
     PARAGRAPHS = "paragraphs"
+    SPEAKERS = "speakers"
     SUMMARY = "summary"
     ACTIONS = "actions"
 

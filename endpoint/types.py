@@ -238,7 +238,7 @@ class Postprocessed:
     status: `done`; `partial`: some chunks are as they were; `kept_raw`: all are; `failed`: there is no result;
         `skipped`: there was nothing to do. reason: a code, why it is not done.
     chunks, kept: into how many the transcript was cut, and how many of them are as they were.
-    tokens: of prompts and responses. text, items: what was generated.
+    tokens: of prompts and responses. text, items: what was generated. names: label and name of speakers that got one.
     """
 
     step: Postprocess
@@ -249,6 +249,7 @@ class Postprocessed:
     tokens: int = 0
     text: str | None = None
     items: tuple[str, ...] | None = None
+    names: tuple[tuple[str, str], ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -196,6 +196,7 @@ KEPT_TO = {
     "whisper_normalizer": {"observe/evaluation"},
     "budoux": {"text/phrases"},
     "regex": {
+        "postprocess/names",
         "postprocess/plain",
         "text/fillers",
         "text/graphemes",

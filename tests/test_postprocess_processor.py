@@ -19,7 +19,7 @@ from endpoint.types import Transcript
 from tests.api_support import TRANSCRIPT, StandIn, segment
 from tests.language_model import Chat, chat, obedient
 
-ALL = tuple(Postprocess)
+ALL = (Postprocess.PUNCTUATION, Postprocess.PARAGRAPHS, Postprocess.SUMMARY, Postprocess.ACTIONS)
 SPOKEN = replace(TRANSCRIPT, segments=(segment(0, 0, 900, " so we met"), segment(1, 1_000, 1_900, " anna was there")))
 
 
@@ -132,6 +132,8 @@ async def test_nothing_to_do_where_nothing_was_spoken(server: Chat) -> None:
     silent = StandIn(replace(TRANSCRIPT, segments=()))
     made = await processed(server, *ALL, core=silent)
     assert {(one.status, one.reason) for one in made.postprocessed} == {("skipped", "no_text")}
+    made = await processed(server, Postprocess.SPEAKERS)  # without `diarize`
+    assert [(one.status, one.reason) for one in made.postprocessed] == [("skipped", "no_speakers")]
     assert made.notices == ()
     assert server.asked == []
 

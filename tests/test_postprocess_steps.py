@@ -14,6 +14,7 @@ from endpoint.postprocess.model import Allowance, LanguageModel
 from endpoint.postprocess.steps import MOST_ACTIONS, MOST_SUMMARY, PUNCTUATION_CHARACTERS, STEPS, Asking
 from endpoint.text.paragraphs import paragraphs_of
 from endpoint.types import Postprocessed, Transcript, Word
+from endpoint.voices import Speakers, SpeakerTurn
 from tests.api_support import TRANSCRIPT, segment
 from tests.language_model import Asked, Chat, chat, obedient
 
@@ -174,3 +175,60 @@ async def test_actions(server: Chat) -> None:
     server.respond = lambda _: {"actions": [{"who": "me"}]}
     _, report = await step(server, Postprocess.ACTIONS, transcript_of(PLAIN))
     assert (report.status, report.reason, report.items) == ("failed", "invalid_response", None)
+
+
+# ---- names of speakers ----------------------------------------------------------------------------
+
+
+def diarized() -> Transcript:
+    """A and B, and one whose name the caller gave."""
+    texts = [" Hello, I am Anna.", " Hi Anna, Ben here.", " Good morning."]
+    made = transcript_of(texts)
+    voices = ("A", "B", "agent")
+    segments = tuple(
+        replace(one, speaker=voice, words=tuple(replace(word, speaker=voice) for word in one.words or ()))
+        for one, voice in zip(made.segments, voices, strict=True)
+    )
+    turns = tuple(SpeakerTurn(one.start_ms, one.end_ms, voice) for one, voice in zip(segments, voices, strict=True))
+    words = tuple(word for one in segments for word in one.words or ())
+    return replace(made, segments=segments, words=words, speakers=Speakers(turns))
+
+
+def naming(*names: tuple[str, str]) -> dict[str, object]:
+    return {"names": [{"label": label, "name": name} for label, name in names]}
+
+
+async def test_speakers_get_names_that_were_spoken(server: Chat) -> None:
+    server.respond = lambda _: naming(("A", "Anna"), ("B", "Ben"), ("agent", "Anna"))
+    made, report = await step(server, Postprocess.SPEAKERS, diarized())
+    assert server.asked[0].data == "A: Hello, I am Anna.\nB: Hi Anna, Ben here.\nagent: Good morning."
+    assert made.speakers is not None
+    assert made.speakers.names == ("Anna", "Ben", "agent")
+    assert [one.speaker for one in made.segments] == ["Anna", "Ben", "agent"]
+    assert [{word.speaker for word in one.words or ()} for one in made.segments] == [{"Anna"}, {"Ben"}, {"agent"}]
+    assert {word.speaker for word in made.words or ()} == {"Anna", "Ben", "agent"}
+    assert (report.status, report.names) == ("done", (("A", "Anna"), ("B", "Ben")))
+
+
+async def test_other_names_are_left_out(server: Chat) -> None:
+    server.respond = lambda _: naming(("A", "The President"), ("B", "Anna\n"), ("C", "Ben"))
+    made, report = await step(server, Postprocess.SPEAKERS, diarized())
+    assert report.names == (("B", "Anna"),)
+    assert [one.speaker for one in made.segments] == ["A", "Anna", "agent"]
+    server.respond = lambda _: {"names": {"A": "Anna"}}
+    made, report = await step(server, Postprocess.SPEAKERS, diarized())
+    assert made == diarized()
+    assert (report.status, report.reason, report.names) == ("kept_raw", "invalid_response", None)
+
+
+async def test_nobody_to_name(server: Chat) -> None:
+    for before in (transcript_of(PLAIN), replace(diarized(), speakers=Speakers(diarized().speakers.turns[2:]))):
+        made, report = await step(server, Postprocess.SPEAKERS, before)
+        assert made == before
+        assert (report.status, report.reason) == ("skipped", "no_speakers")
+    assert server.asked == []
+
+
+async def test_words_with_punctuation_keep_their_speaker(server: Chat) -> None:
+    made, _ = await step(server, Postprocess.PUNCTUATION, diarized())
+    assert [{word.speaker for word in one.words or ()} for one in made.segments] == [{"A"}, {"B"}, {"agent"}]

@@ -135,15 +135,16 @@ class PostprocessStep(ResponseModel):
     tokens: int = Field(ge=0, description="Tokens of prompts and responses.")
     text: str | None = Field(None, description="The summary: plain text on one line.")
     items: list[str] | None = Field(None, description="The action points: plain text, one line each.")
+    names: dict[str, str] | None = Field(None, description="Names of speakers by the labels that they had.")
     caveat: str | None = Field(None, description="Beside what was generated.")
 
 
 class Postprocessed(Warned):
     """An extension."""
 
-    postprocess: dict[Literal["punctuation", "paragraphs", "summary", "actions"], PostprocessStep] | None = Field(
-        None, description="By the steps of `postprocess[]`; absent where nothing was asked for."
-    )
+    postprocess: (
+        dict[Literal["punctuation", "paragraphs", "speakers", "summary", "actions"], PostprocessStep] | None
+    ) = Field(None, description="By the steps of `postprocess[]`; absent where nothing was asked for.")
 
 
 class TokenLogprob(ResponseModel):

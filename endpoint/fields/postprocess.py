@@ -12,8 +12,8 @@ from endpoint.options import Postprocess
 POSTPROCESS = "postprocess[]"
 _NEEDED = {  # where the result of a step can be written
     Postprocess.PARAGRAPHS: ("verbose_json", "text"),
-    Postprocess.SUMMARY: ("json", "verbose_json"),
-    Postprocess.ACTIONS: ("json", "verbose_json"),
+    Postprocess.SUMMARY: ("json", "verbose_json", "diarized_json"),
+    Postprocess.ACTIONS: ("json", "verbose_json", "diarized_json"),
 }
 
 
@@ -24,8 +24,9 @@ class PostprocessFields(FormattedFields):
         (),
         alias=POSTPROCESS,
         description="What a language model does with the transcript, if the server has one: `punctuation` and capital "
-        "letters; `paragraphs` by topic, with verbose_json or text; `summary` and `actions`, with json or "
-        "verbose_json. The words never change; `postprocess` of the response says what was done. An extension.",
+        "letters; `paragraphs` by topic, with verbose_json or text; `speakers`: names for the labels of `diarize`, if "
+        "they were spoken; `summary` and `actions`, with formats of JSON. The words never change; `postprocess` of the "
+        "response says what was done. An extension.",
     )
 
     @field_validator("postprocess")

@@ -63,8 +63,7 @@ class Postprocessor:
             each = (self._step(step, transcript, self._asking(deadline, call)) for step in steps)
             for changed, one in await together(each):
                 made[one.step] = one
-                if changed.paragraphs is not None:
-                    transcript = replace(transcript, paragraphs=changed.paragraphs)
+                transcript = _joined(transcript, changed, one.step)
         notices = tuple(notice_of(one) for one in made.values() if one.status not in ("done", "skipped"))
         return replace(transcript, postprocessed=tuple(made.values()), notices=(*transcript.notices, *notices))
 
@@ -88,6 +87,15 @@ class Postprocessor:
                 chunks=one.chunks, kept=one.kept, seconds=round(seconds, 3),
             )  # fmt: skip
         return made, one
+
+
+def _joined(transcript: Transcript, changed: Transcript, step: Postprocess) -> Transcript:
+    """The transcript with what a step that read it has changed."""
+    if step is Postprocess.PARAGRAPHS:
+        return replace(transcript, paragraphs=changed.paragraphs)
+    if step is Postprocess.SPEAKERS:
+        return replace(transcript, segments=changed.segments, words=changed.words, speakers=changed.speakers)
+    return transcript
 
 
 def notice_of(one: Postprocessed) -> Notice:

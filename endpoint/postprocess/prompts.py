@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 READING_TOKENS = 1_500  # of a response that is no copy
 TRANSCRIPT, NUMBERED, SUMMARIES = "transcript", "transcript by its sentences", "summaries of a transcript's parts"
+SPEAKERS = "transcript with a line for each turn"
 
 
 class Shape(BaseModel):
@@ -26,6 +28,15 @@ class Punctuated(Shape):
 
 class Paragraphs(Shape):
     begins: list[int] = Field(max_length=10_000)
+
+
+class Name(Shape):
+    label: str
+    name: str
+
+
+class Names(Shape):
+    names: list[Name] = Field(max_length=100)
 
 
 class Summary(Shape):
@@ -68,6 +79,15 @@ def paragraphs() -> str:
     return (
         "You divide a transcript into paragraphs by its topics. Its sentences are numbered. Respond with JSON: the "
         'numbers of the sentences that begin a paragraph, in order, such as {"begins": [0, 4, 9]}.'
+    )
+
+
+def names(labels: Sequence[str]) -> str:
+    return (
+        f"You find out the names of the speakers {', '.join(labels)} of a transcript: from how they introduce "
+        "themselves and address each other. Give only names that are in the transcript, as it writes them, and only "
+        'where it is clear. Respond with JSON: {"names": [{"label": "A", "name": "..."}]}; where nothing is clear, '
+        "with an empty list."
     )
 
 

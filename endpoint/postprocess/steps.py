@@ -11,12 +11,15 @@ from endpoint.options import Postprocess, Task
 from endpoint.postprocess import prompts
 from endpoint.postprocess.chunks import chunks_of, text_of
 from endpoint.postprocess.model import Allowance, Failed, LanguageModel, tokens_of
+from endpoint.postprocess.names import labels_of, taken_names
 from endpoint.postprocess.plain import plain_text
 from endpoint.postprocess.prompts import (
     NUMBERED,
+    SPEAKERS,
     SUMMARIES,
     TRANSCRIPT,
     Actions,
+    Names,
     Paragraphs,
     Punctuated,
     Question,
@@ -26,6 +29,7 @@ from endpoint.postprocess.prompts import (
 from endpoint.tasks import together
 from endpoint.text.paragraphs import sentences_of
 from endpoint.text.punctuation import WordsChanged, punctuated
+from endpoint.text.speakers import labelled_text, renamed
 from endpoint.types import Postprocessed, Segment, Transcript
 
 PUNCTUATION_CHARACTERS = 1_200  # of a chunk: what a changed word costs the others
@@ -109,6 +113,25 @@ def _joined(segments: Sequence[Segment]) -> Segment:
     return replace(segments[0], text=text, end_ms=segments[-1].end_ms, words=None)
 
 
+async def name_speakers(transcript: Transcript, ask: Asking) -> tuple[Transcript, Postprocessed]:
+    """Names for the labels of speakers, of those that were spoken in the first chunk of the transcript."""
+    speakers = () if transcript.speakers is None else transcript.speakers.names
+    labels = labels_of(speakers)
+    if not labels:
+        return transcript, Postprocessed(Postprocess.SPEAKERS, "skipped", "no_speakers")
+    first = next(chunks_of(transcript.segments, READING_CHARACTERS))
+    try:
+        lines = labelled_text(transcript.segments[first.start : first.stop])
+        made = await ask(Question(prompts.names(labels), SPEAKERS, lines, Names))
+    except Failed as failure:
+        return transcript, _report(Postprocess.SPEAKERS, [failure.reason], ask, "kept_raw")
+    proposed = [(one.label, one.name) for one in made.names]
+    others = [speaker for speaker in speakers if speaker not in labels]
+    found = taken_names(proposed, labels, others, [segment.text for segment in transcript.segments])
+    report = replace(_report(Postprocess.SPEAKERS, [None], ask, "kept_raw"), names=tuple(found.items()))
+    return renamed(transcript, found), report
+
+
 async def summarize(transcript: Transcript, ask: Asking) -> tuple[Transcript, Postprocessed]:
     """A summary; of a long transcript, one of the summaries of its chunks."""
     language, spoken = NAMES[_language_code(transcript)], transcript.text
@@ -150,6 +173,7 @@ async def find_actions(transcript: Transcript, ask: Asking) -> tuple[Transcript,
 STEPS: dict[Postprocess, Step] = {
     Postprocess.PUNCTUATION: punctuate,
     Postprocess.PARAGRAPHS: divide,
+    Postprocess.SPEAKERS: name_speakers,
     Postprocess.SUMMARY: summarize,
     Postprocess.ACTIONS: find_actions,
 }

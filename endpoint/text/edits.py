@@ -63,7 +63,7 @@ def _merged(words: Sequence[Word], begin: int, edits: Sequence[Edit]) -> Iterato
     for part in parts:
         first = start + length * done // len(text)
         done += len(part)
-        yield Word(part, first, start + length * done // len(text), probability)
+        yield Word(part, first, start + length * done // len(text), probability, words[0].speaker)
 
 
 def _with_spaces(text: str) -> list[str]:

@@ -126,6 +126,8 @@ def _step(step: Postprocessed) -> dict[str, Any]:
         row |= {"text": step.text, "caveat": CAVEAT}
     if step.items is not None:
         row |= {"items": list(step.items), "caveat": CAVEAT}
+    if step.names is not None:
+        row |= {"names": dict(step.names), "caveat": CAVEAT}
     return row
 
 
@@ -216,6 +218,7 @@ def diarized(transcript: Transcript) -> dict[str, Any]:
         "text": labelled_text(transcript.segments),
         "segments": [diarized_row(segment) for segment in transcript.segments if segment.text.strip()],
         **speaker_rows(transcript.speakers),
+        **postprocessed(transcript),
         "usage": {"type": "duration", "seconds": math.ceil(duration)},
     }
 

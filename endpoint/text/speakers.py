@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from endpoint.types import Segment, Word
+from endpoint.types import Segment, Transcript, Word
 from endpoint.voices import SpeakerTurn
 
 PAUSE_MS = 500  # between segments of one channel: from here on there is another turn
@@ -58,6 +58,31 @@ def turns_of(segments: Iterable[Segment]) -> tuple[SpeakerTurn, ...]:
             open_[segment.speaker] = len(turns)
             turns.append(SpeakerTurn(segment.start_ms, segment.end_ms, segment.speaker))
     return tuple(turns)
+
+
+def renamed(transcript: Transcript, names: Mapping[str, str]) -> Transcript:
+    """The transcript with other names for some speakers. names: by what they are called now."""
+    if transcript.speakers is None or not names:
+        return transcript
+
+    def called(word: Word) -> Word:
+        return replace(word, speaker=names.get(word.speaker or "", word.speaker))
+
+    segments = tuple(
+        replace(
+            segment,
+            speaker=names.get(segment.speaker or "", segment.speaker),
+            words=None if segment.words is None else tuple(map(called, segment.words)),
+        )
+        for segment in transcript.segments
+    )
+    turns = tuple(replace(turn, speaker=names.get(turn.speaker, turn.speaker)) for turn in transcript.speakers.turns)
+    return replace(
+        transcript,
+        segments=segments,
+        words=None if transcript.words is None else tuple(map(called, transcript.words)),
+        speakers=replace(transcript.speakers, turns=turns),
+    )
 
 
 def labelled_text(segments: Iterable[Segment]) -> str:
