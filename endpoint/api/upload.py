@@ -19,7 +19,7 @@ from starlette.types import Receive
 
 from endpoint.api.errors import ClientGone
 from endpoint.errors import DeadlineExceeded, InvalidRequest, TooLarge
-from endpoint.fields.speakers import MOST_KNOWN, MOST_URL_BYTES
+from endpoint.fields.speakers import MOST_URL_BYTES
 from endpoint.memfile import MemoryFile
 
 _FILES = re.compile(r"(?:file|audio_file|files)(?:\[\d*\])?")
@@ -30,10 +30,9 @@ MAX_PARTS = 128  # the form with the most fields has 66, and lists take a part f
 MAX_HEADERS = 8  # of one part
 MAX_HEADER_BYTES = 4096  # of one header; enough for long file names
 MAX_FIELD_BYTES = 64 * 1024
-MAX_LONG_BYTES = MOST_URL_BYTES  # of a field that is a file as a data URL
+MAX_LONG_BYTES = MOST_URL_BYTES  # of a field that is a file as a data URL; all count as the recording does
 _LONG = re.compile(r"known_speaker_references(?:\[\d*\])?")
-# Everything but the file: fields, headers, boundaries.
-MAX_FORM_BYTES = 256 * 1024 + MOST_KNOWN * MAX_LONG_BYTES
+MAX_FORM_BYTES = 256 * 1024  # everything but files: fields, headers, boundaries
 
 AT_ONCE = 1 << 20  # bytes that are collected before a thread writes them
 FEW = 256 * 1024  # up to so many bytes are written without a thread, which takes longer to begin
