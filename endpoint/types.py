@@ -235,8 +235,8 @@ class Usage:
 class Postprocessed:
     """What came of one step of a language model.
 
-    status: `done`; `partial`: some chunks are as they were; `kept_raw`: all are; `failed`: there is no result; `skipped`:
-        there was nothing to do. reason: a code, why it is not done. chunks, kept: how many, and how many of them are as
+    status: `done`; `partial`: some chunks are as they were; `kept_raw`: all are; `failed`: no result; `skipped`: there
+        was nothing to do. reason: a code, why it is not done. chunks, kept: how many, and how many of them are as
         they were. tokens: of prompts and responses. text, items: what was generated. names: (label, name) of speakers.
     """
 
