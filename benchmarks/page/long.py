@@ -40,8 +40,9 @@ def check(world: World) -> None:
     hours = SMALL_HOURS if world.small else HOURS
     path = world.folder / "inquiry.mp3"
     write_speech(path, hours)
-    settings = {"JOBS_URL": str(world.folder / "long.db"), "DECODE_WORKERS": "1"}
-    with running_world(world.browser, world.folder / "long", "fake", world.small, **settings) as other:
+    with running_world(
+        world.browser, world.folder / "long", "fake", world.small, DECODE_WORKERS="1", DECODE_TIMEOUT_SECONDS="1200"
+    ) as other:
         other.lines = world.lines
         measured(other, path, hours)
         world.watched += other.watched

@@ -123,7 +123,7 @@ def running_world(browser: Browser, folder: Path, model: str, small: bool, **set
     }
     engine = {"ENGINE": "fake", "SERVED_MODEL_NAME": "fake"} if model == "fake" else {"MODEL_ID": model}
     admin = make_key(kept, "Operator", EVERYTHING)
-    with running_server(**kept, **engine, **settings) as server:
+    with running_server(**kept | engine | settings) as server:
         yield World(browser, server.base, admin, folder, small, model)
 
 
