@@ -40,9 +40,7 @@ def check(world: World) -> None:
     hours = SMALL_HOURS if world.small else HOURS
     path = world.folder / "inquiry.mp3"
     write_speech(path, hours)
-    with running_world(
-        world.browser, world.folder / "long", "fake", world.small, DECODE_WORKERS="1", DECODE_TIMEOUT_SECONDS="1200"
-    ) as other:
+    with running_world(world.browser, world.folder / "long", "fake", world.small, MAX_AUDIO_SECONDS="15000") as other:
         other.lines = world.lines
         measured(other, path, hours)
         world.watched += other.watched
@@ -53,8 +51,8 @@ def check(world: World) -> None:
 def measured(world: World, path: Path, hours: float) -> None:
     with world.page(LOOKS[0]) as page:
         choose(page, path)
-        done = page.locator('.row-card[data-status="done"]')
-        done.wait_for(timeout=1_800_000)
+        page.locator('.row-card:not([data-status="working"])').wait_for(timeout=1_800_000)
+        world.same("what became of it", "done", page.locator(".row-card").get_attribute("data-status"))
         row(page, path.name).locator(".name").click()
         page.locator(".reader .words").first.wait_for()
         page.locator(".wave").wait_for()
