@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, MutableSequence, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 from endpoint.admission import Load
 from endpoint.config import Settings
@@ -135,13 +135,6 @@ class After(Protocol):
     async def close(self) -> None: ...
 
 
-@runtime_checkable
-class Loaded(Protocol):
-    """A Transcriber whose engines are on this machine."""
-
-    async def load(self) -> EngineLoad: ...
-
-
 class Models:
     """All models of one server, which start and stop together."""
 
@@ -187,8 +180,8 @@ class Models:
 
     async def loads(self) -> Mapping[str, EngineLoad]:
         """What the engines of the models on this machine do. Raises NotReady, EngineFailed."""
-        known = {name: one for name, one in self._transcribers.items() if isinstance(one, Loaded)}
-        return {name: await one.load() for name, one in known.items()}
+        loads = {name: getattr(one, "load", None) for name, one in self._transcribers.items()}
+        return {name: await load() for name, load in loads.items() if load is not None}
 
     async def check_any(self) -> None:
         """If no model can serve a request, raise the error of the default model's check."""

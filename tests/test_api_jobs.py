@@ -305,7 +305,7 @@ def test_the_document_has_all_of_it() -> None:
     paths = {path: operations for path, operations in document["paths"].items() if "jobs" in path or "results" in path}
     assert {path for path in paths if not path.startswith("/api")} == {
         PATH, f"{PATH}/{{job_id}}", f"{PATH}/{{job_id}}/result", f"{PATH}/{{job_id}}/events",
-        f"{PATH}/{{job_id}}/cancel", "/results/{job_id}",
+        f"{PATH}/{{job_id}}/cancel", f"{PATH}/{{job_id}}/requeue", "/results/{job_id}",
     }  # fmt: skip
     for path, operations in paths.items():
         for operation in operations.values():
