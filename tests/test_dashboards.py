@@ -27,7 +27,8 @@ from tests.test_observe_gpu import NVML
 
 SOUND = (Path(__file__).parent / "audio" / "seven.mp3").read_bytes()
 SECONDS = 240  # until every query has a result
-NOT_HERE = re.compile(r"stt_gpu_|vllm:|process_resident")  # of GPUs, of vLLM, and of servers with one process
+# Of GPUs, of vLLM, of a language model, and of servers with one process.
+NOT_HERE = re.compile(r"stt_gpu_|vllm:|stt_postprocess_|process_resident")
 QUIET = {query for query in (expr for panels in DASHBOARDS.values() for panel in panels for expr, _ in panel.queries)
          if re.search(r"stt_refused_requests|stt_live_lag", query)}  # fmt: skip
 

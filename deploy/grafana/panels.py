@@ -159,6 +159,18 @@ QUALITY = (
     graph("Audio by language, seconds per second", (rate("language_audio_seconds_total", "language"), "{{language}}")),
     graph("Failed recordings", (rate("failed_recordings_total", "class, code"), "{{class}} {{code}}")),
     graph(
+        "Steps of the language model",
+        (rate("postprocess_steps_total", "step, status, reason"), "{{step}} {{status}} {{reason}}"),
+        unit="ops",
+        about="Raw text stands where a step is not done. Needs LLM_BASE_URL.",
+    ),
+    graph(
+        "Time of a step of the language model, 95 %",
+        (quantile(0.95, "postprocess_seconds", "step"), "{{step}}"),
+        unit="s",
+    ),
+    graph("Tokens of the language model", (rate("postprocess_tokens_total", "step"), "{{step}}")),
+    graph(
         "Audio received and not transcribed",
         (
             f"{rate('audio_received_seconds_total', only=OWN)} - {rate('audio_done_seconds_total', only=OWN)}",
