@@ -144,9 +144,11 @@ class Models:
         transcribers: Mapping[str, Transcriber],
         peers: Peers | None = None,
         after: After | None = None,
+        *,
+        finds_speakers: bool = True,
     ) -> None:
-        """transcribers: by the name of the served model; they share one decoder."""
-        self.names, self._after = names, after
+        """transcribers: by the name of the served model; they share one decoder. finds_speakers: as far as is known."""
+        self.names, self._after, self.finds_speakers = names, after, finds_speakers
         self._transcribers = dict(transcribers)
         self.peers = peers or Peers.none()
 

@@ -104,7 +104,8 @@ def build_models(settings: Settings, links: Links | None = None, peers: Peers | 
         one.model_name: sampled(settings, _pipeline(one, decoder, diarizer, known.get(one.model_name, ())))
         for one in each_served(settings)
     }
-    return Models(names, pipelines, peers, build_postprocessor(settings))
+    after = build_postprocessor(settings)
+    return Models(names, pipelines, peers, after, finds_speakers=diarizer is not None)
 
 
 def build_postprocessor(settings: Settings) -> Postprocessor | None:

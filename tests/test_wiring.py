@@ -146,3 +146,14 @@ async def test_a_pipeline_of_pyannotes_may_find_speakers(tmp_path: Path) -> None
     made = build_diarizer(Settings(engine="fake", speaker_models=str(tmp_path)))
     assert made is not None
     await made.close()
+
+
+async def test_models_know_whether_speakers_can_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = build_models(Settings(engine="fake", model_cache=str(tmp_path)))
+    monkeypatch.setattr("endpoint.wiring.speaker_models", lambda cache: cache / speakers.NAME)
+    there = build_models(Settings(engine="fake", model_cache=str(tmp_path)))
+    fleet = build_models(Settings(engines="http://a:1", engine_token="t" * 20))
+    assert [missing.finds_speakers, there.finds_speakers] == [False, True]
+    assert fleet.finds_speakers  # its engine servers may
+    for models in (missing, there, fleet):
+        await models.close()

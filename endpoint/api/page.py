@@ -23,7 +23,6 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from endpoint import __version__
-from endpoint.api.forms import TranscriptionForm
 from endpoint.api.openapi import error_responses
 from endpoint.api.schemas import ResponseModel
 from endpoint.api.state import ServerState, caller_of
@@ -118,7 +117,7 @@ def _about(server: ServerState) -> dict[str, object]:
         "metrics": settings.metrics and settings.metrics_port is None,
         "maxUploadMb": settings.max_upload_mb,
         "maxAudioSeconds": settings.max_audio_seconds,
-        "speakers": "diarize" in TranscriptionForm.model_fields,
+        "speakers": server.models.finds_speakers,
         "vocabularies": sorted(settings.vocabularies),
         "languages": NAMES,
     }
