@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from benchmarks.harden import hostile, http_limits, leavers, mutated, no_files, soak
 from benchmarks.harden.report import Found
+from tests.debian import find_program
 
 
 def short_of(found: Found) -> list[str]:
@@ -30,8 +30,8 @@ async def test_uploads_write_no_files(tmp_path: Path) -> None:
     assert short_of(await no_files.check(tmp_path, small=True)) == []
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="sockets are traced by strace")
 async def test_hostile_files_cost_their_own_request_only(tmp_path: Path) -> None:
+    find_program(["strace"], "strace")  # sockets are traced
     assert short_of(await hostile.check(tmp_path, small=True)) == []
 
 

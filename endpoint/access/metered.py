@@ -7,32 +7,20 @@ from contextlib import aclosing
 
 from endpoint.access.charge import Charge
 from endpoint.call import Call
-from endpoint.core.transcriber import Steps, Transcriber
+from endpoint.core.transcriber import Steps, Transcriber, Wrapped
 from endpoint.memfile import MemoryFile
 from endpoint.options import Options
-from endpoint.types import EngineInfo, Transcript
+from endpoint.types import Transcript
 
 DETECT = "detect"  # the task of language detection, in the ledger
 
 
-class Metered:
+class Metered(Wrapped):
     """A Transcriber. The one within is started and closed by whoever made it."""
 
     def __init__(self, within: Transcriber, charge: Charge) -> None:
-        self._within, self._charge = within, charge
-
-    @property
-    def info(self) -> EngineInfo:
-        return self._within.info
-
-    async def start(self) -> None:
-        await self._within.start()
-
-    async def close(self) -> None:
-        await self._within.close()
-
-    async def check(self) -> None:
-        await self._within.check()
+        super().__init__(within)
+        self._charge = charge
 
     async def segments(self, data: bytes | MemoryFile, options: Options, call: Call) -> Steps:
         async with aclosing(self._within.segments(data, options, call)) as steps:

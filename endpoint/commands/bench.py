@@ -19,7 +19,6 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -34,6 +33,7 @@ from endpoint.bench.recordings import LANGUAGES, SEED, WORKLOADS, Recording, mak
 from endpoint.bench.report import HEADS, Run, as_html, as_json, remarks, row
 from endpoint.bench.request import Request, base_url, form, requests
 from endpoint.bench.usage import Processes, watched
+from endpoint.commands.numbers import positive
 from endpoint.errors import InvalidRequest
 from endpoint.languages import find_language
 from endpoint.local import running_server
@@ -111,13 +111,13 @@ def _parser() -> argparse.ArgumentParser:
         "--concurrency", type=_levels, default="1,16", help="numbers of callers, a run each; default 1,16"
     )
     load.add_argument("--live", type=_levels, help="numbers of live sessions, a run each, instead of requests")
-    load.add_argument("--requests", type=_positive(int), help="of a run; unset: at least 32 or four for every caller")
+    load.add_argument("--requests", type=positive(int), help="of a run; unset: at least 32 or four for every caller")
     pace = load.add_mutually_exclusive_group()
-    pace.add_argument("--rate", type=_positive(float), help="requests a second, at random times; instead of callers")
+    pace.add_argument("--rate", type=positive(float), help="requests a second, at random times; instead of callers")
     pace.add_argument("--share", type=_share, help="a run at this share, 0 to 1, of the best rate that callers reached")
-    load.add_argument("--seconds", type=_positive(float), default=60.0, help="of the runs at a rate; default 60")
+    load.add_argument("--seconds", type=positive(float), default=60.0, help="of the runs at a rate; default 60")
     load.add_argument("--warm-up", type=_count, default=4, help="requests before the clock runs; default 4")
-    load.add_argument("--timeout", type=_positive(float), default=600.0, help="of a request, in seconds; default 600")
+    load.add_argument("--timeout", type=positive(float), default=600.0, help="of a request, in seconds; default 600")
     load.add_argument("--seed", type=int, default=SEED, help="of recordings and arrivals")
     output = parser.add_argument_group("report")
     output.add_argument("--json", type=Path, help="write the figures here")
@@ -139,16 +139,6 @@ def _levels(text: str) -> list[int]:
     if min(levels) < 1:
         raise ValueError(text)
     return levels
-
-
-def _positive(kind: type) -> Callable[[str], Any]:
-    def number(text: str) -> Any:
-        value = kind(text)
-        if not 0 < value < float("inf"):
-            raise ValueError(text)
-        return value
-
-    return number
 
 
 def _count(text: str) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from endpoint.capacity.report import HEADS, Fleet, as_html, as_json, fleet, row
 from endpoint.capacity.simulate import SLOTS, Simulated, simulate
 from endpoint.capacity.speed import Speed, speed_of
 from endpoint.capacity.trace import Arrival, audio_seconds, read_trace
+from endpoint.commands.numbers import positive
 from endpoint.errors import InvalidRequest
 
 SCALED = "autoscaled"
@@ -121,58 +121,50 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--trace", type=Path, required=True, help="csv with the columns arrival and duration")
     parser.add_argument(
-        "--speed", type=_above(float), default=1.0, help="2: twice as much traffic in an hour; default 1"
+        "--speed", type=positive(float), default=1.0, help="2: twice as much traffic in an hour; default 1"
     )
-    parser.add_argument("--goal", type=_above(float), default=5.0, help="p95 of the latency, in seconds; default 5")
-    parser.add_argument("--slots", type=_above(int), default=SLOTS, help=f"MAX_NUM_SEQS of an engine; default {SLOTS}")
+    parser.add_argument("--goal", type=positive(float), default=5.0, help="p95 of the latency, in seconds; default 5")
+    parser.add_argument(
+        "--slots", type=positive(int), default=SLOTS, help=f"MAX_NUM_SEQS of an engine; default {SLOTS}"
+    )
     money = parser.add_argument_group("cost")
     money.add_argument(
-        "--price", type=_above(float), default=1.0, help="of an engine and its GPU for an hour; default 1"
+        "--price", type=positive(float), default=1.0, help="of an engine and its GPU for an hour; default 1"
     )
     money.add_argument("--currency", default="USD")
     scaling = parser.add_argument_group("autoscaling, as in deploy/kubernetes/scaling.yaml")
     given = replace(Rules(1.0))
     scaling.add_argument(
         "--threshold",
-        type=_above(float),
+        type=positive(float),
         help="seconds of audio waiting for an engine; unset: what one does in the time of --goal",
     )
-    scaling.add_argument("--least", type=_above(int), default=given.least, help=f"engines; default {given.least}")
+    scaling.add_argument("--least", type=positive(int), default=given.least, help=f"engines; default {given.least}")
     scaling.add_argument(
-        "--most", type=_above(int), default=given.most, help=f"engines, of fixed fleets as well; default {given.most}"
+        "--most", type=positive(int), default=given.most, help=f"engines, of fixed fleets as well; default {given.most}"
     )
     scaling.add_argument(
         "--start-seconds",
-        type=_above(float),
+        type=positive(float),
         default=given.start,
         help=f"until a new engine is ready; default {given.start:g}",
     )
     scaling.add_argument(
-        "--poll", type=_above(float), default=given.poll, help=f"seconds between looks; default {given.poll:g}"
+        "--poll", type=positive(float), default=given.poll, help=f"seconds between looks; default {given.poll:g}"
     )
     scaling.add_argument(
         "--settle",
-        type=_above(float),
+        type=positive(float),
         default=given.settle,
         help=f"seconds before engines are removed; default {given.settle:g}",
     )
     scaling.add_argument(
-        "--up", type=_above(int), default=given.up, help=f"most engines added in a minute; default {given.up}"
+        "--up", type=positive(int), default=given.up, help=f"most engines added in a minute; default {given.up}"
     )
     scaling.add_argument(
-        "--down", type=_above(int), default=given.down, help=f"most engines removed in a minute; default {given.down}"
+        "--down", type=positive(int), default=given.down, help=f"most engines removed in a minute; default {given.down}"
     )
     output = parser.add_argument_group("report")
     output.add_argument("--json", type=Path, help="write the figures here")
     output.add_argument("--html", type=Path, help="write a page with charts here")
     return parser
-
-
-def _above(kind: type) -> Callable[[str], Any]:
-    def number(text: str) -> Any:
-        value = kind(text)
-        if not 0 < value < float("inf"):
-            raise ValueError(text)
-        return value
-
-    return number

@@ -54,6 +54,32 @@ class Transcriber(Protocol):
         ...
 
 
+class Wrapped:
+    """A Transcriber around another one: what a subclass leaves as it is, the inner one does."""
+
+    def __init__(self, within: Transcriber) -> None:
+        self._within = within
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._within.info
+
+    async def start(self) -> None:
+        await self._within.start()
+
+    async def close(self) -> None:
+        await self._within.close()
+
+    async def check(self) -> None:
+        await self._within.check()
+
+    def segments(self, data: bytes | MemoryFile, options: Options, call: Call) -> Steps:
+        return self._within.segments(data, options, call)
+
+    async def detect(self, data: bytes | MemoryFile, options: Options, call: Call) -> tuple[Mapping[str, float], int]:
+        return await self._within.detect(data, options, call)
+
+
 async def collect(steps: Steps) -> Transcript:
     """The transcript at the end of the steps."""
     transcript: Transcript | None = None

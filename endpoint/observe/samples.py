@@ -10,7 +10,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +20,10 @@ import structlog
 from endpoint.call import Call
 from endpoint.caller import ANONYMOUS_ID, Caller
 from endpoint.config import Settings
-from endpoint.core.transcriber import Steps, Transcriber
+from endpoint.core.transcriber import Steps, Transcriber, Wrapped
 from endpoint.memfile import MemoryFile
 from endpoint.options import Options
-from endpoint.types import EngineInfo, Transcript
+from endpoint.types import Transcript
 
 MIB = 1024 * 1024
 SOUND = ".audio"  # the bytes as they were sent, of any container
@@ -83,45 +83,30 @@ def sampled(settings: Settings, transcriber: Transcriber) -> Transcriber:
     return Sampling(transcriber, folder, settings.sample_share, anonymous=settings.sample_anonymous)
 
 
-class Sampling:
+class Sampling(Wrapped):
     """A Transcriber that keeps a share of what it transcribes. anonymous: callers without a key consent."""
 
     def __init__(
         self,
-        inner: Transcriber,
+        within: Transcriber,
         folder: SampleFolder,
         share: float,
         *,
         anonymous: bool = False,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        self._inner, self._folder, self._share, self._draw = inner, folder, share, draw
+        super().__init__(within)
+        self._folder, self._share, self._draw = folder, share, draw
         self._anonymous = anonymous
 
     def __getattr__(self, name: str) -> object:
         """Whatever else it has, such as `load`, is the inner one's."""
-        return getattr(self._inner, name)
-
-    @property
-    def info(self) -> EngineInfo:
-        return self._inner.info
-
-    async def start(self) -> None:
-        await self._inner.start()
-
-    async def close(self) -> None:
-        await self._inner.close()
-
-    async def check(self) -> None:
-        await self._inner.check()
-
-    async def detect(self, data: bytes | MemoryFile, options: Options, call: Call) -> tuple[Mapping[str, float], int]:
-        return await self._inner.detect(data, options, call)
+        return getattr(self._within, name)
 
     async def segments(self, data: bytes | MemoryFile, options: Options, call: Call) -> Steps:
         """As Transcriber.segments. A sample that cannot be kept changes nothing for the caller."""
         wanted = self._consents(call.caller) and self._draw() < self._share
-        async with aclosing(self._inner.segments(data, options, call)) as steps:
+        async with aclosing(self._within.segments(data, options, call)) as steps:
             async for step in steps:
                 if wanted and isinstance(step, Transcript):
                     await self._keep(data, step, call)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -15,14 +14,14 @@ import structlog
 
 from endpoint.call import Call, Stage
 from endpoint.config import Settings
-from endpoint.core.transcriber import Steps, Transcriber
+from endpoint.core.transcriber import Steps, Transcriber, Wrapped
 from endpoint.memfile import MemoryFile
 from endpoint.observe.metrics import postprocess_step
 from endpoint.options import Options, Postprocess
 from endpoint.postprocess.model import Allowance, LanguageModel
 from endpoint.postprocess.steps import STEPS, Asking
 from endpoint.tasks import together
-from endpoint.types import EngineInfo, Notice, Postprocessed, Transcript
+from endpoint.types import Notice, Postprocessed, Transcript
 
 log = structlog.get_logger(__name__)
 
@@ -104,24 +103,12 @@ def notice_of(one: Postprocessed) -> Notice:
     return Notice(NOTICE, f"{one.step.value} {what}: {one.reason}", "postprocess[]")
 
 
-class Postprocessing:
+class Postprocessing(Wrapped):
     """A Transcriber."""
 
     def __init__(self, within: Transcriber, processor: Postprocessor) -> None:
-        self._within, self._processor = within, processor
-
-    @property
-    def info(self) -> EngineInfo:
-        return self._within.info
-
-    async def start(self) -> None:
-        await self._within.start()
-
-    async def close(self) -> None:
-        await self._within.close()
-
-    async def check(self) -> None:
-        await self._within.check()
+        super().__init__(within)
+        self._processor = processor
 
     async def segments(self, data: bytes | MemoryFile, options: Options, call: Call) -> Steps:
         """As Transcriber.segments. Segments on the way are as recognized; the transcript is postprocessed."""
@@ -132,6 +119,3 @@ class Postprocessing:
                     yield await self._processor.process(step, options, call)
                 else:
                     yield step
-
-    async def detect(self, data: bytes | MemoryFile, options: Options, call: Call) -> tuple[Mapping[str, float], int]:
-        return await self._within.detect(data, options, call)
