@@ -73,6 +73,16 @@ def test_from_submission_to_result(
     assert "cannot write" in jobs(capsys, "result", job, *server, "--output", tmp_path, status=2)
 
 
+def test_speakers_are_asked_for(url: str, store: MemoryStore, talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    known = ["--known-speaker-names", "Linda", "--known-speaker-references", talk]  # a file, sent as a data URL
+    job = jobs(capsys, "submit", talk, "--diarize", "--num-speakers", 2, *known, "--server", url).strip()
+    asked = store.jobs[job].options.speakers
+    assert asked is not None
+    assert (asked.number, [(one.name, one.reference) for one in asked.known]) == (2, [("Linda", talk.read_bytes())])
+    apart = jobs(capsys, "submit", talk, "--multichannel", "--server", url).strip()
+    assert store.jobs[apart].options.multichannel
+
+
 def test_addresses_and_files(url: str, store: MemoryStore, talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     job = jobs(capsys, "submit", "https://example.com/a.mp3", "http://example.com/b.mp3", "--server", url).strip()
     assert [file.source for file in store.jobs[job].files] == ["https://example.com/a.mp3", "http://example.com/b.mp3"]

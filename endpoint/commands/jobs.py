@@ -21,9 +21,10 @@ from endpoint.config import load_settings
 from endpoint.errors import EndpointError, InvalidRequest
 from endpoint.fields.layout import LayoutFields
 from endpoint.fields.postprocess import PostprocessFields
+from endpoint.fields.speakers import SpeakerFields
 from endpoint.fields.wording import WordingFields
 
-FORMATS = ("text", "json", "verbose_json", "srt", "vtt")
+FORMATS = ("text", "json", "verbose_json", "diarized_json", "srt", "vtt")
 STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
 
 
@@ -58,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     submit.add_argument("--priority", choices=("high", "normal", "low"))
     submit.add_argument("--callback-url", help="address that is posted to when the job has ended")
     submit.add_argument("--metadata", type=_object, help="a JSON object, which the job shows")
-    add_fields(submit, WordingFields, PostprocessFields)
+    add_fields(submit, WordingFields, SpeakerFields, PostprocessFields)
     submit.add_argument("--idempotency-key", help="your own name of this submission: again, it gives the same job")
     listing = add("list", _list, "list jobs, the newest first")
     listing.add_argument("--status", choices=STATUSES)
@@ -86,7 +87,7 @@ def _submit(client: Client, given: argparse.Namespace) -> int:
     files = [source for source in given.sources if source not in urls]
     names = ("language", "task", "model", "prompt", "priority", "callback_url", "metadata", "idempotency_key")
     fields: dict[str, Any] = {name: value for name in names if (value := getattr(given, name)) is not None}
-    fields |= sent_fields(given, WordingFields, PostprocessFields)
+    fields |= sent_fields(given, WordingFields, SpeakerFields, PostprocessFields)
     if given.words:
         fields["timestamp_granularities"] = ["segment", "word"]
     print(client.submit(files, url=urls, **fields)["id"])
