@@ -147,6 +147,7 @@ class Options:
     peaks: how many values the waveform is drawn with; 0: none.
     speakers: every segment and word gets its speaker; None: it is not asked who speaks.
     multichannel: each channel of the recording is transcribed by itself, and is a speaker.
+    interim: the text will be replaced soon: the encoder works on the sound and a little silence, not on 30 s.
     """
 
     task: Task = Task.TRANSCRIBE
@@ -172,6 +173,7 @@ class Options:
     peaks: int = 0
     speakers: SpeakerHints | None = None
     multichannel: bool = False
+    interim: bool = False
 
     def spoken_in(self, language: str | None) -> Options:
         """The same in `language`, unless these options choose languages themselves."""

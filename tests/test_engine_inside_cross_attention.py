@@ -247,6 +247,24 @@ def test_what_was_kept_is_used_once_and_gives_the_same(whisper, worker: AlignExt
     np.testing.assert_allclose(kept.matrix(), again.matrix(), atol=1e-4)
 
 
+@torch.inference_mode()
+def test_windows_of_different_encoder_lengths_come_in_one_call(whisper, worker: AlignExtension):
+    cache = worker.model_runner.encoder_cache
+    ids = [1070, 1071, 1169, 1173, 40, 41, 1069]
+    requests = [Request(f"{KEEP}{k}", ids, first=4, frames=200) for k in range(2)]
+
+    def keep() -> None:
+        for request, size in zip(requests, (1_500, 500), strict=True):
+            cache[request.key] = whisper.model.encoder(mel_of(sound(4))).last_hidden_state[0][:size]
+
+    keep()
+    together = ask(worker, requests, [(2, 0)])
+    keep()
+    for found, request in zip(together, requests, strict=True):
+        (alone,) = ask(worker, [request], [(2, 0)])
+        np.testing.assert_allclose(found.matrix(), alone.matrix(), atol=1e-4)
+
+
 def test_only_windows_with_words_are_kept_and_only_so_many(worker: AlignExtension):
     cache = worker.model_runner.encoder_cache
     batch = torch.zeros(5, 10, 4)

@@ -16,6 +16,7 @@ from endpoint.engine.inside import encode_ahead
 from endpoint.engine.inside.encode_ahead import EncodeAhead
 
 CORES = 4
+FRAMES = 250
 
 
 class Encoder:
@@ -26,7 +27,8 @@ class Encoder:
         self.threads: set[str] = set()
         self.widths: list[int] = []
 
-    def __call__(self, samples: Tensor) -> Tensor:
+    def __call__(self, samples: Tensor, frames: int) -> Tensor:
+        assert frames == FRAMES
         self.threads.add(threading.current_thread().name)
         self.widths.append(torch.get_num_threads())
         assert torch.is_inference_mode_enabled()
@@ -57,7 +59,7 @@ def results(futures: list[Future[Tensor]]) -> list[list[int]]:
 
 
 def test_windows_are_encoded_side_by_side(encoder: Encoder, pool: EncodeAhead) -> None:
-    futures = [pool.start(torch.tensor([k, k + 1])) for k in range(2 * CORES)]
+    futures = [pool.start(torch.tensor([k, k + 1]), FRAMES) for k in range(2 * CORES)]
     for _ in range(CORES):
         assert encoder.begun.acquire(timeout=20)
     assert not encoder.begun.acquire(blocking=False)
@@ -70,10 +72,10 @@ def test_windows_are_encoded_side_by_side(encoder: Encoder, pool: EncodeAhead) -
 def test_few_windows_share_the_cores(encoder: Encoder, pool: EncodeAhead) -> None:
     usual = torch.get_num_threads()
     encoder.go.set()
-    results([pool.start(torch.ones(1))])
+    results([pool.start(torch.ones(1), FRAMES)])
     assert encoder.widths == [CORES]
     encoder.go.clear()
-    futures = [pool.start(torch.ones(1)) for _ in range(2 * CORES)]
+    futures = [pool.start(torch.ones(1), FRAMES) for _ in range(2 * CORES)]
     encoder.go.set()
     results(futures)
     assert min(encoder.widths) == 1
@@ -82,14 +84,14 @@ def test_few_windows_share_the_cores(encoder: Encoder, pool: EncodeAhead) -> Non
 
 def test_one_that_fails_harms_no_other(encoder: Encoder, pool: EncodeAhead) -> None:
     encoder.go.set()
-    bad, good = pool.start(torch.zeros(0)), pool.start(torch.ones(1))
+    bad, good = pool.start(torch.zeros(0), FRAMES), pool.start(torch.ones(1), FRAMES)
     with pytest.raises(ValueError, match="no samples"):
         bad.result(20)
     assert results([good]) == [[2.0]]
 
 
 def test_what_is_not_begun_can_be_given_up(encoder: Encoder, pool: EncodeAhead) -> None:
-    futures = [pool.start(torch.ones(1)) for _ in range(CORES + 2)]
+    futures = [pool.start(torch.ones(1), FRAMES) for _ in range(CORES + 2)]
     for _ in range(CORES):
         assert encoder.begun.acquire(timeout=20)
     assert [future.cancel() for future in futures] == [False] * CORES + [True] * 2
@@ -99,17 +101,17 @@ def test_what_is_not_begun_can_be_given_up(encoder: Encoder, pool: EncodeAhead) 
 
 
 def test_what_several_requests_share_is_encoded_once(encoder: Encoder, pool: EncodeAhead) -> None:
-    first = pool.start(torch.ones(1), "a")
-    assert pool.start(torch.ones(1), "a") is first  # while it is being encoded
+    first = pool.start(torch.ones(1), FRAMES, "a")
+    assert pool.start(torch.ones(1), FRAMES, "a") is first  # while it is being encoded
     encoder.go.set()
-    results([first, pool.start(torch.ones(1)), pool.start(torch.ones(1), "b")])
-    assert pool.start(torch.ones(1), "a") is first  # and afterwards
+    results([first, pool.start(torch.ones(1), FRAMES), pool.start(torch.ones(1), FRAMES, "b")])
+    assert pool.start(torch.ones(1), FRAMES, "a") is first  # and afterwards
     assert len(encoder.widths) == 3
 
 
 def test_a_shared_window_is_encoded_although_one_request_is_given_up(encoder: Encoder, pool: EncodeAhead) -> None:
-    busy = [pool.start(torch.ones(1)) for _ in range(CORES)]
-    shared, own = pool.start(torch.ones(1), "a"), pool.start(torch.ones(1))
+    busy = [pool.start(torch.ones(1), FRAMES) for _ in range(CORES)]
+    shared, own = pool.start(torch.ones(1), FRAMES, "a"), pool.start(torch.ones(1), FRAMES)
     pool.give_up(shared)
     pool.give_up(own)
     encoder.go.set()
@@ -119,9 +121,9 @@ def test_a_shared_window_is_encoded_although_one_request_is_given_up(encoder: En
 
 def test_a_shared_window_that_failed_is_tried_again(encoder: Encoder, pool: EncodeAhead) -> None:
     encoder.go.set()
-    failed = pool.start(torch.zeros(0), "a")
+    failed = pool.start(torch.zeros(0), FRAMES, "a")
     assert isinstance(failed.exception(20), ValueError)
-    assert results([pool.start(torch.ones(1), "a")]) == [[2.0]]
+    assert results([pool.start(torch.ones(1), FRAMES, "a")]) == [[2.0]]
 
 
 def test_only_the_last_shared_windows_are_kept(
@@ -129,9 +131,9 @@ def test_only_the_last_shared_windows_are_kept(
 ) -> None:
     monkeypatch.setattr(encode_ahead, "KEPT", 2)
     encoder.go.set()
-    first = pool.start(torch.ones(1), "a")
-    results([first, pool.start(torch.ones(1), "b"), pool.start(torch.ones(1), "c")])
-    assert pool.start(torch.ones(1), "a") is not first
+    first = pool.start(torch.ones(1), FRAMES, "a")
+    results([first, pool.start(torch.ones(1), FRAMES, "b"), pool.start(torch.ones(1), FRAMES, "c")])
+    assert pool.start(torch.ones(1), FRAMES, "a") is not first
 
 
 def test_a_process_has_the_encoder_of_its_last_model(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,11 +82,29 @@ def test_windows_of_any_length_are_encoded_together(seconds: tuple[int, ...]) ->
         return torch.cat(batches)
 
     model = SimpleNamespace(_log_mel=log_mel, dtype=torch.float32, model=SimpleNamespace(get_encoder_outputs=encode))
-    model.encode = lambda samples: WhisperFromSamples.encode(model, samples)
+    model.encode = lambda samples, frames: WhisperFromSamples.encode(model, samples, frames)
     outputs = WhisperFromSamples.embed_multimodal(model, **given)
     assert asked == [(len({len(window) for window in windows}), 80, 3_000)]  # equal ones once
     for output, window in zip(outputs, windows, strict=True):
         torch.testing.assert_close(output, log_mel(torch.from_dlpack(window)[None])[0])
+
+
+def test_windows_of_interim_text_are_encoded_by_their_length() -> None:
+    """Also beside the same sound in full."""
+    sounds = [np.full(k, k, np.int16) for k in (9, 9, 7)]
+    items = [
+        samples_input([1], sound, "k", frames)["decoder_prompt"]["mm_kwargs"]["audio"][0]
+        for sound, frames in zip(sounds, (250, ENCODER_TOKENS, 250), strict=True)
+    ]
+    ((_, given),) = group_and_batch_mm_items(items)
+    model = SimpleNamespace(
+        _log_mel=LogMel(80), dtype=torch.float32, model=SimpleNamespace(get_encoder_outputs=lambda mel: mel[0].mT)
+    )
+    model.encode = lambda samples, frames: WhisperFromSamples.encode(model, samples, frames)
+    outputs = WhisperFromSamples.embed_multimodal(model, **given)
+    assert [len(output) for output in outputs] == [2 * 250, 2 * ENCODER_TOKENS, 2 * 250]
+    torch.testing.assert_close(outputs[0], outputs[1][: 2 * 250])
+    assert not torch.equal(outputs[0], outputs[2])
 
 
 def test_what_was_encoded_ahead_takes_the_place_of_the_samples() -> None:

@@ -213,7 +213,8 @@ class ByHand:
         self.shared: list[str] = []
         self.closed = False
 
-    def start(self, samples: torch.Tensor, shared: str) -> Future:
+    def start(self, samples: torch.Tensor, frames: int, shared: str) -> Future:
+        assert frames == 1_500
         self.futures.append(Future())
         self.shared.append(shared)
         return self.futures[-1]
@@ -235,7 +236,7 @@ def beside(monkeypatch: pytest.MonkeyPatch) -> Beside:
 def sounding(name: str, **extra: str) -> SimpleNamespace:
     samples = SimpleNamespace(data=torch.ones(5, dtype=torch.int16))
     params = SimpleNamespace(extra_args=extra or None)
-    features = [SimpleNamespace(data={"samples": samples})]
+    features = [SimpleNamespace(data={"samples": samples}, mm_position=SimpleNamespace(length=1_500))]
     return SimpleNamespace(request_id=name, mm_features=features, sampling_params=params)
 
 

@@ -15,18 +15,20 @@ from endpoint.errors import InvalidRequest
 pytest.importorskip("tokenizers", reason="the base build has no engine")
 from endpoint.engine.prompt import (
     CONTEXT_TOKENS,
+    ENCODER_TOKENS,
     MAX_NEW_TOKENS,
     MAX_PROMPT_TOKENS,
     Generation,
     build_prompt,
     check_options,
+    encoder_frames,
     max_new_tokens,
     read_generation,
     split_pieces,
 )
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.options import Options, Task
-from endpoint.types import Piece, Window
+from endpoint.types import SAMPLE_RATE, Piece, Window
 
 TOKENS = WhisperTokens.load(TEST_MODEL)
 ENGLISH = replace(TOKENS, languages={})
@@ -42,6 +44,14 @@ def time(seconds: float) -> int:
 def test_without_a_prompt_there_is_one_token() -> None:
     for nothing in (Options(), Options(prompt=""), Options(prompt=" \n", hotwords=" ")):
         assert build_prompt(TOKENS, nothing) == [TOKENS.sot]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "frames"), [(0.1, 750), (9, 750), (9.1, 1_000), (14, 1_000), (19, 1_250), (24.1, 1_500), (30, 1_500)]
+)
+def test_the_encoder_of_interim_text_works_on_the_sound_and_some_silence(seconds: float, frames: int) -> None:
+    assert encoder_frames(round(seconds * SAMPLE_RATE), interim=True) == frames
+    assert encoder_frames(round(seconds * SAMPLE_RATE), interim=False) == ENCODER_TOKENS
 
 
 def test_hotwords_stand_before_the_prompt() -> None:

@@ -68,6 +68,20 @@ def test_old_words_need_no_second_pass():
     assert texts(made.feed([words("one too three four five")], 2_400)) == "too three"  # two of them are old enough
 
 
+def test_what_the_model_repeats_is_not_agreed():
+    made = Agreement(0, DELAYS["minimal"])
+    assert texts(made.feed([words("and salt salt salt salt salt etc")], 3_200)) == "and salt"
+    assert not made.unstable
+    assert texts(made.feed([words("and solders etc produced by")], 3_600)) == "etc produced by"
+
+
+def test_words_at_the_very_end_wait_although_passes_agree():
+    made = Agreement(0, Stability(2, None, 400))
+    made.feed([words("the quick brown")], 1_200)
+    assert texts(made.feed([words("the quick brown")], 1_300)) == "the quick"
+    assert texts(made.feed([words("the quick brown")], 1_600)) == "brown"
+
+
 def test_three_passes():
     made = Agreement(0, Stability(3))
     assert made.feed([words("a b")], 800) == []

@@ -2,10 +2,11 @@
 
     --sessions 1,2,4,8     runs at the pace of speech; the lines are about 4
     --seconds 60           of speech in each session of a run
-    --count 8              human clips of each language of prompts beside LJ Speech, 0: none (they are fetched by apt)
+    --count 8              prompts of each language beside LJ Speech, for `equal` and `words` (they are fetched by apt)
     --only equal,words,lag,drop  of the parts
     --delays medium        of `words`, separated by commas
     --url URL              a running server with whisper-base; else one is started
+    --engine-token TOKEN   its ENGINE_TOKEN, for `words`
     --model base           for the server that is started; `test`: the test model, with its own recordings
 
 Takes about a minute a number of sessions, and two for the rest. Writes build/live/report.html and figures.json.
@@ -17,6 +18,7 @@ import argparse
 import asyncio
 import json
 import random
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -24,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.human.clips import PROMPTS, prompts, shipped
+from benchmarks.human.clips import PROMPTS, Clip, prompts, shipped
 from benchmarks.live.drop import dropped
 from benchmarks.live.equal import compare
 from benchmarks.live.stepped import Stepped, stepped
@@ -65,6 +67,7 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(PARTS))
     parser.add_argument("--delays", default=DEFAULT_DELAY)
     parser.add_argument("--url")
+    parser.add_argument("--engine-token", default=secrets.token_hex(16))
     parser.add_argument("--model", default="base")
     given = parser.parse_args()
     parts = given.only.split(",")
@@ -82,7 +85,7 @@ def server(given: argparse.Namespace) -> Iterator[LocalServer]:
     if given.url:
         yield LocalServer(given.url.rstrip("/").removesuffix("/v1"), 0, 0.0)
         return
-    with running_server(MODEL_ID=given.model, JOBS_URL="off") as started:
+    with running_server(MODEL_ID=given.model, JOBS_URL="off", ENGINE_TOKEN=given.engine_token) as started:
         yield started
 
 
@@ -94,7 +97,7 @@ async def measure(
         await equal(running.base, given, lines)
     if "words" in parts and given.model != "test":
         for delay in given.delays.split(","):
-            interim_words(await stepped(running.base, shipped(), delay), delay, lines)
+            interim_words(await stepped(running.base, given.engine_token, human(given.count), delay), delay, lines)
     if "lag" in parts:
         speech = long_speech(given)
         for level in levels:
@@ -108,11 +111,17 @@ async def measure(
     return found
 
 
+def human(count: int) -> list[Clip]:
+    """Those of LJ Speech, and `count` prompts of each language."""
+    return shipped() + [
+        clip
+        for language in (PROMPTS if count else ())
+        for clip in prompts(language, Path("build/human/prompts"), count)
+    ]
+
+
 async def equal(base: str, given: argparse.Namespace, lines: Lines) -> None:
-    clips = shipped()
-    for language in PROMPTS if given.count else ():
-        clips += prompts(language, Path("build/human/prompts"), given.count)
-    found = await compare(base, clips, real_time=True)
+    found = await compare(base, human(given.count), real_time=True)
     for name, live, file in found.other:
         print(f"      {name}: live {live!r}, as a file {file!r}")
     lines.add(not found.other, "finals equal the file API's text, turn for turn",
@@ -123,6 +132,8 @@ async def equal(base: str, given: argparse.Namespace, lines: Lines) -> None:
 def interim_words(found: Stepped, delay: str, lines: Lines) -> None:
     assert found.interim_errors is not None
     assert found.final_errors is not None
+    for interim, final in found.other:
+        print(f"      interim {interim!r}\n      final   {final!r}")
     lines.add(
         found.interim_errors <= found.final_errors + POINTS,
         f"word errors of interim text within {POINTS:g} point of the finals', a pass every half second, delay {delay}",

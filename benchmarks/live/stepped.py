@@ -7,20 +7,20 @@ sound has its pass, whatever the machine.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
-
-import httpx2
 
 from benchmarks.human.clips import Clip
 from endpoint.audio.vad import VoiceActivity
 from endpoint.bench.containers import decode
 from endpoint.bench.live import error_rate
 from endpoint.call import Call
-from endpoint.core.transcriber import Steps
+from endpoint.core.transcriber import Steps, Transcriber, Wrapped
+from endpoint.gateway.pool import Pool
+from endpoint.gateway.upstream import RemoteTranscriber
 from endpoint.live.agreement import DEFAULT_DELAY, DELAYS
 from endpoint.live.pace import EVERY, Pace
 from endpoint.live.plain import Plain
@@ -30,9 +30,8 @@ from endpoint.live.runner import Means, Runner
 from endpoint.live.session import Session
 from endpoint.live.text import tail
 from endpoint.memfile import MemoryFile
-from endpoint.options import Options, Task
-from endpoint.tasks import produced
-from endpoint.types import SAMPLE_RATE, Segment, Transcript, Word
+from endpoint.options import Options
+from endpoint.types import SAMPLE_RATE
 
 AT_ONCE = 2
 
@@ -47,16 +46,19 @@ class Stepped:
     lag: tuple[float, float]
     interim_errors: float | None
     final_errors: float | None
+    other: list[tuple[str, str]]
 
 
-async def stepped(base: str, clips: Sequence[Clip], delay: str = DEFAULT_DELAY) -> Stepped:
+async def stepped(base: str, token: str, clips: Sequence[Clip], delay: str = DEFAULT_DELAY) -> Stepped:
+    """token: ENGINE_TOKEN of the server."""
     slots, record = asyncio.Semaphore(AT_ONCE), LiveRecord()
 
     async def one(clip: Clip) -> list[tuple[str, str]]:
-        async with slots, httpx2.AsyncClient(timeout=600) as client:
-            return await _speak(_FileApi(client, base), clip, delay, record)
+        async with slots:
+            return await _speak(_Watched(server), clip, delay, record)
 
-    found = await asyncio.gather(*map(one, clips))
+    async with _remote(base, token) as server:
+        found = await asyncio.gather(*map(one, clips))
     interim = [" ".join(tail_joined(early, final) for early, final in turns) for turns in found]
     final = [" ".join(text for _, text in turns) for turns in found]
     early = sum(len(text.split()) for turns in found for text, _ in turns)
@@ -67,6 +69,7 @@ async def stepped(base: str, clips: Sequence[Clip], delay: str = DEFAULT_DELAY) 
         (lags[len(lags) // 2], lags[int(0.95 * len(lags))]),
         error_rate(list(zip(references, interim, strict=True))),
         error_rate(list(zip(references, final, strict=True))),
+        [(early, late) for early, late in zip(interim, final, strict=True) if early != late],
     )
 
 
@@ -75,12 +78,12 @@ def tail_joined(early: str, final: str) -> str:
     return early + tail(early, final)
 
 
-async def _speak(core: _FileApi, clip: Clip, delay: str, record: LiveRecord) -> list[tuple[str, str]]:
+async def _speak(core: _Watched, clip: Clip, delay: str, record: LiveRecord) -> list[tuple[str, str]]:
     """(text agreed on before the end, final text) of each turn."""
     sent, early = list[dict[str, Any]](), dict[int, str]()
     with ThreadPoolExecutor(1) as threads:
         charge, made = _NoCharge(), lambda *_: None
-        means = Means(lambda _: core, _passing, charge, made, threads, Pace(2), record)  # type: ignore[arg-type]
+        means = Means(lambda _: core, _passing, charge, made, threads, Pace(2), record)
         settings = TurnSettings("base", Options(language=clip.language), DELAYS[delay])
         runner = Runner(Plain(Session(VoiceActivity()), settings), means, sent.extend)
         running = asyncio.create_task(runner.run())
@@ -106,11 +109,10 @@ def _passing(_: str) -> Iterator[Call]:
     yield Call()
 
 
-class _FileApi:
-    """A Transcriber by the API of files."""
+class _Watched(Wrapped):
+    """Of one clip: knows whether a pass is under way."""
 
-    def __init__(self, client: httpx2.AsyncClient, base: str) -> None:
-        self._client, self._url, self._running = client, f"{base}/v1/audio/transcriptions", 0
+    _running = 0
 
     async def idle(self) -> None:
         """Wait until a pass that the last sound gave rise to is done."""
@@ -119,35 +121,27 @@ class _FileApi:
         while self._running:  # noqa: ASYNC110 - a pass may begin after a pass
             await asyncio.sleep(0.005)
 
-    def segments(self, data: bytes | MemoryFile, options: Options, call: Call) -> Steps:
-        return produced(lambda emit: self._transcribe(data, options, emit))
-
-    async def _transcribe(self, data: bytes | MemoryFile, options: Options, emit: Any) -> None:
+    async def segments(self, data: bytes | MemoryFile, options: Options, call: Call) -> Steps:
         self._running += 1
         try:
-            file = {"file": ("turn.wav", data.read() if isinstance(data, MemoryFile) else data, "audio/wav")}
-            fields = {
-                "language": options.language or "",
-                "response_format": "verbose_json",
-                "temperature_inc": str(options.sampling.temperature_increment),
-                "timestamp_granularities[]": ["word", "segment"],
-            }
-            response = await self._client.post(self._url, files=file, data=fields)
-            response.raise_for_status()
-            emit(_transcript(response.json()))
+            async with aclosing(super().segments(data, options, call)) as steps:
+                async for step in steps:
+                    yield step
         finally:
             self._running -= 1
 
 
-def _transcript(body: dict[str, Any]) -> Transcript:
-    words = [Word(f" {row['word']}", round(row["start"] * 1000), round(row["end"] * 1000)) for row in body["words"]]
-    segments, used = list[Segment](), 0
-    for number, row in enumerate(body["segments"]):
-        count = len(row["text"].split())
-        own = tuple(words[used : used + count])
-        used += count
-        segments.append(
-            Segment(number, round(row["start"] * 1000), round(row["end"] * 1000), row["text"], (), 0, 0.0, 0.0, 1.0,
-                    0.0, "en", words=own)
-        )  # fmt: skip
-    return Transcript(Task.TRANSCRIBE, "en", 1.0, round(body["duration"] * 1000), tuple(segments), tuple(words))
+@asynccontextmanager
+async def _remote(base: str, token: str) -> AsyncIterator[Transcriber]:
+    """The server's first model, as a gateway has it: options that the API does not have are passed on."""
+    known = asyncio.Event()
+    pool = Pool([base], token, known.set)
+    await pool.start()
+    try:
+        async with asyncio.timeout(60):
+            await known.wait()
+        info = pool.servers[0].info
+        assert info is not None
+        yield RemoteTranscriber(info.default, pool)
+    finally:
+        await pool.close()

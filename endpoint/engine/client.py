@@ -26,7 +26,15 @@ from endpoint.engine.checkpoint import alignment_heads
 from endpoint.engine.inside.cross_attention import KEEP
 from endpoint.engine.parameters import read, read_beams, sampling_params
 from endpoint.engine.placement import Link, cpu_threads
-from endpoint.engine.prompt import build_prompt, check_options, cut_hints, max_new_tokens, read_generation
+from endpoint.engine.prompt import (
+    ENCODER_TOKENS,
+    build_prompt,
+    check_options,
+    cut_hints,
+    encoder_frames,
+    max_new_tokens,
+    read_generation,
+)
 from endpoint.errors import ConfigError, EngineFailed, InvalidRequest, NotReady
 from endpoint.options import MAX_BEAMS, Options, Task
 from endpoint.tasks import together
@@ -128,11 +136,13 @@ class VllmEngine:
         prompt = build_prompt(self.tokens, options)
         most = max_new_tokens(self.tokens, prompt, options.sampling.max_new_tokens)
         # A window decoded by several requests is encoded once: `shared` names its encoder output.
-        shared = _digest(window) if options.temperature > 0 or len(prompt) > 1 else ""
+        shared = _digest(window, options.interim) if options.temperature > 0 or len(prompt) > 1 else ""
         if len(prompt) == 1 or options.language is not None or not self.tokens.multilingual:
             return await self._run(window, options, prompt, most, shared)
         # A prompt biases the language and the probability of no speech, so both are found without it.
-        first = await self._run(window, Options(languages=options.languages), [self.tokens.sot], 1, shared)
+        first = await self._run(
+            window, Options(languages=options.languages, interim=options.interim), [self.tokens.sot], 1, shared
+        )
         named = replace(options, language=first.language)
         found = await self._run(window, named, prompt, most, shared)
         own = first.language_probabilities
@@ -182,6 +192,7 @@ class VllmEngine:
             raise NotReady("the model is still loading")
         check_options(self.tokens, options)
         client = 0 if self._link is None else self._link.client  # each counts its own
+        frames = encoder_frames(len(window.samples), options.interim)
         key = f"{KEEP if options.words else 'window-'}{client}-{next(self._numbers)}"
         beams = self._beams(options, key) if max_tokens > 1 else []
         try:
@@ -191,6 +202,7 @@ class VllmEngine:
                         f"{key}.{beam.index}" if beam.index else key,
                         prompt,
                         window.samples[:1] if beam.index else window.samples,  # the first one's samples serve all
+                        frames,
                         sampling_params(self.tokens, options, max_tokens, shared, beam),
                     )
                     for beam in beams
@@ -198,17 +210,17 @@ class VllmEngine:
                 generation = read_beams(self.tokens, options, outputs)
             else:
                 params = sampling_params(self.tokens, options, max_tokens, shared)
-                output = await self._generate(key, prompt, window.samples, params)
+                output = await self._generate(key, prompt, window.samples, frames, params)
                 generation = read(self.tokens, options, params.temperature, output)
         except Exception as error:
             raise EngineFailed(f"the engine failed on a window: {error}") from error
         return replace(read_generation(self.tokens, window, options, len(prompt), generation), key=key)
 
     async def _generate(
-        self, key: str, prompt: list[int], samples: Samples, params: SamplingParams
+        self, key: str, prompt: list[int], samples: Samples, frames: int, params: SamplingParams
     ) -> CompletionOutput:
         assert self._engine is not None
-        async for output in self._engine.generate(self._input(prompt, samples, key), params, key):
+        async for output in self._engine.generate(self._input(prompt, samples, key, frames), params, key):
             if output.finished:
                 return output.outputs[0]
         raise EngineFailed("a request ended without a result")
@@ -254,7 +266,7 @@ def _most_beams(settings: Settings) -> int:
     return most
 
 
-def _input_of(settings: Settings) -> Callable[[list[int], Samples, str], Any]:
+def _input_of(settings: Settings) -> Callable[[list[int], Samples, str, int], Any]:
     if settings.audio_input == "stock":
         return stock_input
     from endpoint.engine.inside.model import samples_input
@@ -262,15 +274,19 @@ def _input_of(settings: Settings) -> Callable[[list[int], Samples, str], Any]:
     return samples_input
 
 
-def stock_input(prompt: list[int], samples: Samples, key: str) -> Any:
-    """A window as vLLM's own processor takes it: log-mel is made in this process, one window at a time."""
+def stock_input(prompt: list[int], samples: Samples, key: str, frames: int = ENCODER_TOKENS) -> Any:
+    """A window as vLLM's own processor takes it: log-mel is made in this process, one window at a time.
+
+    frames: not asked for, the encoder always gives those of 30 s.
+    """
+    del frames
     audio: dict[str, Any] = {"prompt": "", "multi_modal_data": {"audio": (_floats(samples), SAMPLE_RATE)}}
     audio["multi_modal_uuids"] = {"audio": [key]}
     return {"encoder_prompt": audio, "decoder_prompt": {"prompt_token_ids": prompt}}
 
 
-def _digest(window: Window) -> str:
-    return blake2b(window.samples.tobytes(), digest_size=16).hexdigest()
+def _digest(window: Window, interim: bool) -> str:
+    return blake2b(window.samples.tobytes(), digest_size=16, person=b"interim" if interim else b"").hexdigest()
 
 
 def _floats(samples: Samples) -> np.ndarray:

@@ -19,7 +19,18 @@ MAX_PROMPT_TOKENS = 223  # openai/whisper: n_text_ctx // 2 - 1
 MAX_HOTWORD_TOKENS = 111  # half of it
 MAX_NEW_TOKENS = 224  # openai/whisper: n_text_ctx // 2, language and task not counted
 CONTEXT_TOKENS = 448
-ENCODER_TOKENS = 1_500  # frames the encoder gives for any window
+ENCODER_TOKENS = 1_500  # frames the encoder gives for a window of 30 s, to which windows are filled up with silence
+FRAME_SAMPLES = 320  # samples of a frame
+# Windows of interim text are filled up with so many frames of silence at least, to a multiple of STEP_TOKENS.
+SILENCE_TOKENS, STEP_TOKENS, LEAST_TOKENS = 300, 250, 750
+
+
+def encoder_frames(samples: int, interim: bool) -> int:
+    """How many frames the encoder gives for a window of so many samples."""
+    if not interim:
+        return ENCODER_TOKENS
+    frames = -(-samples // FRAME_SAMPLES) + SILENCE_TOKENS
+    return min(ENCODER_TOKENS, max(LEAST_TOKENS, -(-frames // STEP_TOKENS) * STEP_TOKENS))
 
 
 def build_prompt(tokens: WhisperTokens, options: Options) -> list[int]:

@@ -14,23 +14,25 @@ from endpoint.types import Word
 LONG_MS = 12_000  # a window longer than this begins after the last agreed word, whether or not that ends a segment
 LONGEST_MS = 25_000  # and one longer than this is cut although nothing was agreed on: it must fit the model's 30 s
 NEAR_MS = 1_500  # two passes put one word at most so far apart
+LOOP = 3  # times the same word in a row: the model repeats itself
 
 
 @dataclass(frozen=True)
 class Stability:
     """When a word is agreed. passes: so many in a row have it. age_ms: or it ended so long before the end of the sound,
-    None: however long.
+    None: however long. fresh_ms: and not where it ended later than so long before the end.
     """
 
     passes: int
     age_ms: int | None = None
+    fresh_ms: int = 0
 
 
 # OpenAI's `delay`: how long text is held back.
 DELAYS: Mapping[str, Stability] = {
     "minimal": Stability(1, 300),
     "low": Stability(2, 700),
-    "medium": Stability(2, 1_500),
+    "medium": Stability(2, 1_500, 400),
     "high": Stability(2),
     "xhigh": Stability(3),
 }
@@ -59,7 +61,7 @@ class Agreement:
 
     def feed(self, segments: Sequence[Sequence[Word]], end_ms: int) -> list[Word]:
         """The newly agreed words. segments: of a pass over the sound from `anchor_ms` or before to `end_ms`."""
-        rest = self._beyond([word for words in segments for word in words if word.end_ms > self.anchor_ms])
+        rest = before_loop(self._beyond([word for words in segments for word in words if word.end_ms > self.anchor_ms]))
         count = self._agreeing(rest, end_ms)
         new = rest[:count]
         self.agreed += new
@@ -86,7 +88,10 @@ class Agreement:
         count = 0
         if len(self._before) >= self._stability.passes - 1:
             shortest = min(len(rest), *(len(words) for words in self._before)) if self._before else 0
+            latest = end_ms - self._stability.fresh_ms
             while count < shortest and all(_same(words[count], rest[count]) for words in self._before):
+                if rest[count].end_ms > latest:
+                    break
                 count += 1
         if self._stability.age_ms is not None:
             while count < len(rest) and rest[count].end_ms <= end_ms - self._stability.age_ms:
@@ -104,6 +109,17 @@ class Agreement:
             moved = end_ms - LONG_MS
         if moved != self.anchor_ms:
             self.anchor_ms = moved
+
+
+def before_loop(words: list[Word]) -> list[Word]:
+    """Up to the first of LOOP equal words in a row. Passes decode without fallback. Were these words spoken, then the
+    final text has them.
+    """
+    named = [_plain(word) for word in words]
+    for at in range(len(words) - LOOP + 1):
+        if len(set(named[at : at + LOOP])) == 1:
+            return words[: at + 1]
+    return words
 
 
 def prefix_costs(known: Sequence[str], words: Sequence[str], *, free: bool = False) -> list[int]:

@@ -259,8 +259,9 @@ class Runner:
 def _interim(options: Options) -> Options:
     """For text that will be replaced: greedy and without fallback, but with the times of words."""
     return replace(
-        options, words=True, logprobs=False, sampling=replace(options.sampling, temperature_increment=0.0, beam_size=1)
-    )
+        options, words=True, logprobs=False, interim=True,
+        sampling=replace(options.sampling, temperature_increment=0.0, beam_size=1),
+    )  # fmt: skip
 
 
 def shifted(transcript: Transcript, start_ms: int) -> list[list[Word]]:

@@ -123,12 +123,12 @@ class AlignExtension:
 
     def _attend(self, model: Any, requests: list[Request], heads: list[tuple[int, int]]) -> list[Attention]:
         sources = [self._source(model, request) for request in requests]
-        ready = [k for k, source in enumerate(sources) if source is not None]
         found = [Attention(0, 0, b"") for _ in requests]
-        if ready:
-            given = torch.stack([source for source in sources if source is not None])
-            followed = follow_words(model.model.decoder, [requests[k] for k in ready], given, heads)
-            for k, on_device in zip(ready, followed, strict=True):
+        for size in {len(source) for source in sources if source is not None}:
+            alike = [(k, source) for k, source in enumerate(sources) if source is not None and len(source) == size]
+            given = torch.stack([source for _, source in alike])
+            followed = follow_words(model.model.decoder, [requests[k] for k, _ in alike], given, heads)
+            for (k, _), on_device in zip(alike, followed, strict=True):
                 matrix = on_device.cpu().numpy()
                 found[k] = Attention(len(matrix), matrix.shape[1], matrix.tobytes())
         return found
@@ -151,7 +151,7 @@ class AlignExtension:
 def follow_words(decoder: Any, requests: list[Request], source: Tensor, heads: list[tuple[int, int]]) -> list[Tensor]:
     """How much each text token attends to each frame, the mean over `heads`: float32 [rows, frames] of each request.
 
-    decoder: vLLM's, fed with the requests' ids, padded behind. source: the encoder's output [windows, 1500, width].
+    decoder: vLLM's, fed with the requests' ids, padded behind. source: the encoder's output [windows, frames, width].
     """
     longest = max(len(request.ids) for request in requests)
     padded = [request.ids + [request.ids[-1]] * (longest - len(request.ids)) for request in requests]
@@ -198,8 +198,8 @@ def _cross_attention(layer: Any, hidden: Tensor, source: Tensor) -> tuple[Tensor
 def follow(scores: Tensor, request: Request) -> Tensor:
     """How much each text token attends to each frame: float32 [rows, frames], the sum over heads.
 
-    scores: attention logits float32 [heads, tokens, 1500]. Row t of the attention belongs to the token predicted at t,
-    not to the one read there.
+    scores: attention logits float32 [heads, tokens, frames]. Row t of the attention belongs to the token predicted at
+    t, not to the one read there.
     """
     weights = scores[:, : len(request.ids), : request.frames].softmax(-1)
     deviation, mean = torch.std_mean(weights, dim=-2, keepdim=True, unbiased=False)

@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import torch
 from torch import Tensor, set_num_threads  # vLLM's CPU worker replaces torch.set_num_threads
 
-Encode = Callable[[Tensor], Tensor]  # int16 [n] to the encoder's output [1500, width]
+Encode = Callable[[Tensor, int], Tensor]  # int16 [n] and a number of frames to the encoder's output [frames, width]
 _encoders: list[Encode] = []  # of this process's model
 
 
@@ -45,13 +45,13 @@ class EncodeAhead:
         self._kept: OrderedDict[str, Future[Tensor]] = OrderedDict()
         self._asked: set[Future[Tensor]] = set()  # that wait or are being encoded
 
-    def start(self, samples: Tensor, shared: str = "") -> Future[Tensor]:
-        """shared: the same for requests of the same samples; empty for one of its own."""
+    def start(self, samples: Tensor, frames: int, shared: str = "") -> Future[Tensor]:
+        """frames: of the output. shared: the same for requests of the same samples; empty for one of its own."""
         kept = self._kept.get(shared)
         if kept is not None and not (kept.done() and kept.exception()):
             self._kept.move_to_end(shared)
             return kept
-        future = self._pool.submit(self._run, samples)
+        future = self._pool.submit(self._run, samples, frames)
         if shared:
             self._kept[shared] = future
             if len(self._kept) > KEPT:
@@ -65,10 +65,10 @@ class EncodeAhead:
         if future not in self._kept.values():
             future.cancel()
 
-    def _run(self, samples: Tensor) -> Tensor:
+    def _run(self, samples: Tensor, frames: int) -> Tensor:
         set_num_threads(max(1, self.cores // max(1, len(self._asked))))  # of this thread
         with torch.inference_mode():
-            return self._encode(samples)
+            return self._encode(samples, frames)
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)

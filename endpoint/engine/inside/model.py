@@ -45,22 +45,23 @@ if TYPE_CHECKING:
     from vllm.v1.request import Request
 
 ARCHITECTURE = "WhisperFromSamples"
+MEL_FRAMES = 2  # of the spectrogram, to one of the encoder
 _BATCHED = MultiModalFieldConfig.batched("audio")
-_PLACE = PlaceholderRange(offset=0, length=ENCODER_TOKENS)
 
 
-def samples_input(prompt: list[int], samples: Samples, key: str) -> EngineInput:
+def samples_input(prompt: list[int], samples: Samples, key: str, frames: int = ENCODER_TOKENS) -> EngineInput:
     """What vLLM's renderer would make of a window, without it: decoder prompt ids, int16 [n], and the audio's uuid.
 
-    Nothing is computed and nothing copied; `samples` must stay as they are until the request has ended.
+    frames: of the encoder's output, at least as many as hold the samples. Nothing is computed and nothing copied;
+    `samples` must stay as they are until the request has ended.
     """
     # from_dlpack, because from_numpy warns of arrays that may not be written to.
-    item = _item("samples", torch.utils.dlpack.from_dlpack(samples))
+    item = _item(samples=torch.utils.dlpack.from_dlpack(samples), frames=torch.tensor(frames))
     audio = mm_input(
         prompt_token_ids=prompt,
         mm_kwargs=MultiModalKwargsItems({"audio": [item]}),
         mm_hashes={"audio": [key]},
-        mm_placeholders={"audio": [_PLACE]},
+        mm_placeholders={"audio": [PlaceholderRange(offset=0, length=frames)]},
     )
     return {"type": "enc_dec", "encoder_prompt": tokens_input([0]), "decoder_prompt": audio}
 
@@ -71,13 +72,20 @@ def samples_of(request: Request) -> Tensor:
     return samples
 
 
+def frames_of(request: Request) -> int:
+    """Of the encoder's output for a request."""
+    frames: int = request.mm_features[0].mm_position.length
+    return frames
+
+
 def put_encoded(request: Request, encoded: Tensor) -> None:
-    """Let the encoder's output [1500, width] take the place of the samples."""
-    request.mm_features[0].data = _item("encoded", encoded)
+    """Let the encoder's output [frames, width] take the place of the samples."""
+    request.mm_features[0].data = _item(encoded=encoded)
 
 
-def _item(name: str, value: Tensor) -> MultiModalKwargsItem:
-    return MultiModalKwargsItem({name: MultiModalFieldElem(data=value, field=_BATCHED.field)})
+def _item(**values: Tensor) -> MultiModalKwargsItem:
+    made = {name: MultiModalFieldElem(data=value, field=_BATCHED.field) for name, value in values.items()}
+    return MultiModalKwargsItem(made)
 
 
 class SamplesProcessor(WhisperMultiModalProcessor):
@@ -87,13 +95,14 @@ class SamplesProcessor(WhisperMultiModalProcessor):
         self, *, mm_items: MultiModalDataItems, prompt: list[int] | None = None, **_: object
     ) -> BatchFeature | tuple[list[int], BatchFeature, bool]:
         """vLLM 0.26 also hands the prompt over, and wants it back with whether it was changed."""
-        features = BatchFeature({"samples": [_integers(sound) for sound in mm_items["audio"].get_all()]})
+        sounds = [_integers(sound) for sound in mm_items["audio"].get_all()]
+        features = BatchFeature({"samples": sounds, "frames": [torch.tensor(ENCODER_TOKENS) for _ in sounds]})
         return features if prompt is None else (prompt, features, False)
 
     def _get_mm_fields_config(
         self, hf_inputs: BatchFeature, hf_processor_mm_kwargs: Mapping[str, object]
     ) -> Mapping[str, MultiModalFieldConfig]:
-        return {"samples": _BATCHED}
+        return {"samples": _BATCHED, "frames": _BATCHED}
 
 
 def _integers(sound: np.ndarray) -> Tensor:
@@ -121,24 +130,31 @@ class WhisperFromSamples(WhisperForConditionalGeneration):
             for layer in self.model.encoder.layers:
                 attention = layer.self_attn
                 attention.attn = EncoderAttention(attention.num_heads, attention.scaling)
-        encode_ahead.offer(lambda samples: self.encode(samples[None])[0])
+        encode_ahead.offer(lambda samples, frames: self.encode(samples[None], frames)[0])
 
-    def encode(self, samples: Tensor) -> Tensor:
-        """int16 [b, n] -> the encoder's output [b, 1500, width]."""
-        features = self._log_mel(samples).to(self.dtype)
+    def encode(self, samples: Tensor, frames: int = ENCODER_TOKENS) -> Tensor:
+        """int16 [b, n] -> the encoder's output [b, frames, width]."""
+        features = self._log_mel(samples)[..., : MEL_FRAMES * frames].to(self.dtype)
         output: Tensor = self.model.get_encoder_outputs([features])  # a list of one batch, not of windows
         return output
 
     def embed_multimodal(self, **kwargs: Any) -> Sequence[Tensor]:
-        """encoded: [b, 1500, width]; or samples: int16 [b, n], or b of [n] -> b of [1500, width]."""
+        """encoded: [b, frames, width], or b of [frames, width]; or samples: int16 [b, n], or b of [n], and frames: [b]
+        -> b of [frames, width].
+        """
         if "encoded" in kwargs:
-            encoded: Tensor = kwargs["encoded"]
-            return encoded.unbind(0)
-        samples = list(kwargs["samples"])
-        firsts = [next(k for k, other in enumerate(samples) if _same(other, window)) for window in samples]
-        alone = sorted(set(firsts))  # candidates of one window come in one batch: it is encoded once
-        encoded = self.encode(pad_sequence([samples[k] for k in alone], batch_first=True))
-        return [encoded[alone.index(k)] for k in firsts]
+            return list(kwargs["encoded"])
+        samples, frames = list(kwargs["samples"]), torch.as_tensor(kwargs["frames"]).tolist()
+        alike = [
+            next(k for k in range(len(samples)) if frames[k] == frames[at] and _same(samples[k], samples[at]))
+            for at in range(len(samples))
+        ]  # candidates of one window come in one batch: it is encoded once
+        encoded: dict[int, Tensor] = {}
+        for size in set(frames):
+            alone = sorted({k for k in alike if frames[k] == size})
+            batch = self.encode(pad_sequence([samples[k] for k in alone], batch_first=True), size)
+            encoded |= dict(zip(alone, batch, strict=True))
+        return [encoded[k] for k in alike]
 
 
 def _same(first: Tensor, second: Tensor) -> bool:

@@ -26,7 +26,7 @@ from endpoint.engine.inside import steps
 from endpoint.engine.inside.batch_admission import Together
 from endpoint.engine.inside.encode_ahead import EncodeAhead, offered
 from endpoint.engine.inside.groups import Groups, beam_of, follows
-from endpoint.engine.inside.model import put_encoded, samples_of
+from endpoint.engine.inside.model import frames_of, put_encoded, samples_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -160,7 +160,8 @@ class _EncodesFirst:
         if follows(request):  # has no sound of its own
             super().add_request(request)  # type: ignore[misc]
             return
-        self._held[request.request_id] = request, self._ahead.start(samples_of(request), shared_of(request))
+        encoded = self._ahead.start(samples_of(request), frames_of(request), shared_of(request))
+        self._held[request.request_id] = request, encoded
 
     def schedule(self, *given: Any) -> SchedulerOutput:
         end = time.monotonic() + LONGEST_HOLD
