@@ -19,7 +19,10 @@ class LoudModels:
     def __init__(self) -> None:
         self.printed = list[np.ndarray]()  # features of each piece
 
-    def segment(self, window: np.ndarray) -> np.ndarray:
+    def segment(self, windows: np.ndarray) -> np.ndarray:
+        return np.stack([self._segment(window) for window in windows])
+
+    def _segment(self, window: np.ndarray) -> np.ndarray:
         levels = np.abs(window[np.arange(FRAMES) * HOP + FIELD // 2])
         active = np.zeros((LOCAL, FRAMES), np.bool_)
         for bits in range(1, 8):

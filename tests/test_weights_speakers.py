@@ -111,7 +111,12 @@ def test_models_are_exported_once_with_their_licences(registry: Registry, tmp_pa
 
     models = Models(folder)
     window = np.random.default_rng(0).standard_normal(160_000).astype(np.float32) / 10
-    assert models.segment(window).shape == (3, 589)
+    windows = np.stack([window, np.zeros_like(window), window[::-1]])
+    active = models.segment(windows)
+    assert active.shape == (3, 3, 589)
+    assert not active[1].any()
+    for alone, together in zip(windows, active, strict=True):
+        assert (models.segment(alone[None])[0] == together).mean() > 0.99
     for frames in (10, 333):
         voice = models.voice_print(np.random.default_rng(1).standard_normal((frames, 80)).astype(np.float32))
         assert voice.shape == (192,)

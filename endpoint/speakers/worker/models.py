@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from endpoint.speakers.worker.frames import FRAMES, WINDOW, Flags, Prints, Samples
+from endpoint.speakers.worker.frames import FRAMES, Flags, Prints, Samples
 from endpoint.speakers.worker.mel import Features
 from endpoint.speakers.worker.protocol import PRINTS, SEGMENTATION
 
@@ -23,12 +23,13 @@ class Models:
     def __init__(self, folder: Path) -> None:
         self._segmentation, self._prints = _open(folder / SEGMENTATION), _open(folder / PRINTS)
 
-    def segment(self, window: Samples) -> Flags:
-        """Who speaks when in a window: float32 [WINDOW], -1..1 -> bool [LOCAL, FRAMES], two at once at most."""
-        if not window.any():
-            return np.zeros((LOCAL, FRAMES), np.bool_)
-        (scores,) = self._segmentation.run(None, {"samples": window.reshape(1, 1, WINDOW)})
-        active: Flags = _CLASSES[scores[0].argmax(axis=1)].T
+    def segment(self, windows: Samples) -> Flags:
+        """Who speaks when: float32 [n, WINDOW], -1..1 -> bool [n, LOCAL, FRAMES], two at once at most."""
+        active = np.zeros((len(windows), LOCAL, FRAMES), np.bool_)
+        loud = windows.any(axis=1)
+        if loud.any():
+            (scores,) = self._segmentation.run(None, {"samples": windows[loud, None]})
+            active[loud] = _CLASSES[scores.argmax(axis=2)].transpose(0, 2, 1)
         return active
 
     def voice_print(self, features: Features) -> Prints:
