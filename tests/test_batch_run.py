@@ -68,7 +68,9 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_run_is_resumed_and_bad_files_end_nothing(source: Path, tmp_path: Path, address: str) -> None:
+def test_bad_files_end_nothing_and_only_what_has_changed_is_done_again(
+    source: Path, tmp_path: Path, address: str
+) -> None:
     output = tmp_path / "output"
     given = (source, "--output", output, "--address", address, "--write", "srt", "--write", "txt", "--words")
     status, errors = batch(*given, "--price", "3")
@@ -89,19 +91,7 @@ def test_a_run_is_resumed_and_bad_files_end_nothing(source: Path, tmp_path: Path
     assert (output / "report.html").read_text().count("invalid_audio") == 2
     assert "USD" in errors
 
-    parts = sorted(path.name for path in (output / TRANSCRIPTS).iterdir())
-    status, errors = batch(*given)
-    assert status == 0, errors
-    assert "0 transcribed, 12 were done before" in errors
-    assert sorted(path.name for path in (output / TRANSCRIPTS).iterdir()) == parts
-
-
-def test_only_what_has_changed_is_done_again(source: Path, tmp_path: Path, address: str) -> None:
-    output = tmp_path / "output"
-    given = (source, "--output", output, "--address", address)
-    batch(*given)
-    before = rows(output)
-    names = sorted(before)
+    before, names = first, sorted(first)
     os.utime(source / names[0], (1, 1))  # touched
     shutil.copy(source / names[2], source / names[1])  # changed
     shutil.copy(source / names[2], source / "broken.wav")  # mended
