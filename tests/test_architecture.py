@@ -40,7 +40,7 @@ POSTPROCESS = {
 }  # fmt: skip
 BATCH = {  # runs all of it on other machines
     "audio", "bench", "call", "codec", "config", "core", "engine", "errors", "gateway",
-    "languages", "memfile", "observe", "options", "stores", "text", "types", "wiring",
+    "languages", "memfile", "observe", "options", "stores", "text", "types", "voices", "weights", "wiring",
 }  # fmt: skip
 COMMANDS = {
     "access", "audio", "batch", "bench", "call", "caller", "capacity", "client", "client_values", "config", "engine",

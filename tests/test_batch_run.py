@@ -153,6 +153,8 @@ def test_a_ray_of_its_own_and_an_engine_that_cannot_be_loaded(source: Path, tmp_
         ((".", "--output", "x", "--price", "-1"), "a price is"),
         ((".", "--output", "x", "--language", "klingon"), "knows no language"),
         ((".", "--output", "x", "--max-line-width", "40"), "max-line-width"),
+        ((".", "--output", "x", "--multichannel"), "multichannel"),
+        ((".", "--output", "x", "--diarize", "--min-speakers", "3", "--max-speakers", "2"), "min_speakers"),
     ],
 )
 def test_wrong_flags_are_refused(flags: tuple[str, ...], why: str) -> None:

@@ -18,16 +18,18 @@ from endpoint.audio.worker.protocol import Limits
 from endpoint.batch import work
 from endpoint.batch.sound import PackedSound, pack, unpack
 from endpoint.batch.table import SCHEMA
-from endpoint.batch.work import EngineActor, Job, finish, read
+from endpoint.batch.work import EngineActor, Job, finish, read, with_known_voices
 from endpoint.config import Settings
 from endpoint.core.pipeline import Pipeline
 from endpoint.engine.fake import FakeEngine
-from endpoint.errors import EngineFailed
-from endpoint.options import Options
+from endpoint.errors import ConfigError, EngineFailed, InvalidRequest
+from endpoint.options import KnownVoice, Options, SpeakerHints
+from endpoint.speakers.turns import Diarization, SpeakerOptions, Turn
 from endpoint.text.format import Rendering
 from endpoint.types import Audio, EngineInfo, Hypothesis, Window
 
-SEVEN = Path(__file__).parent / "audio" / "seven.flac"
+SEVEN = Path(__file__).parent / "audio" / "seven.flac"  # 1.6 s
+THREE = Path(__file__).parents[1] / "endpoint" / "demo" / "recordings" / "LJ001-0013.flac"  # 2.6 s
 INFO = EngineInfo("fake", "fake", "0", "none", "none")
 
 
@@ -94,6 +96,48 @@ async def test_a_row_goes_all_the_way(job: Job) -> None:
     assert done["text"]
     (written,) = (Path(job.output) / "subtitles").iterdir()
     assert done["text"].split()[0] in written.read_text()
+
+
+class Loud:
+    """A Diarizer: everything is one turn of the known speaker."""
+
+    async def diarize(self, audio: Audio, options: SpeakerOptions) -> Diarization:
+        (known,) = options.known
+        assert 2_000 <= known.audio.duration_ms <= 10_000
+        return Diarization((Turn(0.0, audio.duration_ms / 1000, known.name),), None)
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+async def test_speakers_are_in_the_row(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    monkeypatch.setattr(work, "speaker_models", lambda _: tmp_path / "models")
+    fake = FakeEngine(INFO)
+    monkeypatch.setattr(work, "build_pipeline", lambda *_: Pipeline(fake, PackedSound(), 30.0, diarizer=Loud()))
+    hints = SpeakerHints(known=(KnownVoice("Ann", THREE.read_bytes()),))
+    asked = replace(job, options=Options(words=True, speakers=hints))
+    known = with_known_voices(asked)
+    assert known == with_known_voices(asked)  # else each run would be of other options
+    made = await EngineActor(known)(read(row(str(SEVEN)), known))
+    (done,) = finish(pa.Table.from_pylist([made]), known).to_pylist()
+    assert done["error"] is None
+    assert {turn["speaker"] for turn in done["speakers"]} == {"Ann"}
+    assert {one["speaker"] for one in (*done["segments"], *done["words"])} == {"Ann"}
+
+
+def test_speakers_without_their_models_end_the_run(job: Job, tmp_path: Path) -> None:
+    asked = replace(job, options=Options(speakers=SpeakerHints()))
+    bare = replace(asked, settings=Settings(engine="fake", model_cache=str(tmp_path)))
+    with pytest.raises(ConfigError, match="endpoint models pull speakers"):
+        EngineActor(bare)
+
+
+@pytest.mark.parametrize("sound", [b"no sound", SEVEN.read_bytes()])
+def test_a_known_voice_that_is_no_audio_or_too_short_is_refused(job: Job, sound: bytes) -> None:
+    hints = SpeakerHints(known=(KnownVoice("Ann", sound),))
+    with pytest.raises(InvalidRequest, match="'Ann'"):
+        with_known_voices(replace(job, options=Options(speakers=hints)))
 
 
 class Failing(FakeEngine):

@@ -15,12 +15,20 @@ from endpoint.config import Settings
 from endpoint.errors import EndpointError, RequestError
 from endpoint.options import Options
 from endpoint.types import Segment, Transcript, Word
+from endpoint.voices import SpeakerTurn
 
 VERSION = 1  # of the table; a column that changes its meaning raises it
 
 _WORD = pa.struct(
-    [("word", pa.string()), ("start", pa.float64()), ("end", pa.float64()), ("probability", pa.float64())]
+    [
+        ("word", pa.string()),
+        ("start", pa.float64()),
+        ("end", pa.float64()),
+        ("probability", pa.float64()),
+        ("speaker", pa.string()),  # null where speakers were not asked for, as in segments
+    ]
 )
+_TURN = pa.struct([("start", pa.float64()), ("end", pa.float64()), ("speaker", pa.string())])
 _SPAN = pa.struct([("start", pa.float64()), ("end", pa.float64())])
 _SEGMENT = pa.struct(
     [
@@ -32,6 +40,7 @@ _SEGMENT = pa.struct(
         ("avg_logprob", pa.float64()),
         ("compression_ratio", pa.float64()),
         ("no_speech_prob", pa.float64()),
+        ("speaker", pa.string()),
     ]
 )
 # Of a recording, as it is when it comes to its task.
@@ -52,6 +61,7 @@ SCHEMA = pa.schema(
         ("text", pa.string()),
         ("segments", pa.list_(_SEGMENT)),
         ("words", pa.list_(_WORD)),  # null where they were not asked for
+        ("speakers", pa.list_(_TURN)),  # who speaks when; null where it was not asked for
         ("coverage", pa.float64()),  # share of the speech that has text; null where speech was not detected
         ("uncovered", pa.list_(_SPAN)),
         ("notices", pa.list_(pa.string())),
@@ -70,6 +80,8 @@ def options_digest(options: Options, settings: Settings) -> str:
     names = ("model_path", "window_seconds", "engine", "dtype", "beam_size", "quantization", "kv_cache_dtype",
              "default_language", "pack_short_clips", "default_replacements", "default_profanity_words")  # fmt: skip
     run = {name: str(getattr(settings, name)) for name in names}
+    if options.speakers is not None:
+        run["speaker_models"] = settings.speaker_models
     run["vocabularies"] = str({name: one.model_dump() for name, one in settings.vocabularies.items()})
     document = json.dumps([VERSION, run], sort_keys=True).encode() + encode_options(options)
     return hashlib.sha256(document).hexdigest()[:32]
@@ -84,6 +96,7 @@ def transcript_row(transcript: Transcript, record: Record) -> dict[str, Any]:
         "text": transcript.text,
         "segments": [_segment(segment) for segment in transcript.segments],
         "words": None if transcript.words is None else [_word(word) for word in transcript.words],
+        "speakers": None if transcript.speakers is None else [_turn(turn) for turn in transcript.speakers.turns],
         "coverage": transcript.coverage,
         "uncovered": [{"start": start / 1000, "end": end / 1000} for start, end in transcript.uncovered],
         "notices": [notice.message for notice in transcript.notices],
@@ -114,9 +127,14 @@ def _segment(segment: Segment) -> dict[str, Any]:
         "avg_logprob": segment.avg_logprob,
         "compression_ratio": segment.compression_ratio,
         "no_speech_prob": segment.no_speech_prob,
+        "speaker": segment.speaker,
     }
 
 
 def _word(word: Word) -> dict[str, Any]:
     times = {"start": word.start_ms / 1000, "end": word.end_ms / 1000}
-    return {"word": word.text.strip(), **times, "probability": word.probability}
+    return {"word": word.text.strip(), **times, "probability": word.probability, "speaker": word.speaker}
+
+
+def _turn(turn: SpeakerTurn) -> dict[str, Any]:
+    return {"start": turn.start_ms / 1000, "end": turn.end_ms / 1000, "speaker": turn.speaker}

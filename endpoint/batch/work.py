@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import structlog
 
-from endpoint.audio.decode import Child
+from endpoint.audio.decode import WHOLE, Child
 from endpoint.audio.worker.protocol import Limits, Selection
 from endpoint.batch.output import subtitle_path
 from endpoint.batch.sound import PackedSound, pack
@@ -28,15 +28,17 @@ from endpoint.call import Call
 from endpoint.codec import decode, decode_error, decode_transcript, encode, encode_error, encode_transcript
 from endpoint.config import Settings, add_environment
 from endpoint.core.pipeline import Pipeline
+from endpoint.core.speakers import REFERENCES, check_reference
 from endpoint.core.transcriber import transcribe
 from endpoint.engine.placement import cpu_threads
-from endpoint.errors import EndpointError, EngineFailed, InvalidAudio
+from endpoint.errors import EndpointError, EngineFailed, InvalidAudio, InvalidRequest, TooLarge
 from endpoint.gateway.wire import Measured
 from endpoint.memfile import MemoryFile
 from endpoint.observe.log import configure_logging
 from endpoint.options import Options
 from endpoint.text.format import Rendering, render
-from endpoint.types import Transcript
+from endpoint.types import Audio, Transcript
+from endpoint.weights.speakers import speaker_models
 from endpoint.wiring import build_pipeline
 
 log = structlog.get_logger(__name__)
@@ -65,6 +67,22 @@ class Job:
         )
 
 
+def with_known_voices(job: Job) -> Job:
+    """The same with the recordings of known speakers decoded, as those of the run will be. Raises InvalidRequest."""
+    hints = job.options.speakers
+    if hints is None or not hints.known:
+        return job
+    known = []
+    for voice in hints.known:
+        try:
+            audio = replace(_decode(voice.reference, job), decode_seconds=0.0, vad_seconds=0.0)  # the same each time
+        except (InvalidAudio, TooLarge) as error:
+            raise InvalidRequest(f"{REFERENCES}: that of {voice.name!r}: {error.message}", param=REFERENCES) from error
+        check_reference(voice.name, audio)
+        known.append(replace(voice, reference=pack(audio)))
+    return replace(job, options=replace(job.options, speakers=replace(hints, known=tuple(known))))
+
+
 # ---- reading and decoding
 
 
@@ -81,22 +99,23 @@ def read(row: Row, job: Job) -> Row:
         made["same"] = made["content"] == row["known"]
         made["read_seconds"] = time.perf_counter() - began
         if not made["same"]:
-            made["sound"] = _decode(data, job)
+            options = job.options
+            chosen = Selection(options.audio_track, options.start_ms, options.end_ms)
+            made["sound"] = pack(_decode(data, job, chosen))
     except EndpointError as error:
         made["error"] = encode_error(error)
     return {**row, "read_seconds": time.perf_counter() - began, **made}
 
 
-def _decode(data: bytes, job: Job) -> bytes:
+def _decode(data: bytes, job: Job, chosen: Selection = WHOLE) -> Audio:
     """Raises as Decoder.decode."""
     if not data:
         raise InvalidAudio("The file is empty.", code="empty_file")
-    options, settings = job.options, job.settings
+    settings = job.settings
     timeout = settings.decode_timeout_seconds
     child = _child(Limits(settings.max_audio_seconds, settings.max_channels, timeout), timeout)
-    chosen = Selection(options.audio_track, options.start_ms, options.end_ms)
     (audio,) = child.decode(MemoryFile(data), True, None, chosen)
-    return pack(audio)
+    return audio
 
 
 @cache
@@ -184,6 +203,8 @@ class EngineActor:
     async def _started(self) -> Pipeline:
         """Raises EngineFailed, ConfigError."""
         settings = self._job.settings
+        if self._job.options.speakers is not None and not settings.speaker_models:
+            speaker_models(settings.model_folder)  # else each recording would say that they are missing
         if not self._job.gpu and settings.engine == "vllm":
             add_environment(cpu_threads(keep=False))  # Ray has set one thread
         pipeline = await asyncio.to_thread(build_pipeline, settings, PackedSound())

@@ -16,6 +16,7 @@ from endpoint.commands.flags import add_fields, fields_of, options_of, setting_f
 from endpoint.config import load_settings
 from endpoint.errors import ConfigError, InvalidRequest
 from endpoint.fields.layout import LayoutFields
+from endpoint.fields.speakers import SpeakerFields
 from endpoint.fields.wording import WordingFields
 from endpoint.observe.log import configure_logging
 from endpoint.options import Task
@@ -37,18 +38,20 @@ def run(argv: list[str]) -> int:
         raise ConfigError("MODELS: `endpoint batch` has one model; set MODEL_ID")
     try:
         from endpoint.batch.run import Plan, run_batch
-        from endpoint.batch.work import Job
+        from endpoint.batch.work import Job, with_known_voices
     except ModuleNotFoundError as error:
         raise ConfigError(f"`endpoint batch` needs the extra `ray` ({error.name} is missing)") from error
 
     kinds = [FILES[kind] for kind in dict.fromkeys(args.write)]
     cues = next((kind for kind in kinds if kind in ("srt", "vtt")), "json")
-    fields = fields_of(args, cues, LayoutFields, WordingFields)
+    fields = fields_of(args, cues, LayoutFields, WordingFields, SpeakerFields)
+    if fields.multichannel:
+        raise InvalidRequest("--multichannel: endpoint batch mixes the channels of a recording", param="--multichannel")
     layout = fields.layout()
     renderings = tuple(Rendering(kind, layout=layout if kind != "text" else None) for kind in kinds)
     output = args.output if args.output.startswith(S3) else os.path.abspath(args.output)
     options = replace(options_of(args, fields), vad=settings.vad)
-    job = Job(settings, options, renderings, output, settings.engine == "vllm")
+    job = with_known_voices(Job(settings, options, renderings, output, settings.engine == "vllm"))
     plan = Plan(args.sources, job, args.address, args.actors, args.price, settings.price_currency, args.retry_errors)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what is done is written, as at Ctrl-C
     console = Console(stderr=True)
@@ -102,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--task", choices=[task.value for task in Task], default=Task.TRANSCRIBE.value)
     parser.add_argument("--prompt", help="words to expect")
     parser.add_argument("--words", action="store_true", help="also time every word")
-    add_fields(parser, LayoutFields, WordingFields)
+    add_fields(parser, LayoutFields, WordingFields, SpeakerFields)
     return parser
 
 

@@ -23,6 +23,13 @@ NOBODY = "A"  # who speaks where text was recognized and no voice was
 Emit = Callable[[Progress], None]
 
 
+def check_reference(name: str, audio: Audio) -> None:
+    """Raises InvalidRequest for the recording of a known speaker that is too short or too long."""
+    if not SHORTEST_MS <= audio.duration_ms <= LONGEST_MS:
+        message = f"{REFERENCES}: that of {name!r} is {audio.duration_ms / 1000:.1f} s long; send 2 to 10 s"
+        raise InvalidRequest(message, param=REFERENCES)
+
+
 class SpeakerFinder:
     """Finds the turns in the recording of one call."""
 
@@ -51,10 +58,7 @@ class SpeakerFinder:
             audio = await self._decoder.decode(voice.reference, True)
         except (InvalidAudio, TooLarge) as error:
             raise InvalidRequest(f"{REFERENCES}: that of {voice.name!r}: {error.message}", param=REFERENCES) from error
-        if not SHORTEST_MS <= audio.duration_ms <= LONGEST_MS:
-            seconds = audio.duration_ms / 1000
-            message = f"{REFERENCES}: that of {voice.name!r} is {seconds:.1f} s long; send 2 to 10 s"
-            raise InvalidRequest(message, param=REFERENCES)
+        check_reference(voice.name, audio)
         return audio
 
     async def find(self, audio: Audio) -> Diarization:
