@@ -15,6 +15,7 @@ import psutil
 from benchmarks.harden.gateway import OPEN, asked
 from benchmarks.harden.report import Found, Line
 from benchmarks.harden.servers import server
+from endpoint.bench.chart import Axis, Series, draw
 from endpoint.bench.loops import arrivals
 from endpoint.bench.usage import Processes
 
@@ -66,7 +67,8 @@ async def check(folder: Path, small: bool) -> Found:
         before, after = _median(middle, what), _median(last, what)
         found = f"{before:g}, then {after:g}"
         lines.append(Line(f"{what}, median", f"{more:+.0%} at most", found, after <= before * (1 + more)))
-    return Found(lines)
+    points = [(one.seconds, one.memory_mib) for one in samples]
+    return Found(lines, [draw("Memory of the server", Axis("seconds"), Axis("MiB"), [Series("", points)])])
 
 
 def _mean(samples: list[Sample], what: str) -> float:
