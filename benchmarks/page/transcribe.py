@@ -162,12 +162,18 @@ def served(folder: Path) -> Iterator[str]:
             server.shutdown()
 
 
+SPOKEN = """() => {
+    const box = document.querySelector(".record .settling");
+    return box?.firstElementChild.hidden && box.innerText.trim().length > 60;  // the first is the hint
+}"""
+
+
 def spoken(world: World, page: Page, look: Look) -> None:
     """The microphone is a file with the same speech again and again."""
     page.goto(f"{world.base}/#/transcribe")
     page.get_by_role("button", name="Record").click()
     text = page.locator(".record .settling")
-    page.wait_for_function("() => document.querySelector('.record .settling')?.textContent.trim().length > 60")
+    page.wait_for_function(SPOKEN)
     world.view(page, look, "record")
     page.get_by_role("button", name="Stop and keep").click()
     page.locator(".transcript-view .reader").wait_for()
