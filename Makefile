@@ -28,7 +28,7 @@ serve: install ## serve the API; MODEL, HOST, PORT and every other setting come 
 	$(BIN)/endpoint serve
 
 test: check ## format check, lint, types, then the tests, files of them in two processes; PYTEST_ARGS="-n 0 -k NAME"
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: install-dev ## format check, lint, types, and what is deployed: manifests, Dockerfile
 	$(BIN)/ruff format --check .

@@ -16,6 +16,16 @@ settings.register_profile("any machine", deadline=None)  # no test needs the mac
 settings.load_profile("any machine")
 
 
+# Files that take a minute and more, the longest first: begun last, one of them would keep one process busy alone.
+LONG = ("test_harden_uploads", "test_chaos", "test_batch_run", "test_runbook", "test_harden", "test_serving")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(LONG)))
+
+
 @pytest.fixture(autouse=True)
 def logging_stays_as_it_was() -> Iterator[None]:
     """Commands configure it for their process, which here goes on with other tests."""

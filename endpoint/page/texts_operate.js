@@ -162,7 +162,7 @@ export const operate = {
   },
   health: {
     health: "Models",
-    good: "Loaded and well",
+    good: "Ready",
     ready: "New work",
     takes: "Accepted",
     models: "Served",

@@ -88,7 +88,7 @@ function daily(days) {
     return { name: name.slice(5), value: seconds / divisor, text: `${name}: ${span(seconds)}` };
   });
   const label = words.plotLabel(names[0], names.at(-1), span(days.total.audio_seconds), span(most));
-  return el("figure", { class: "card figure wide" }, el("figcaption", {}, el("h2", {}, words.byDay)), bars({ bars: drawn, unit, label, wide: true }));
+  return el("figure", { class: "card figure wide" }, el("figcaption", {}, el("h2", {}, words.byDay)), bars({ bars: drawn, unit, label, wide: window.matchMedia("(min-width: 40rem)").matches }));
 }
 
 function table(title, found, nameOf) {
