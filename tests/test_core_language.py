@@ -81,6 +81,18 @@ async def test_what_is_named_is_settled_at_once() -> None:
     assert await language.flush() == []
 
 
+async def test_sure_windows_do_not_wait_for_the_end_and_those_behind_an_unsure_one_do() -> None:
+    first, second, third = german_and("de", GERMAN)[:3]
+    unsure = replace(second, language="en", language_probabilities=WEAK)
+    language = FileLanguage(Options(), Decoder())
+    assert await language.feed([first]) == [first]
+    assert await language.feed([unsure]) == []
+    assert await language.feed([third]) == []
+    made = await language.flush()
+    assert [hypothesis.language for hypothesis in made] == ["de", "de"]
+    assert made[1] == third
+
+
 def test_a_window_is_decoded_in_what_was_found_then_named_then_recognized_before() -> None:
     window, found = windows(1)[0], recognized(language="fr")
     assert in_language(Options(), window).language is None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from endpoint.options import Options
 from endpoint.tasks import together
@@ -30,7 +31,8 @@ class FileLanguage:
     """Decodes windows again whose language is not the file's and not sure.
 
     Feed the hypotheses of each window in order, flush at the end. All windows decide the file's language; with
-    options.incremental, those so far. decode: used for windows that are decoded again.
+    options.incremental, those so far. Windows that are sure of theirs keep it and do not wait for that; those behind an
+    unsure one do, as text comes in order. decode: used for windows that are decoded again.
     """
 
     def __init__(self, options: Options, decode: Decode) -> None:
@@ -40,10 +42,13 @@ class FileLanguage:
 
     async def feed(self, found: Sequence[Hypothesis]) -> list[Hypothesis]:
         """The hypotheses that are settled now."""
-        if self._open and not self._options.incremental:
-            self._waiting += found
-            return []
-        return await self._settle(found)
+        if not self._open or self._options.incremental:
+            return await self._settle(found)
+        self._waiting += found
+        sure = list(takewhile(_is_sure, self._waiting))
+        del self._waiting[: len(sure)]
+        self._settled += sure
+        return sure
 
     async def flush(self) -> list[Hypothesis]:
         """The rest."""
@@ -59,7 +64,12 @@ class FileLanguage:
         return settled
 
     async def _settled_in(self, language: str, hypothesis: Hypothesis) -> Hypothesis:
-        if hypothesis.language == language or hypothesis.language_probabilities.get(hypothesis.language, 1.0) >= SURE:
+        if hypothesis.language == language or _is_sure(hypothesis):
             return hypothesis
         again = await self._decode(hypothesis.window, replace(self._options, language=language))
         return replace(again, language_probabilities=hypothesis.language_probabilities)
+
+
+def _is_sure(hypothesis: Hypothesis) -> bool:
+    """Whether a window keeps its language, whatever the others have."""
+    return hypothesis.language_probabilities.get(hypothesis.language, 1.0) >= SURE

@@ -265,7 +265,7 @@ export function takeAway({ item, edited, sound, announce }) {
     );
     fill(stage, video);
     preview.hidden = true;
-    video.addEventListener("loadeddata", () => video.scrollIntoView({ block: "nearest" }), { once: true });
+    video.addEventListener("loadeddata", () => video.scrollIntoView({ block: "center" }), { once: true });
   }
 }
 
