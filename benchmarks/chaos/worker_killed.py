@@ -122,7 +122,7 @@ def _costs(world: World, done: Sequence[tuple[float, int]], kills: int) -> list[
         Row(
             "windows decoded twice for one kill, at most",
             "1",
-            f"{worst}; {counts.total() - len(counts)} in all",
+            f"{worst}; {counts.total() - len(counts)} in all, {others} of them without a kill",
             worst <= 1 and others == 0,
             timed=True,  # a worker that gets no processor for a lease loses its job
         ),
