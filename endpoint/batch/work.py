@@ -28,10 +28,10 @@ from endpoint.call import Call
 from endpoint.codec import decode, decode_error, decode_transcript, encode, encode_error, encode_transcript
 from endpoint.config import Settings, add_environment
 from endpoint.core.pipeline import Pipeline
-from endpoint.core.speakers import REFERENCES, check_reference
+from endpoint.core.speakers import check_reference, refused_reference
 from endpoint.core.transcriber import transcribe
 from endpoint.engine.placement import cpu_threads
-from endpoint.errors import EndpointError, EngineFailed, InvalidAudio, InvalidRequest, TooLarge
+from endpoint.errors import EndpointError, EngineFailed, InvalidAudio, TooLarge
 from endpoint.gateway.wire import Measured
 from endpoint.memfile import MemoryFile
 from endpoint.observe.log import configure_logging
@@ -77,7 +77,7 @@ def with_known_voices(job: Job) -> Job:
         try:
             audio = replace(_decode(voice.reference, job), decode_seconds=0.0, vad_seconds=0.0)  # the same each time
         except (InvalidAudio, TooLarge) as error:
-            raise InvalidRequest(f"{REFERENCES}: that of {voice.name!r}: {error.message}", param=REFERENCES) from error
+            raise refused_reference(voice.name, f": {error.message}") from error
         check_reference(voice.name, audio)
         known.append(replace(voice, reference=pack(audio)))
     return replace(job, options=replace(job.options, speakers=replace(hints, known=tuple(known))))

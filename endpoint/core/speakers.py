@@ -23,11 +23,15 @@ NOBODY = "A"  # who speaks where text was recognized and no voice was
 Emit = Callable[[Progress], None]
 
 
+def refused_reference(name: str, why: str) -> InvalidRequest:
+    """The error for the recording of a known speaker that cannot be used."""
+    return InvalidRequest(f"{REFERENCES}: that of {name!r}{why}", param=REFERENCES)
+
+
 def check_reference(name: str, audio: Audio) -> None:
     """Raises InvalidRequest for the recording of a known speaker that is too short or too long."""
     if not SHORTEST_MS <= audio.duration_ms <= LONGEST_MS:
-        message = f"{REFERENCES}: that of {name!r} is {audio.duration_ms / 1000:.1f} s long; send 2 to 10 s"
-        raise InvalidRequest(message, param=REFERENCES)
+        raise refused_reference(name, f" is {audio.duration_ms / 1000:.1f} s long; send 2 to 10 s")
 
 
 class SpeakerFinder:
@@ -57,7 +61,7 @@ class SpeakerFinder:
         try:
             audio = await self._decoder.decode(voice.reference, True)
         except (InvalidAudio, TooLarge) as error:
-            raise InvalidRequest(f"{REFERENCES}: that of {voice.name!r}: {error.message}", param=REFERENCES) from error
+            raise refused_reference(voice.name, f": {error.message}") from error
         check_reference(voice.name, audio)
         return audio
 

@@ -89,9 +89,11 @@ class Agreement:
         if len(self._before) >= self._stability.passes - 1:
             shortest = min(len(rest), *(len(words) for words in self._before)) if self._before else 0
             latest = end_ms - self._stability.fresh_ms
-            while count < shortest and all(_same(words[count], rest[count]) for words in self._before):
-                if rest[count].end_ms > latest:
-                    break
+            while (
+                count < shortest
+                and rest[count].end_ms <= latest
+                and all(_same(words[count], rest[count]) for words in self._before)
+            ):
                 count += 1
         if self._stability.age_ms is not None:
             while count < len(rest) and rest[count].end_ms <= end_ms - self._stability.age_ms:

@@ -46,7 +46,12 @@ if TYPE_CHECKING:
 
 ARCHITECTURE = "WhisperFromSamples"
 MEL_FRAMES = 2  # of the spectrogram, to one of the encoder
-_BATCHED = MultiModalFieldConfig.batched("audio")
+# How vLLM batches what a window comes with. Numbers of frames stay on the host, where they are read.
+_FIELDS = {
+    "samples": MultiModalFieldConfig.batched("audio"),
+    "encoded": MultiModalFieldConfig.batched("audio"),
+    "frames": MultiModalFieldConfig.batched("audio", keep_on_cpu=True),
+}
 
 
 def samples_input(prompt: list[int], samples: Samples, key: str, frames: int = ENCODER_TOKENS) -> EngineInput:
@@ -84,7 +89,7 @@ def put_encoded(request: Request, encoded: Tensor) -> None:
 
 
 def _item(**values: Tensor) -> MultiModalKwargsItem:
-    made = {name: MultiModalFieldElem(data=value, field=_BATCHED.field) for name, value in values.items()}
+    made = {name: MultiModalFieldElem(data=value, field=_FIELDS[name].field) for name, value in values.items()}
     return MultiModalKwargsItem(made)
 
 
@@ -102,7 +107,7 @@ class SamplesProcessor(WhisperMultiModalProcessor):
     def _get_mm_fields_config(
         self, hf_inputs: BatchFeature, hf_processor_mm_kwargs: Mapping[str, object]
     ) -> Mapping[str, MultiModalFieldConfig]:
-        return {"samples": _BATCHED, "frames": _BATCHED}
+        return {name: _FIELDS[name] for name in ("samples", "frames")}
 
 
 def _integers(sound: np.ndarray) -> Tensor:
