@@ -89,9 +89,12 @@ def decode_error(data: bytes) -> EndpointError:
     return decode(_Error, data).error()
 
 
-def encode(kind: type[T], value: T) -> bytes:
-    """A document of any dataclass made of JSON's types, bytes and enumerations."""
-    return _document(kind)(value=value).model_dump_json().encode()
+def encode(kind: type[T], value: T, *, defaults: bool = True) -> bytes:
+    """A document of any dataclass made of JSON's types, bytes and enumerations.
+
+    defaults: with the fields that are as by default; without them, a field that is new changes no document.
+    """
+    return _document(kind)(value=value).model_dump_json(exclude_defaults=not defaults).encode()
 
 
 def decode(kind: type[T], data: bytes) -> T:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from endpoint.codec import (
     decode_error,
     decode_options,
     decode_transcript,
+    encode,
     encode_error,
     encode_options,
     encode_transcript,
@@ -71,6 +72,27 @@ def test_other_documents_are_refused(data: bytes) -> None:
 
 def test_fields_that_an_older_document_lacks_have_their_defaults() -> None:
     assert decode_options(b'{"version": 1, "value": {"language": "de"}}') == Options(language="de")
+
+
+def test_without_defaults_a_field_that_is_new_changes_no_document() -> None:
+    @dataclass(frozen=True)
+    class Older:
+        beam: int = 1
+
+    @dataclass(frozen=True)
+    class Newer:
+        beam: int = 1
+        interim: bool = False
+
+    for beam in (1, 2):
+        assert encode(Newer, Newer(beam), defaults=False) == encode(Older, Older(beam), defaults=False)
+    assert encode(Newer, Newer(2), defaults=False) != encode(Newer, Newer(1), defaults=False)
+
+
+@given(st.from_type(Options))
+def test_options_that_differ_differ_without_defaults_as_well(options: Options) -> None:
+    written = encode(Options, options, defaults=False)
+    assert decode_options(written) == options
 
 
 def test_an_error_of_a_class_that_is_not_known_is_an_error_all_the_same() -> None:

@@ -10,14 +10,14 @@ from typing import Any
 import pyarrow as pa
 
 from endpoint.call import Record
-from endpoint.codec import encode_options
+from endpoint.codec import encode
 from endpoint.config import Settings
 from endpoint.errors import EndpointError, RequestError
 from endpoint.options import Options
 from endpoint.types import Segment, Transcript, Word
 from endpoint.voices import SpeakerTurn
 
-VERSION = 1  # of the table; a column that changes its meaning raises it
+VERSION = 1  # of the table; a column that changes its meaning raises it, and so does another default of an option
 
 _WORD = pa.struct(
     [
@@ -76,14 +76,18 @@ SCHEMA = pa.schema(
 
 
 def options_digest(options: Options, settings: Settings) -> str:
-    """Of everything but the sound that the text depends on: options, model, and how it is run."""
+    """Of everything but the sound that the text depends on: options, model, and how it is run.
+
+    Options that are as by default do not count, so that one which a newer version has makes nothing anew; a default
+    that changes raises VERSION.
+    """
     names = ("model_path", "window_seconds", "engine", "dtype", "beam_size", "quantization", "kv_cache_dtype",
              "default_language", "pack_short_clips", "default_replacements", "default_profanity_words")  # fmt: skip
     run = {name: str(getattr(settings, name)) for name in names}
     if options.speakers is not None:
         run["speaker_models"] = settings.speaker_models
     run["vocabularies"] = str({name: one.model_dump() for name, one in settings.vocabularies.items()})
-    document = json.dumps([VERSION, run], sort_keys=True).encode() + encode_options(options)
+    document = json.dumps([VERSION, run], sort_keys=True).encode() + encode(Options, options, defaults=False)
     return hashlib.sha256(document).hexdigest()[:32]
 
 
