@@ -46,6 +46,12 @@ async def test_a_refused_session(base, talk):
             pass
 
 
+async def test_an_address_that_is_no_base_url(base, talk):
+    with pytest.raises(EndpointError, match=r"status 40\d at ws://.*/realtime.*end in /v1"):
+        async for _ in converse(base.removesuffix("/v1"), paced(talk), {}):
+            pass
+
+
 async def test_no_server(talk):
     with pytest.raises(EndpointError, match="ended"):
         async for _ in converse(f"http://127.0.0.1:{free_port()}/v1", paced(talk), {}):

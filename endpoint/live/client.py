@@ -71,7 +71,7 @@ async def converse(
                 with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
                     await sending
     except InvalidStatus as error:
-        raise EndpointError(f"the server refused: {_reason(error)}") from error
+        raise EndpointError(f"the server refused: {_reason(error, address)}") from error
     except (ConnectionClosed, OSError) as error:
         raise EndpointError(f"the connection to {address} ended: {error}") from error
 
@@ -101,9 +101,9 @@ async def _events(socket: ClientConnection, began: float) -> AsyncIterator[LiveE
             return
 
 
-def _reason(error: InvalidStatus) -> str:
+def _reason(error: InvalidStatus, address: str) -> str:
     body = error.response.body or b""
     try:
         return str(json.loads(body)["error"]["message"])
     except (ValueError, KeyError, TypeError):
-        return f"status {error.response.status_code}"
+        return f"status {error.response.status_code} at {address}; base URLs end in /v1"
