@@ -12,7 +12,7 @@ INSTALL := deploy/install.sh $(BUILD)
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test check format install install-dev images conformance demo-model demo-model-eval quality
 .PHONY: quality-test-model compare
-.PHONY: postprocess speakers beams fleet live mixed chaos harden page formats feed precision profile gpu load lock clean
+.PHONY: postprocess speakers beams fleet live live-peers mixed chaos harden page formats feed precision profile gpu load lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,11 @@ beams: install-dev ## beam search beside openai/whisper's, token for token (ten 
 
 live: install-dev ## live sessions with whisper-base on human speech: equality, word errors, lags (ten minutes); LIVE_ARGS=--only=lag
 	$(BIN)/python -m benchmarks.live $(LIVE_ARGS)
+
+live-peers: install-dev ## live sessions beside WhisperLive's own server, on the same weights and sound (a quarter of an hour)
+	benchmarks/install_peers.sh
+	benchmarks/install_peers.sh benchmarks/live/peers.txt build/live-peers
+	$(BIN)/python -m benchmarks.live.peers $(LIVE_ARGS)
 
 mixed: install-dev ## a thousand different requests, some given up, leave nothing behind in the engine (ten minutes)
 	$(BIN)/python -m benchmarks.mixed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.chaos.__main__ import CHECKS
+from benchmarks.chaos.recordings import WINDOW_SECONDS, recording
 from benchmarks.chaos.timeline import GO_ON, KILL, PAUSE, READY, START, Timeline
 from benchmarks.chaos.worker_killed import _repeated
 from tests.test_architecture import ROOT
@@ -44,6 +46,16 @@ def test_it_holds(check: str, report: dict[str, list[dict[str, object]]]) -> Non
 
 def test_what_was_decoded_again_counts_for_whom_it_was_taken_from() -> None:
     assert _repeated([(1.0, 7, "a"), (2.0, 7, "b"), (3.0, 8, "b"), (4.0, 9, "b")]) == {7: 1, 8: 1}
+
+
+def test_no_window_of_a_recording_repeats_what_came_before() -> None:
+    """It would be taken for an echo of the text before it, and decoded twice without a kill."""
+    choose = random.Random(0)
+    for _ in range(300):
+        words = recording(choose, 12).text.split()
+        for end in range(WINDOW_SECONDS, len(words), WINDOW_SECONDS):
+            window = words[end : end + WINDOW_SECONDS]
+            assert all(words[at : at + WINDOW_SECONDS] != window for at in range(end - WINDOW_SECONDS + 1))
 
 
 def test_the_plot_has_a_row_for_each_process_and_a_cross_for_each_kill() -> None:

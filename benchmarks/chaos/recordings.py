@@ -34,7 +34,11 @@ class Recording:
 
 
 def recording(choose: random.Random, windows: int = 1, *, deadly: bool = False) -> Recording:
-    words = [choose.randrange(len(WORDS) - 1) for _ in range(WINDOW_SECONDS * windows)]
+    words = list[int]()
+    while len(words) < WINDOW_SECONDS * windows:
+        window = [choose.randrange(len(WORDS) - 1) for _ in range(WINDOW_SECONDS)]
+        if not _contains(words, window):  # else it is taken for an echo of the text before it, and decoded again
+            words += window
     if deadly:
         words[-1] = len(WORDS) - 1
     samples = np.concatenate(
@@ -47,6 +51,10 @@ def recording(choose: random.Random, windows: int = 1, *, deadly: bool = False) 
     pieces = np.split(samples, windows)
     sums = tuple(f"{zlib.crc32(piece.tobytes()):08x}" for piece in pieces)
     return Recording(out.getvalue(), " ".join(WORDS[word] for word in words), sums)
+
+
+def _contains(words: list[int], window: list[int]) -> bool:
+    return any(words[at : at + len(window)] == window for at in range(len(words)))
 
 
 def _second(spread: int, word: int, position: int) -> np.ndarray:

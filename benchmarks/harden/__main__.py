@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shutil
 import signal
 import sys
 import time
@@ -46,7 +47,8 @@ async def run(folder: Path, names: Sequence[str], small: bool) -> list[Outcome]:
         about = (module.__doc__ or "").strip().partition("\n")[0]
         began = time.monotonic()
         try:
-            (folder / name).mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(folder / name, ignore_errors=True)  # what a run before left, such as used quotas
+            (folder / name).mkdir(parents=True)
             found: Found = await module.check(folder / name, small)
         except Exception as error:  # the others still run
             traceback.print_exc()

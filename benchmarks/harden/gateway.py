@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import statistics
 import time
@@ -81,40 +82,55 @@ async def asked(client: httpx2.AsyncClient, base: str, **fields: str) -> int:
 
 
 async def costs(made: Setup, alone: int, total: int, rounds: int, callers: int) -> list[Line]:
-    """One request at a time, to a server and to the gateway by turns; then many at once, by turns as well."""
+    """One request at a time, to a server and to the gateway by turns; then many at once, by turns as well.
+
+    Both are judged by pairs that follow each other, so that a machine that gets slower meanwhile counts for both.
+    """
     async with httpx2.AsyncClient(timeout=300, limits=OPEN) as client:
-        times: dict[str, list[float]] = {made.engines[0]: [], made.front: []}
-        for _ in range(alone + 3):
-            for base, found in times.items():
-                began = time.perf_counter()
-                assert await asked(client, base) == 200
-                found.append((time.perf_counter() - began) * 1000)
-        direct, through = (statistics.median(found[3:]) for found in times.values())
-        rates: dict[str, list[float]] = {"direct": [], "gateway": []}
+        both = made.engines[0], made.front
+        pairs = [[await _milliseconds(client, base) for base in both] for _ in range(alone + 3)]
+        rates = list[tuple[float, float]]()
         usage = Processes(made.pid)
         before = usage.cpu_seconds()
         for _ in range(rounds):
-            rates["direct"].append(await _rate(client, made.engines, total, callers))
-            rates["gateway"].append(await _rate(client, [made.front], total, callers))
-    engines, passed = (statistics.median(found) for found in rates.values())
+            direct = await _rate(client, made.engines, total, callers)
+            rates.append((direct, await _rate(client, [made.front], total, callers)))
     own = (usage.cpu_seconds() - before) / (rounds * total) * 1000
-    added, share, load = through - direct, passed / engines, os.getloadavg()[0]
+    more = sorted(through - direct for direct, through in pairs[3:])
+    added, (low, high) = statistics.median(more), _interval(more)
+    direct = statistics.median(direct for direct, _ in pairs[3:])
+    share = statistics.median(passed / engines for engines, passed in rates)
+    passed = statistics.median(passed for _, passed in rates)
+    runs, load = ", ".join(f"{passed / engines:.0%}" for engines, passed in rates), os.getloadavg()[0]
     return [
         Line(
             "what the gateway adds in the median",
             f"less than {MOST_MILLISECONDS:g} ms",
-            f"{added:.1f} ms on {direct:.1f} ms; its own processor time {own:.1f} ms; load {load:.1f}",
+            f"{added:.1f} ms ({low:.1f} to {high:.1f}) on {direct:.1f} ms; its own processor time {own:.1f} ms; "
+            f"load {load:.1f}",
             added < MOST_MILLISECONDS,
             timed=True,
         ),
         Line(
             "what it passes of the engines' throughput",
             f"at least {LEAST_SHARE:.0%}",
-            f"{share:.0%}: {passed:.1f} of {engines:.1f} requests/s with {callers} callers",
+            f"{share:.0%} ({runs}), {passed:.1f} requests/s with {callers} callers",
             share >= LEAST_SHARE,
             timed=True,
         ),
     ]
+
+
+def _interval(ordered: Sequence[float]) -> tuple[float, float]:
+    """Of their median, at 95 %."""
+    middle, reach = (len(ordered) - 1) / 2, 0.98 * math.sqrt(len(ordered))
+    return ordered[max(0, math.floor(middle - reach))], ordered[min(len(ordered) - 1, math.ceil(middle + reach))]
+
+
+async def _milliseconds(client: httpx2.AsyncClient, base: str) -> float:
+    began = time.perf_counter()
+    assert await asked(client, base) == 200
+    return (time.perf_counter() - began) * 1000
 
 
 async def _rate(client: httpx2.AsyncClient, bases: Sequence[str], total: int, callers: int) -> float:
