@@ -3,7 +3,7 @@
 Its address is not on the loopback interface: Ray's drivers take 127.0.0.1 for the address of their node. Ray asks for
 the token that it keeps for this user.
 
-    python -m tests.ray_cluster NODES CPUS
+    python -m tests.ray_cluster NODES CPUS STORE_BYTES
 
 prints the address, then a line for each node that a line of its input made it kill: `kill NUMBER`.
 """
@@ -37,8 +37,9 @@ class RayCluster:
 
 
 @contextmanager
-def ray_cluster(nodes: int = 1, cpus: int = 2) -> Iterator[RayCluster]:
-    command = [sys.executable, "-m", "tests.ray_cluster", str(nodes), str(cpus)]
+def ray_cluster(nodes: int = 1, cpus: int = 2, store: int = STORE_BYTES) -> Iterator[RayCluster]:
+    """store: bytes of each node's object store."""
+    command = [sys.executable, "-m", "tests.ray_cluster", str(nodes), str(cpus), str(store)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdin is not None
@@ -51,11 +52,11 @@ def ray_cluster(nodes: int = 1, cpus: int = 2) -> Iterator[RayCluster]:
             process.wait(120)
 
 
-def main(nodes: int, cpus: int) -> None:
+def main(nodes: int, cpus: int, store: int) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
 
-    own = {"num_cpus": cpus, "object_store_memory": STORE_BYTES}
+    own = {"num_cpus": cpus, "object_store_memory": store}
     cluster = Cluster(initialize_head=True, head_node_args={**own, "include_dashboard": False})
     others = [cluster.add_node(**own) for _ in range(nodes - 1)]
     print("address", cluster.address, flush=True)

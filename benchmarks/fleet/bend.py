@@ -102,7 +102,8 @@ def _decode_rate(folder: Path) -> float:
         child.decode(MemoryFile(data[0]), True)
         began = time.perf_counter()
         for one in data:
-            seconds += len(pack(child.decode(MemoryFile(one), True))) / SOUND_BYTES
+            (audio,) = child.decode(MemoryFile(one), True)
+            seconds += len(pack(audio)) / SOUND_BYTES
         return seconds / (time.perf_counter() - began)
     finally:
         child.close()

@@ -10,4 +10,4 @@ from benchmarks.harden.report import Found
 
 async def check(folder: Path, small: bool) -> Found:
     async with setup(folder, ENGINE="vllm", ENGINE_ARGS="{}", MODEL_ID="base", CPU_KV_CACHE_GIB="1") as made:
-        return Found(await costs(made, *((3, 6, 1) if small else (120, 48, 5)), callers=6))
+        return Found(await costs(made, *((3, 6, 1) if small else (40, 48, 5)), callers=6))

@@ -1,4 +1,4 @@
-"""Live sessions beside WhisperLive's own server: the same weights and sound, at the pace of speech, one after the other.
+"""Live sessions beside WhisperLive's own server: the same weights and sound, one server after the other.
 
     --sessions 1,2,4     at once
     --seconds 60         of speech in each
@@ -15,7 +15,6 @@ import json
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from openai import AsyncOpenAI
 

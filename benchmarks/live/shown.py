@@ -32,8 +32,8 @@ class Shown:
 @dataclass
 class Lags:
     """Seconds behind. shown: of words that are there for the first time, as text that may change or not, after their
-    end. settled: the same of text that stays. first: of an utterance's first text, after its beginning. spoken: words of
-    the recording. back: words that were taken back or replaced.
+    end. settled: the same of text that stays. first: of an utterance's first text, after its beginning. spoken: words
+    of the recording. back: words that were taken back or replaced.
     """
 
     shown: list[float] = field(default_factory=list)

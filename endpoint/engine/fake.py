@@ -68,9 +68,9 @@ class FakeEngine:
         self.decoded += 1
         self.most_running = max(self.most_running, self.running)
         try:
-            if self._log:
-                self._note(window)
             async with self._slots:
+                if self._log:
+                    self._note(window)
                 await asyncio.sleep(self.delay)
         except asyncio.CancelledError:
             self.cancelled += 1
