@@ -21,6 +21,7 @@ def test_words_count_from_when_they_are_seen_first() -> None:
     assert found.settled == pytest.approx([1.5, 1.0, 3.5, 1.5])
     assert found.first == pytest.approx([1.0, 2.0])
     assert (found.spoken, found.back) == (4, 1)
+    assert lags(WORDS, [Shown(2.0, "one", "four"), Shown(4.0, "one two four")]).back == 0
 
 
 def test_a_word_is_not_seen_before_it_is_spoken() -> None:

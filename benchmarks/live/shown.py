@@ -51,8 +51,8 @@ def lags(words: Sequence[Spoken], log: Sequence[Shown]) -> Lags:
         now, sure = plain(f"{entry.settled} {entry.open}"), plain(entry.settled)
         if now == before and len(settled) == len(sure):
             continue
-        kept = next((k for k, (one, other) in enumerate(zip(before, now, strict=False)) if one != other), None)
-        found.back += len(before) - (min(len(before), len(now)) if kept is None else kept)
+        matcher = SequenceMatcher(None, before, now, autojunk=False)
+        found.back += len(before) - sum(block.size for block in matcher.get_matching_blocks())
         before = now
         begun = [word for word in words if word.start <= entry.seconds]
         for number in _matched(begun, now):

@@ -38,7 +38,8 @@ def whisper_live(model: Path, sessions: int) -> Iterator[tuple[str, int]]:
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.live.whisper_live", str(port), str(model), str(sessions)]
     path = ":".join(filter(None, (*map(os.path.abspath, PACKAGES), os.environ.get("PYTHONPATH", ""))))
-    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""}) as server:
+    own = {**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""}
+    with subprocess.Popen(command, env=own, stderr=subprocess.DEVNULL) as server:  # it logs every pass
         try:
             yield f"ws://127.0.0.1:{port}", server.pid
         finally:
