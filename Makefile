@@ -87,7 +87,7 @@ beams: install-dev ## beam search beside openai/whisper's, token for token (ten 
 live: install-dev ## live sessions with whisper-base on human speech: equality, word errors, lags (ten minutes); LIVE_ARGS=--only=lag
 	$(BIN)/python -m benchmarks.live $(LIVE_ARGS)
 
-live-peers: install-dev ## live sessions beside WhisperLive's own server, on the same weights and sound (a quarter of an hour)
+live-peers: install-dev ## live sessions beside WhisperLive's own server, on the same weights and sound (ten minutes)
 	benchmarks/install_peers.sh
 	benchmarks/install_peers.sh benchmarks/live/peers.txt build/live-peers
 	$(BIN)/python -m benchmarks.live.peers $(LIVE_ARGS)
@@ -95,10 +95,10 @@ live-peers: install-dev ## live sessions beside WhisperLive's own server, on the
 mixed: install-dev ## a thousand different requests, some given up, leave nothing behind in the engine (ten minutes)
 	$(BIN)/python -m benchmarks.mixed
 
-chaos: install-dev ## jobs while workers, servers and stores are killed and cut off (half an hour); CHAOS_ARGS=--small
+chaos: install-dev ## jobs while workers, servers and stores are killed and cut off (twenty minutes); CHAOS_ARGS=--small
 	$(BIN)/python -m benchmarks.chaos $(CHAOS_ARGS)
 
-harden: install-dev ## limits, quotas, overload, abuse, a gateway and a soak against real servers (two hours); HARDEN_ARGS=--small
+harden: install-dev ## limits, quotas, overload, abuse, a gateway and a soak against real servers (half an hour); HARDEN_ARGS=--small
 	$(BIN)/python -m benchmarks.harden $(HARDEN_ARGS)
 
 page: install-dev ## the page in a real Chromium with whisper-base: flows, axe-core, size, pictures (half an hour); PAGE_ARGS=--small

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from benchmarks.quality import scores
 from benchmarks.quality.recordings import Recording, Studio
+from endpoint.call import Call, Counted
 from endpoint.config import TEST_MODEL, load_settings
 from endpoint.core.transcriber import transcribe
 from endpoint.options import Options
@@ -61,11 +62,13 @@ async def measure(model: Path) -> Table:
     with patch.object(pipeline._engine, "detect", counted):
         for kind, group in groupby(recordings, key=lambda item: item.set):
             probes.clear()
-            before, results, items = pipeline.counts["windows"], {}, list(group)
+            windows, results, items = 0, {}, list(group)
             for item in items:
-                found = await transcribe(pipeline, (FOLDER / item.name).read_bytes(), Options(multilingual=True))
+                call = Call()
+                found = await transcribe(pipeline, (FOLDER / item.name).read_bytes(), Options(multilingual=True), call)
+                windows += call.record.counts[Counted.WINDOWS]
                 results[item.name] = {"text": found.text, "seconds": 0.0}
-            figures, windows = scores.of_set(items, results), pipeline.counts["windows"] - before
+            figures = scores.of_set(items, results)
             wer, each = f"{figures['wer']:.2%}", f"{len(probes) / windows:.1f}"
             table.add_row(kind, f"{figures['words']:.0f}", wer, str(len(probes)), each)
     await pipeline.close()

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from endpoint.bench.live import LiveResult, LiveTurn, _Reading, error_rate, live_figures, speak, together
+from endpoint.bench.live import LiveResult, LiveTurn, _Reading, error_rate, live_figures, speak, spread, together
 from endpoint.live.client import LiveEvent
 from endpoint.types import SAMPLE_RATE
 from tests.servers import running_server
@@ -58,6 +58,11 @@ def test_figures():
     assert (found.interim_errors, found.final_errors) == (50.0, 0.0)
     assert math.isnan(live_figures([]).first[0])
     assert error_rate([(None, "a")]) is None
+
+
+def test_the_middle_and_the_tail_of_values():
+    assert spread([*range(100)]) == (49.5, 95)
+    assert all(map(math.isnan, spread([])))
 
 
 async def test_sessions_beside_each_other(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.live.shown import Shown, Spoken, lags, late, median
+from benchmarks.live.shown import Shown, Spoken, lags
 
 WORDS = [
     Spoken("One", 0.0, 0.5, first=True),
@@ -35,8 +35,3 @@ def test_words_that_never_come() -> None:
     found = lags(WORDS, [Shown(6.0, "four")])
     assert (len(found.settled), found.spoken, found.first) == (1, 4, [3.0])
     assert lags(WORDS, []).settled == []
-
-
-def test_median_and_tail() -> None:
-    assert (median([3, 1, 2]), late([*range(100)])) == (2, 95)
-    assert median([]) != median([])

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harden.__main__ import CHECKS, chosen, run
+from benchmarks.harden.gateway import _added, _interval
 from benchmarks.harden.overload import Load, _found
 from benchmarks.harden.report import Found, Line, Outcome, write
 
@@ -48,6 +49,24 @@ async def test_a_check_that_breaks_is_a_line_that_falls_short(
     (outcome,) = await run(tmp_path, ["overload"], small=True)
     assert not outcome.met
     assert "FAIL the check came to its end" in capsys.readouterr().out
+
+
+def test_what_a_gateway_adds_is_without_the_engine_whose_time_differs() -> None:
+    engine = {
+        f"{way}{number}": 800.0 + 50 * ((7 * number + len(way)) % 5) for way in ("a", "bb") for number in range(9)
+    }
+    for more, met in ((3.0, True), (6.0, False)):
+        pairs = [((engine[f"a{k}"] + 4, f"a{k}"), (engine[f"bb{k}"] + 4 + more, f"bb{k}")) for k in range(9)]
+        line = _added(pairs, engine, 3.4)
+        assert line.met is met
+        assert f"{more:.1f} ms ({more:.1f} to {more:.1f})" in line.figure
+        assert "4.0 of them outside the engine" in line.figure
+
+
+def test_the_interval_of_a_median() -> None:
+    low, high = _interval([*range(100)])
+    assert (low, high) == (39, 60)
+    assert _interval([2.0]) == (2.0, 2.0)
 
 
 def test_an_overload_that_is_borne_and_one_that_is_not() -> None:

@@ -19,16 +19,16 @@ from dataclasses import dataclass
 from openai import AsyncOpenAI
 
 from benchmarks.live.__main__ import BUILD, long_speech
-from benchmarks.live.shown import Lags, Shown, Spoken, lags, late, median
+from benchmarks.live.shown import Lags, Shown, Spoken, lags
 from benchmarks.live.whisper_live import show, until_ready, whisper_live
 from endpoint.bench.chart import Axis, Series, draw
-from endpoint.bench.live import error_rate
+from endpoint.bench.live import error_rate, spread
 from endpoint.bench.usage import Processes
 from endpoint.config import load_settings
 from endpoint.live.client import converse, paced
 from endpoint.live.runner import as_wave
 from endpoint.local import running_server
-from endpoint.types import Samples
+from endpoint.types import SAMPLE_RATE, Samples
 from endpoint.weights.packages import fetch_base
 
 OURS, THEIRS = "this server", "WhisperLive 0.10.0"
@@ -50,13 +50,13 @@ class Run:
 
     def row(self) -> dict[str, float]:
         """Medians in seconds, and words that were taken back or never came, in per cent."""
-        spoken = max(1, self.lags.spoken)
+        spoken, shown, settled = max(1, self.lags.spoken), spread(self.lags.shown), spread(self.lags.settled)
         return {
-            "first text": median(self.lags.first),
-            "words shown": median(self.lags.shown),
-            "words shown, 95 %": late(self.lags.shown),
-            "words that stay": median(self.lags.settled),
-            "words that stay, 95 %": late(self.lags.settled),
+            "first text": spread(self.lags.first)[0],
+            "words shown": shown[0],
+            "words shown, 95 %": shown[1],
+            "words that stay": settled[0],
+            "words that stay, 95 %": settled[1],
             "taken back, %": 100 * self.lags.back / spoken,
             "never shown as words that stay, %": 100 * (1 - len(self.lags.settled) / spoken),
             "word errors, %": self.errors,
@@ -110,9 +110,10 @@ async def measure(
         total.spoken += found.spoken
         total.back += found.back
         texts.append((speech[number][1], f"{log[-1].settled} {log[-1].open}" if log else ""))
-    minutes = sum(len(samples) for samples, _ in speech[:count]) / 16_000 / 60
+    minutes = sum(len(samples) for samples, _ in speech[:count]) / SAMPLE_RATE / 60
     run = Run(server, count, total, error_rate(texts) or 0.0, spent / minutes)
-    print(f"      {server}, {count} sessions: {', '.join(f'{k} {v:.2f}' for k, v in run.row().items())}", flush=True)
+    figures = ", ".join(f"{name} {value:.2f}" for name, value in run.row().items())
+    print(f"      {server}, {count} sessions, {total.spoken} words: {figures}", flush=True)
     return run
 
 
@@ -151,7 +152,7 @@ async def _words(base: str, recordings: Sequence[Samples]) -> list[list[Spoken]]
 async def _warm(address: str, samples: Samples) -> None:
     """The first session loads the model."""
     await until_ready(address)
-    await show(address, samples[: 5 * 16_000], LANGUAGE)
+    await show(address, samples[: 5 * SAMPLE_RATE], LANGUAGE)
 
 
 def compared(runs: Sequence[Run], levels: Sequence[int]) -> bool:

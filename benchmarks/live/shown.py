@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -49,8 +48,6 @@ def lags(words: Sequence[Spoken], log: Sequence[Shown]) -> Lags:
     found, before = Lags(spoken=len(words)), list[str]()
     for entry in log:
         now, sure = plain(f"{entry.settled} {entry.open}"), plain(entry.settled)
-        if now == before and len(settled) == len(sure):
-            continue
         matcher = SequenceMatcher(None, before, now, autojunk=False)
         found.back += len(before) - sum(block.size for block in matcher.get_matching_blocks())
         before = now
@@ -81,12 +78,3 @@ def _first(words: Sequence[Spoken], shown: dict[int, float]) -> list[float]:
         if times:
             found.append(min(times) - words[begin].start)
     return found
-
-
-def median(values: Sequence[float]) -> float:
-    return statistics.median(values) if values else float("nan")
-
-
-def late(values: Sequence[float]) -> float:
-    """The 95th percentile."""
-    return sorted(values)[int(0.95 * len(values))] if values else float("nan")

@@ -134,15 +134,15 @@ def live_figures(results: Sequence[LiveResult]) -> LiveFigures:
         sessions=len(results),
         turns=len(turns),
         failed=sum(turn.failed for turn in turns),
-        first=_spread([turn.first for turn in turns if turn.first is not None]),
-        word=_spread([lag for turn in turns for lag in turn.words]),
-        final=_spread([turn.completed for turn in turns if turn.completed is not None]),
+        first=spread([turn.first for turn in turns if turn.first is not None]),
+        word=spread([lag for turn in turns for lag in turn.words]),
+        final=spread([turn.completed for turn in turns if turn.completed is not None]),
         interim_errors=error_rate([(result.reference, result.interim) for result in results]),
         final_errors=error_rate([(result.reference, result.final) for result in results]),
     )
 
 
-def _spread(values: Sequence[float]) -> tuple[float, float]:
+def spread(values: Sequence[float]) -> tuple[float, float]:
     """Median and 95th percentile; nan where there is none."""
     if not values:
         return (float("nan"), float("nan"))
