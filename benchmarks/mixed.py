@@ -5,7 +5,8 @@
 
 Beams of 1 to 10, sampling with candidates, words, streams, translations, packed clips, and a fifth that is given up
 while it runs. What the engine holds is counted in its process: requests, blocks, rows, encoder outputs, waiting beams.
-Exit status 1 if anything is left a minute after the last.
+Texts with more wrong words than right ones are compared with all other recordings' texts. Exit status 1 if anything is
+left a minute after the last, if a request failed, or if one got the text of another's recording.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import asyncio
 import random
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.human.clips import PROMPTS, prompts, shipped
+from benchmarks.human.clips import PROMPTS, Clip, prompts, shipped
 from endpoint.audio.decode import Decoder
+from endpoint.bench.words import errors
 from endpoint.config import load_settings
 from endpoint.core.transcriber import transcribe
 from endpoint.options import Options, Sampling, Task
@@ -54,15 +57,15 @@ async def run(count: int, seed: int) -> int:
     engine = VllmEngine(settings)
     pipeline = Pipeline(PackingEngine(engine, settings.window_seconds), Decoder(settings), settings.window_seconds)
     clips = [*shipped(), *(clip for name in PROMPTS for clip in prompts(name, Path("build/human/prompts"), 20))]
-    data = [(clip.path.read_bytes(), clip.language) for clip in clips]
+    data = {clip: clip.path.read_bytes() for clip in clips}
     choose, done = random.Random(seed), Counter[str]()
     numbers = iter(range(count))
 
     async def one() -> None:
-        sound, language = choose.choice(data)
-        asked = replace(options(choose, language), incremental=choose.random() < 0.2)
+        clip = choose.choice(clips)
+        asked = replace(options(choose, clip.language), incremental=choose.random() < 0.2)
         done["streams"] += asked.incremental
-        work = asyncio.ensure_future(transcribe(pipeline, sound, asked))
+        work = asyncio.ensure_future(transcribe(pipeline, data[clip], asked))
         if choose.random() < 0.2:
             await asyncio.sleep(choose.random() * 4)
             if not work.done():
@@ -73,6 +76,9 @@ async def run(count: int, seed: int) -> int:
             done["failed" if work.exception() else "finished"] += 1
             if error := work.exception():
                 print(f"{type(error).__name__}: {error}", flush=True)
+            elif asked.task is Task.TRANSCRIBE and (other := mistaken(clip, work.result().text, clips)):
+                done["another's text"] += 1
+                print(f"{clip.path.name}: {work.result().text!r} is {other.path.name}", flush=True)
 
     async def caller() -> None:
         for number in numbers:
@@ -87,7 +93,16 @@ async def run(count: int, seed: int) -> int:
     finally:
         await pipeline.close()
     print(f"{count} requests: {dict(done)}; left in the engine: {held}")
-    return 1 if any(held.values()) or done["failed"] else 0
+    return 1 if any(held.values()) or done["failed"] or done["another's text"] else 0
+
+
+def mistaken(clip: Clip, text: str, clips: Sequence[Clip]) -> Clip | None:
+    """The recording that a text is of, if it is another's."""
+    wrong, words = errors(clip.text, text)
+    if 2 * wrong <= words:
+        return None
+    nearest = min(clips, key=lambda other: errors(other.text, text)[0])
+    return nearest if errors(nearest.text, text)[0] < wrong / 2 else None
 
 
 async def emptied(engine: VllmEngine) -> dict[str, int]:

@@ -41,11 +41,31 @@ def test_rows_get_the_blocks_of_their_sources_as_they_were() -> None:
     layers = made.compilation_config.static_forward_context
     caches = [layers["layer0"].kv_cache, layers["layer1"].kv_cache.movedim(1, 0)]
     before = [cache.clone() for cache in caches]
-    SelfBlocks(made).copy(torch.tensor([0, 1, 2]), torch.tensor([1, 0, 2]))  # two swap rows
+    SelfBlocks(made).copy(np.array([0, 1, 2]), torch.tensor([1, 0, 2]))  # two swap rows
     for cache, old in zip(caches, before, strict=True):
         assert torch.equal(cache[[1, 2, 4, 5]], old[[4, 5, 1, 2]])
         rest = [block for block in range(BLOCKS) if block not in (1, 2, 4, 5)]
         assert torch.equal(cache[rest], old[rest])
+
+
+def test_no_blocks_but_the_rows_own_are_copied() -> None:
+    """A row's table still names blocks of a request that was there before; these are another's now."""
+    made = runner((BLOCKS, 2, 5))
+    made.input_batch.block_table[1].num_blocks_per_row[:] = [1, 1, 2, 0]
+    cache = made.compilation_config.static_forward_context["layer0"].kv_cache
+    before = cache.clone()
+    SelfBlocks(made).copy(np.array([0, 1]), torch.tensor([1, 0]))
+    assert torch.equal(cache[[1, 4]], before[[4, 1]])
+    rest = [block for block in range(BLOCKS) if block not in (1, 4)]
+    assert torch.equal(cache[rest], before[rest])
+
+
+def test_rows_that_stay_copy_nothing() -> None:
+    made = runner((BLOCKS, 2, 5))
+    cache = made.compilation_config.static_forward_context["layer0"].kv_cache
+    before = cache.clone()
+    SelfBlocks(made).copy(np.array([0, 1]), torch.tensor([0, 1]))
+    assert torch.equal(cache, before)
 
 
 def test_an_unknown_layout_is_refused() -> None:

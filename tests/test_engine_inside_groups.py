@@ -36,6 +36,7 @@ def cross_manager(pool: Pool) -> CrossAttentionManager:
         return list(manager.req_to_blocks[name])
 
     manager.allocate_new_blocks = allocate
+    manager.get_num_blocks_to_allocate = lambda *_: CROSS
     return manager
 
 
@@ -66,7 +67,7 @@ class Pretended:
 
     def finish_requests(self, names: Any, _: object) -> None:
         for name in [names] if isinstance(names, str) else names or list(self.requests):
-            request = self.requests.pop(name)
+            request = self.requests.pop(name, None)  # vLLM ignores names it does not know
             for some in (self.waiting, self.running):
                 if request in some:
                     some.remove(request)
@@ -159,12 +160,23 @@ def test_followers_share_their_leaders_cross_attention() -> None:
     assert tried.cross.allocate_new_blocks("g1", 0, 0) == []  # at the next step
     assert tried.cross.allocate_new_blocks("g2", 0, 0) == leader
     assert {block.ref_cnt for block in leader} == {3}
+    assert [tried.cross.get_num_blocks_to_allocate(name, 1500) for name in ("g0", "g1", "g2")] == [CROSS, 0, 0]
     first, second, _ = group_of(3)
     assert tried._try_schedule_encoder_inputs(first, 0, 4, 24_000) == ([0], 4, 22_500, [])
     assert tried._try_schedule_encoder_inputs(second, 0, 4, 24_000) == ([], 4, 24_000, [])
     for one in (first, second):
         tried._free_encoder_inputs(one)
     assert tried.freed == ["g0"]
+
+
+def test_a_follower_does_not_begin_without_its_leader() -> None:
+    tried = Tried()
+    for one in group_of(2):
+        tried.add_request(one)
+    tried.schedule()
+    tried.cross.req_to_blocks["g1"] = []
+    with pytest.raises(RuntimeError, match="g1 was begun without g0"):
+        tried.cross.allocate_new_blocks("g1", 1500, 1500)
 
 
 @pytest.mark.parametrize("complete", [True, False])
@@ -178,6 +190,24 @@ def test_a_group_may_be_given_up_while_it_waits(complete: bool) -> None:
     assert not tried.has_unfinished_requests()
     assert tried.schedule() == []
     assert tried._leaders == {}
+
+
+@pytest.mark.parametrize("aborted", ["g0", "g2"])
+@pytest.mark.parametrize("begun", [False, True])
+def test_the_beams_of_a_window_end_together(aborted: str, begun: bool) -> None:
+    """Each beam is aborted by a message of its own, and steps can come between them."""
+    tried = Tried()
+    others = [request(f"a{number}") for number in range(0 if begun else 12)]  # no rows are left for the group
+    for one in [*others, *group_of(3)]:
+        tried.add_request(one)
+    tried.schedule()
+    tried.finish_requests([aborted], "aborted")
+    if others:
+        tried.finish_requests([one.request_id for one in others], "stopped")
+    assert tried.schedule() == []
+    assert tried.requests == {}
+    assert tried._leaders == {}
+    tried.finish_requests([one.request_id for one in group_of(3)], "aborted")  # the messages that come late
 
 
 def test_shared_blocks_are_written_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,22 +92,29 @@ async def test_more_beams_than_rows_are_refused() -> None:
 
 
 async def test_a_mixed_crowd_leaves_nothing_behind(engine: VllmEngine) -> None:
-    """Beams of every size, greedy requests, sampling, words, and some that are given up: then the engine is empty."""
-    choose = random.Random(3)
-    expected = {size: tokens_of([await decode(engine, RECORDINGS[0], asked(size))])[0] for size in (1, 2, 5, 10)}
+    """Beams of every size, greedy requests, sampling, and some that are given up: the engine is empty afterwards.
+
+    Each gets the text of its own recording, up to a word or two: the rows of a batch change the rounding.
+    """
+    choose, some = random.Random(3), RECORDINGS[:4]
+    texts = {
+        (number, size): (await decode(engine, recording, asked(size))).text
+        for number, recording in enumerate(some)
+        for size in (1, 2, 5, 10)
+    }
 
     async def one(number: int) -> None:
-        size = choose.choice([1, 2, 5, 10])
+        at, size = number % len(some), choose.choice([1, 2, 5, 10])
         options = asked(size)
         if number % 5 == 4:
             options = replace(options, temperature=0.4)
-        work = asyncio.ensure_future(decode(engine, RECORDINGS[0], options))
+        work = asyncio.ensure_future(decode(engine, some[at], options))
         if number % 3 == 2:
             await asyncio.sleep(choose.random() / 2)
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
         elif options.temperature == 0:
-            assert (await work).tokens == expected[size]
+            assert errors(texts[at, size], (await work).text)[0] <= 2
         else:
             await work
 

@@ -58,7 +58,7 @@ class _Groups:
 
 @dataclass(frozen=True)
 class Moves:
-    """Rows, int64 [n], and the rows whose text each goes on from."""
+    """Rows, int64 [n], in the order of their groups, and the rows whose text each goes on from."""
 
     rows: Tensor
     parents: Tensor

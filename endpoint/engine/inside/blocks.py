@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,16 +24,24 @@ class SelfBlocks:
         caches = [layers[name].kv_cache for name in group.layer_names]
         self._caches = [part for cache in caches for part in _flat(cache, config.num_blocks)]
 
-    def copy(self, rows: Tensor, sources: Tensor) -> None:
-        """Let `rows` have the keys and values of `sources`, both int64 [n]; rows may be sources of others."""
-        if rows.device.type == "cpu":  # on a device the host would have to wait for this; copying all rows is faster
-            moved = rows != sources
+    def copy(self, rows: np.ndarray, sources: Tensor) -> None:
+        """Let `rows` have the keys and values of `sources`, both int64 [n]; rows may be sources of others.
+
+        A row has as many blocks as its source: the beams of a window have texts of one length. No other block is
+        copied: behind a row's own, its table can still name those of a request before it, which are now another's.
+        """
+        if sources.device.type == "cpu":  # a device's host would have to wait for this; copying all rows is faster
+            moved = np.flatnonzero(rows != sources.numpy())
             rows, sources = rows[moved], sources[moved]
-            if not len(rows):
-                return
-        used = int(self._table.num_blocks_per_row.max())
-        table = self._table.get_device_tensor(self._table.max_num_reqs)[:, :used].long()
-        to, of = table[rows].flatten(), table[sources].flatten()
+        counts = self._table.num_blocks_per_row[rows]
+        row = np.repeat(np.arange(len(rows)), counts)
+        column = np.arange(len(row)) - np.repeat(counts.cumsum() - counts, counts)
+        if not len(row):
+            return
+        indices = torch.from_numpy(np.stack([rows[row], row, column]))
+        own, row, column = indices.to(sources.device, non_blocking=True)
+        table = self._table.get_device_tensor(self._table.max_num_reqs)
+        to, of = table[own, column].long(), table[sources[row], column].long()
         for cache in self._caches:
             cache.index_copy_(0, to, cache.index_select(0, of))
 

@@ -10,7 +10,7 @@ other beams get the same blocks. vLLM counts the users of a block, so it is kept
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,7 +68,7 @@ class Groups:
         self._cross = [manager for manager in managers if _is_cross(manager)]
         self._own = [manager for manager in managers if not _is_cross(manager)]
         for manager in self._cross:
-            manager.allocate_new_blocks = _sharing(manager, self._leaders)
+            _share(manager, self._leaders)
         self._blocks = self.kv_cache_manager.block_pool.num_gpu_blocks - 1  # one is reserved by vLLM
         write_once()
         _schedulers[:] = [self]
@@ -89,12 +89,19 @@ class Groups:
             self._line.append(ordered)
 
     def finish_requests(self, request_ids: Any, finished_status: RequestStatus) -> Any:
-        """Requests that wait here are added to vLLM's first, so that it ends them like any other."""
+        """Requests that wait here are added to vLLM's first, so that it ends them like any other.
+
+        The beams of a window end together. Followers that began without their leader would shift the addresses to
+        which this step writes encoder outputs: other requests would be decoded from a sound that is not theirs.
+        """
         given = {request_ids} if isinstance(request_ids, str) else request_ids
+        if given is not None:
+            leaders = {self._leaders.get(name, name) for name in given}
+            given = leaders.union(given, (name for name, leader in self._leaders.items() if leader in leaders))
         for request in [one for one in self._in_line() if given is None or one.request_id in given]:
             self._drop(request)
             super().add_request(request)  # type: ignore[misc]
-        return super().finish_requests(request_ids, finished_status)  # type: ignore[misc]
+        return super().finish_requests(given, finished_status)  # type: ignore[misc]
 
     def _drop(self, request: Request) -> None:
         for held in self._line:
@@ -183,9 +190,16 @@ def _is_cross(manager: Any) -> bool:
     return isinstance(manager, CrossAttentionManager)
 
 
-def _sharing(manager: Any, leaders: dict[str, str]) -> Callable[..., Any]:
-    """Allocation of a manager of cross-attention blocks that gives followers the blocks of their leader."""
-    allocate = manager.allocate_new_blocks
+def _share(manager: Any, leaders: dict[str, str]) -> None:
+    """Let a manager of cross-attention blocks give followers the blocks of their leader.
+
+    Raises RuntimeError, which ends the engine, for a follower whose leader has none: it would read another sound.
+    """
+    allocate, count = manager.allocate_new_blocks, manager.get_num_blocks_to_allocate
+
+    def get_num_blocks_to_allocate(request_id: str, *given: Any, **named: Any) -> int:
+        wanted: int = 0 if request_id in leaders else count(request_id, *given, **named)
+        return wanted
 
     def allocate_new_blocks(request_id: str, *given: Any, **named: Any) -> Any:
         leader = leaders.get(request_id)
@@ -194,12 +208,15 @@ def _sharing(manager: Any, leaders: dict[str, str]) -> Callable[..., Any]:
         own = manager.req_to_blocks[request_id]
         if own:
             return []
-        shared = list(manager.req_to_blocks[leader])
+        shared = list(manager.req_to_blocks.get(leader, ()))
+        if not shared:
+            raise RuntimeError(f"{request_id} was begun without {leader}, the first beam of its window")
         manager.block_pool.touch(shared)
         own.extend(shared)
         return shared
 
-    return allocate_new_blocks
+    manager.get_num_blocks_to_allocate = get_num_blocks_to_allocate
+    manager.allocate_new_blocks = allocate_new_blocks
 
 
 def write_once() -> None:

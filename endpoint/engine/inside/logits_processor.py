@@ -6,6 +6,7 @@ A request takes part by SamplingParams.extra_args["whisper"] = {"task": id, "lan
 
 from __future__ import annotations
 
+from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -105,4 +106,4 @@ class WhisperRules(LogitsProcessor):
             moves = self._beams.rank(logits, ranked)
             self._grammar.take(moves.rows, moves.parents)
             if self.blocks is not None:
-                self.blocks.copy(moves.rows, moves.parents)
+                self.blocks.copy(np.fromiter(chain.from_iterable(ranked), np.int64), moves.parents)
