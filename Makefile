@@ -12,7 +12,7 @@ INSTALL := deploy/install.sh $(BUILD)
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test check format install install-dev images conformance demo-model demo-model-eval quality
 .PHONY: quality-test-model compare
-.PHONY: postprocess speakers beams fleet live live-peers mixed chaos harden page formats feed precision profile gpu load lock clean
+.PHONY: postprocess speakers beams fleet live live-peers mixed chaos harden page formats feed precision profile gpu kernel load lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -126,6 +126,10 @@ profile: install-dev ## where a request's processor time goes, stage by stage, w
 
 gpu: install-dev ## engine and HTTP windows/s of large-v3 and turbo with random weights; needs an NVIDIA GPU; GPU_ARGS=--list
 	$(BIN)/python -m benchmarks.gpu $(GPU_ARGS)
+
+kernel: install-dev ## the GPU's attention kernel in Triton's interpreter, without a GPU
+	$(BIN)/python -m pip install --quiet --target build/triton --upgrade triton==3.6.0
+	TRITON_INTERPRET=1 PYTHONPATH=build/triton $(BIN)/python -m pytest -q tests/test_engine_inside_cross_decode.py
 
 load: install-dev ## a minute of many different clients against a server of its own; LOAD_ARGS=--shape=soak --seconds=3600
 	$(BIN)/python -m loadtests $(LOAD_ARGS)

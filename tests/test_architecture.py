@@ -125,8 +125,10 @@ MAY_IMPORT = {
 # Packages that few modules may import, and those modules.
 KEPT_TO = {
     "vllm": {
-        "engine/inside/batch_admission",
+        "engine/inside/cross_cache",
+        "engine/inside/sound",
         "engine/inside/blocks",
+        "engine/inside/encode_first",
         "engine/inside/groups",
         "engine/parameters",
         "engine/client",
@@ -135,6 +137,7 @@ KEPT_TO = {
         "engine/inside/logits_processor",
         "engine/inside/logits_processor_v2",
         "engine/inside/scheduler",
+        "engine/inside/scores",
         "engine/inside/model",
         "engine/stats",
     },
@@ -150,16 +153,23 @@ KEPT_TO = {
         "engine/inside/groups",
         "engine/inside/rules",
         "engine/inside/cross_attention",
+        "engine/inside/cross_cache",
+        "engine/inside/cross_decode",
         "engine/inside/encode_ahead",
+        "engine/inside/encode_first",
+        "engine/inside/encode_on_stream",
+        "engine/inside/sound",
         "engine/inside/encoder_attention",
         "engine/inside/log_mel",
         "engine/inside/scheduler",
+        "engine/inside/scores",
         "engine/inside/model",
         "weights/openai",
         "weights/speaker_networks",
         "speakers/worker/pyannote",  # of whoever installs that extra
         "commands/doctor",  # says which device is here
     },
+    "triton": {"engine/inside/cross_decode"},
     "transformers": {"engine/inside/log_mel", "engine/inside/model"},
     "tokenizers": {"engine/tokens", "weights/known"},
     "huggingface_hub": {"managed/huggingface", "weights/hub"},

@@ -20,7 +20,6 @@ from endpoint.engine.checkpoint import alignment_heads
 pytest.importorskip("numba", reason="the base build has no engine")
 from endpoint.engine.inside import cross_attention
 from endpoint.engine.inside.cross_attention import (
-    KEEP,
     MEDIAN_WIDTH,
     AlignExtension,
     Attention,
@@ -29,6 +28,7 @@ from endpoint.engine.inside.cross_attention import (
     follow,
     median_filter,
 )
+from endpoint.engine.inside.cross_cache import KEEP, Kept
 from endpoint.engine.time_warping import first_frames
 
 # ---- the median --------------------------------------------------------------------------------------
@@ -165,7 +165,14 @@ def whisper():
 
 
 @pytest.fixture
-def worker(whisper) -> AlignExtension:
+def kept(monkeypatch: pytest.MonkeyPatch) -> Kept:
+    made = Kept()
+    monkeypatch.setattr(cross_attention, "kept", made)
+    return made
+
+
+@pytest.fixture
+def worker(whisper, kept: Kept) -> AlignExtension:
     """The extension in a worker whose model is transformers', dressed as vLLM's; keeps two windows."""
     inner = whisper.model
     heads = whisper.config.decoder_attention_heads
@@ -183,17 +190,14 @@ def worker(whisper) -> AlignExtension:
         dtype=torch.float32,
     )
     extension = AlignExtension()
-    extension.model_runner = SimpleNamespace(encoder_cache={}, get_model=lambda: model)
+    extension.model_runner = SimpleNamespace(get_model=lambda: model)
     extension.whisper_keep(2)
     return extension
 
 
-def test_what_is_kept_stays_when_another_process_says_the_same(worker: AlignExtension) -> None:
-    cache = worker.model_runner.encoder_cache
-    cache["words-0-1"] = torch.zeros(1)
-    worker.whisper_keep(2)
-    assert worker.model_runner.encoder_cache is cache
-    assert "words-0-1" in cache.kept
+def test_the_first_process_says_how_much_is_kept(worker: AlignExtension, kept: Kept) -> None:
+    worker.whisper_keep(5)
+    assert kept.most == 2
 
 
 def sound(seed: int, seconds: float = 4.0) -> np.ndarray:
@@ -234,28 +238,25 @@ def test_windows_together_have_the_attention_that_transformers_gives_each(
 
 
 @torch.inference_mode()
-def test_what_was_kept_is_used_once_and_gives_the_same(whisper, worker: AlignExtension):
-    samples, cache = sound(3), worker.model_runner.encoder_cache
-    batch = whisper.model.encoder(mel_of(samples)).last_hidden_state
-    cache[f"{KEEP}7"] = batch[0]
-    cache.pop(f"{KEEP}7")  # as vLLM does after the step
+def test_what_was_kept_is_used_once_and_gives_the_same(whisper, worker: AlignExtension, kept: Kept):
+    samples = sound(3)
+    kept.put(f"{KEEP}7", whisper.model.encoder(mel_of(samples)).last_hidden_state[0])
     request = Request(f"{KEEP}7", [1070, 1071, 1169, 1173, 40, 41, 1069], first=4, frames=200)
-    (kept,) = ask(worker, [request], [(2, 0)])
+    (first,) = ask(worker, [request], [(2, 0)])
     (gone,) = ask(worker, [request], [(2, 0)])
     (again,) = ask(worker, [msgspec.structs.replace(request, samples=samples.tobytes())], [(2, 0)])
     assert gone.rows == 0
-    np.testing.assert_allclose(kept.matrix(), again.matrix(), atol=1e-4)
+    np.testing.assert_allclose(first.matrix(), again.matrix(), atol=1e-4)
 
 
 @torch.inference_mode()
-def test_windows_of_different_encoder_lengths_come_in_one_call(whisper, worker: AlignExtension):
-    cache = worker.model_runner.encoder_cache
+def test_windows_of_different_encoder_lengths_come_in_one_call(whisper, worker: AlignExtension, kept: Kept):
     ids = [1070, 1071, 1169, 1173, 40, 41, 1069]
     requests = [Request(f"{KEEP}{k}", ids, first=4, frames=200) for k in range(2)]
 
     def keep() -> None:
         for request, size in zip(requests, (1_500, 500), strict=True):
-            cache[request.key] = whisper.model.encoder(mel_of(sound(4))).last_hidden_state[0][:size]
+            kept.put(request.key, whisper.model.encoder(mel_of(sound(4))).last_hidden_state[0][:size])
 
     keep()
     together = ask(worker, requests, [(2, 0)])
@@ -263,17 +264,6 @@ def test_windows_of_different_encoder_lengths_come_in_one_call(whisper, worker: 
     for found, request in zip(together, requests, strict=True):
         (alone,) = ask(worker, [request], [(2, 0)])
         np.testing.assert_allclose(found.matrix(), alone.matrix(), atol=1e-4)
-
-
-def test_only_windows_with_words_are_kept_and_only_so_many(worker: AlignExtension):
-    cache = worker.model_runner.encoder_cache
-    batch = torch.zeros(5, 10, 4)
-    for k in range(4):
-        cache[f"{KEEP}{k}"] = batch[k]
-    cache["window-9"] = batch[4]
-    assert list(cache.kept) == [f"{KEEP}2", f"{KEEP}3"]
-    assert cache.kept[f"{KEEP}3"].untyped_storage().nbytes() == 10 * 4 * 4  # not the whole batch's memory
-    assert set(cache) == {"words-0", "words-1", "words-2", "words-3", "window-9"}
 
 
 # ---- which heads -------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from endpoint.engine.inside import encode_ahead
-from endpoint.engine.inside.encode_ahead import EncodeAhead
+from endpoint.engine.inside.encode_ahead import InThreads
 
 CORES = 4
 FRAMES = 250
@@ -27,7 +27,8 @@ class Encoder:
         self.threads: set[str] = set()
         self.widths: list[int] = []
 
-    def __call__(self, samples: Tensor, frames: int) -> Tensor:
+    def encode(self, samples: Tensor, frames: int) -> Tensor:
+        (samples,) = samples
         assert frames == FRAMES
         self.threads.add(threading.current_thread().name)
         self.widths.append(torch.get_num_threads())
@@ -36,7 +37,7 @@ class Encoder:
         assert self.go.wait(20)
         if not len(samples):
             raise ValueError("no samples")
-        return samples * 2
+        return samples[None] * 2
 
 
 @pytest.fixture
@@ -45,9 +46,9 @@ def encoder() -> Encoder:
 
 
 @pytest.fixture
-def pool(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> Iterator[EncodeAhead]:
+def pool(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> Iterator[InThreads]:
     monkeypatch.setattr(encode_ahead.os, "sched_getaffinity", lambda _: set(range(CORES)))
-    made = EncodeAhead(encoder)
+    made = InThreads(encoder)
     yield made
     encoder.go.set()
     made.close()
@@ -58,7 +59,7 @@ def results(futures: list[Future[Tensor]]) -> list[list[int]]:
     return [future.result(20).tolist() for future in futures]
 
 
-def test_windows_are_encoded_side_by_side(encoder: Encoder, pool: EncodeAhead) -> None:
+def test_windows_are_encoded_side_by_side(encoder: Encoder, pool: InThreads) -> None:
     futures = [pool.start(torch.tensor([k, k + 1]), FRAMES) for k in range(2 * CORES)]
     for _ in range(CORES):
         assert encoder.begun.acquire(timeout=20)
@@ -69,7 +70,7 @@ def test_windows_are_encoded_side_by_side(encoder: Encoder, pool: EncodeAhead) -
     assert len(encoder.threads) == CORES
 
 
-def test_few_windows_share_the_cores(encoder: Encoder, pool: EncodeAhead) -> None:
+def test_few_windows_share_the_cores(encoder: Encoder, pool: InThreads) -> None:
     usual = torch.get_num_threads()
     encoder.go.set()
     results([pool.start(torch.ones(1), FRAMES)])
@@ -82,7 +83,7 @@ def test_few_windows_share_the_cores(encoder: Encoder, pool: EncodeAhead) -> Non
     assert torch.get_num_threads() == usual  # each thread of torch's callers has its own number
 
 
-def test_one_that_fails_harms_no_other(encoder: Encoder, pool: EncodeAhead) -> None:
+def test_one_that_fails_harms_no_other(encoder: Encoder, pool: InThreads) -> None:
     encoder.go.set()
     bad, good = pool.start(torch.zeros(0), FRAMES), pool.start(torch.ones(1), FRAMES)
     with pytest.raises(ValueError, match="no samples"):
@@ -90,7 +91,7 @@ def test_one_that_fails_harms_no_other(encoder: Encoder, pool: EncodeAhead) -> N
     assert results([good]) == [[2.0]]
 
 
-def test_what_is_not_begun_can_be_given_up(encoder: Encoder, pool: EncodeAhead) -> None:
+def test_what_is_not_begun_can_be_given_up(encoder: Encoder, pool: InThreads) -> None:
     futures = [pool.start(torch.ones(1), FRAMES) for _ in range(CORES + 2)]
     for _ in range(CORES):
         assert encoder.begun.acquire(timeout=20)
@@ -100,7 +101,7 @@ def test_what_is_not_begun_can_be_given_up(encoder: Encoder, pool: EncodeAhead) 
     assert len(encoder.widths) == CORES
 
 
-def test_what_several_requests_share_is_encoded_once(encoder: Encoder, pool: EncodeAhead) -> None:
+def test_what_several_requests_share_is_encoded_once(encoder: Encoder, pool: InThreads) -> None:
     first = pool.start(torch.ones(1), FRAMES, "a")
     assert pool.start(torch.ones(1), FRAMES, "a") is first  # while it is being encoded
     encoder.go.set()
@@ -109,7 +110,7 @@ def test_what_several_requests_share_is_encoded_once(encoder: Encoder, pool: Enc
     assert len(encoder.widths) == 3
 
 
-def test_a_shared_window_is_encoded_although_one_request_is_given_up(encoder: Encoder, pool: EncodeAhead) -> None:
+def test_a_shared_window_is_encoded_although_one_request_is_given_up(encoder: Encoder, pool: InThreads) -> None:
     busy = [pool.start(torch.ones(1), FRAMES) for _ in range(CORES)]
     shared, own = pool.start(torch.ones(1), FRAMES, "a"), pool.start(torch.ones(1), FRAMES)
     pool.give_up(shared)
@@ -119,7 +120,7 @@ def test_a_shared_window_is_encoded_although_one_request_is_given_up(encoder: En
     assert own.cancelled()
 
 
-def test_a_shared_window_that_failed_is_tried_again(encoder: Encoder, pool: EncodeAhead) -> None:
+def test_a_shared_window_that_failed_is_tried_again(encoder: Encoder, pool: InThreads) -> None:
     encoder.go.set()
     failed = pool.start(torch.zeros(0), FRAMES, "a")
     assert isinstance(failed.exception(20), ValueError)
@@ -127,7 +128,7 @@ def test_a_shared_window_that_failed_is_tried_again(encoder: Encoder, pool: Enco
 
 
 def test_only_the_last_shared_windows_are_kept(
-    encoder: Encoder, pool: EncodeAhead, monkeypatch: pytest.MonkeyPatch
+    encoder: Encoder, pool: InThreads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(encode_ahead, "KEPT", 2)
     encoder.go.set()
@@ -136,9 +137,9 @@ def test_only_the_last_shared_windows_are_kept(
     assert pool.start(torch.ones(1), FRAMES, "a") is not first
 
 
-def test_a_process_has_the_encoder_of_its_last_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encode_ahead, "_encoders", [])
+def test_a_process_has_its_last_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encode_ahead, "_models", [])
     assert encode_ahead.offered() is None
-    for encode in (torch.neg, torch.abs):
-        encode_ahead.offer(encode)
-        assert encode_ahead.offered() is encode
+    for model in (Encoder(), Encoder()):
+        encode_ahead.offer(model)
+        assert encode_ahead.offered() is model

@@ -25,9 +25,7 @@ from endpoint.engine.inside.model import (
     SamplesProcessor,
     WhisperFromSamples,
     WorkerExtension,
-    put_encoded,
     samples_input,
-    samples_of,
 )
 from endpoint.engine.prompt import ENCODER_TOKENS
 
@@ -82,39 +80,19 @@ def test_windows_of_any_length_are_encoded_together(seconds: tuple[int, ...]) ->
         return torch.cat(batches)
 
     model = SimpleNamespace(_log_mel=log_mel, dtype=torch.float32, model=SimpleNamespace(get_encoder_outputs=encode))
-    model.encode = lambda samples, frames: WhisperFromSamples.encode(model, samples, frames)
+    model.encode = lambda samples: WhisperFromSamples.encode(model, samples)
     outputs = WhisperFromSamples.embed_multimodal(model, **given)
-    assert asked == [(len({len(window) for window in windows}), 80, 3_000)]  # equal ones once
+    assert asked == [(len(windows), 80, 3_000)]
     for output, window in zip(outputs, windows, strict=True):
         torch.testing.assert_close(output, log_mel(torch.from_dlpack(window)[None])[0])
 
 
 def test_windows_of_interim_text_are_encoded_by_their_length() -> None:
-    """Also beside the same sound in full."""
-    sounds = [np.full(k, k, np.int16) for k in (9, 9, 7)]
-    items = [
-        samples_input([1], sound, "k", frames)["decoder_prompt"]["mm_kwargs"]["audio"][0]
-        for sound, frames in zip(sounds, (250, ENCODER_TOKENS, 250), strict=True)
-    ]
-    ((_, given),) = group_and_batch_mm_items(items)
+    sounds = torch.stack([torch.full((9,), value, dtype=torch.int16) for value in (9, 7)])
     model = SimpleNamespace(
         _log_mel=LogMel(80), dtype=torch.float32, model=SimpleNamespace(get_encoder_outputs=lambda mel: mel[0].mT)
     )
-    model.encode = lambda samples, frames: WhisperFromSamples.encode(model, samples, frames)
-    outputs = WhisperFromSamples.embed_multimodal(model, **given)
-    assert [len(output) for output in outputs] == [2 * 250, 2 * ENCODER_TOKENS, 2 * 250]
-    torch.testing.assert_close(outputs[0], outputs[1][: 2 * 250])
-    assert not torch.equal(outputs[0], outputs[2])
-
-
-def test_what_was_encoded_ahead_takes_the_place_of_the_samples() -> None:
-    requests = []
-    for k in range(3):
-        item = samples_input([1], np.full(9, k, np.int16), "k")["decoder_prompt"]["mm_kwargs"]["audio"][0]
-        requests.append(SimpleNamespace(mm_features=[SimpleNamespace(data=item)]))
-        assert samples_of(requests[k]).tolist() == [k] * 9
-        put_encoded(requests[k], torch.full((ENCODER_TOKENS, 2), float(k)))
-    items = [request.mm_features[0].data for request in requests]
-    ((_, given),) = group_and_batch_mm_items(items)
-    outputs = WhisperFromSamples.embed_multimodal(SimpleNamespace(), **given)
-    assert [float(output.mean()) for output in outputs] == [0, 1, 2]
+    short, long = (WhisperFromSamples.encode(model, sounds, frames) for frames in (250, ENCODER_TOKENS))
+    assert (short.shape, long.shape) == ((2, 2 * 250, 80), (2, 2 * ENCODER_TOKENS, 80))
+    torch.testing.assert_close(short, long[:, : 2 * 250])
+    assert not torch.equal(short[0], short[1])

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 pytest.importorskip("vllm", reason="the base build has no vLLM")
-import torch
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs, FinishReason
 from vllm.v1.outputs import LogprobsLists
 
-from endpoint.engine.inside import scheduler
+from endpoint.engine.inside import encode_first, scheduler
 from endpoint.engine.inside.scheduler import (
     BEAM_LATER,
     LATER,
     OnCpu,
+    OnCpuAsync,
+    OnGpu,
+    OnGpuAsync,
     Output,
-    WholeOutputs,
-    WholeOutputsAsync,
-    _EncodesFirst,
     _WholeOutputs,
 )
 
@@ -148,11 +146,11 @@ def test_what_else_the_engine_says_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asynchronous", "encoder", "kind"),
-    [(False, None, WholeOutputs), (True, None, WholeOutputsAsync), (True, abs, WholeOutputsAsync), (False, abs, OnCpu)],
+    ("gpu", "asynchronous", "kind"),
+    [(False, False, OnCpu), (False, True, OnCpuAsync), (True, False, OnGpu), (True, True, OnGpuAsync)],
 )
 def test_the_scheduler_fits_how_the_engine_was_set_up(
-    asynchronous: bool, encoder: object, kind: type, monkeypatch: pytest.MonkeyPatch
+    gpu: bool, asynchronous: bool, kind: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {}
 
@@ -163,154 +161,13 @@ def test_the_scheduler_fits_how_the_engine_was_set_up(
         pool = SimpleNamespace(num_gpu_blocks=9)
         self.kv_cache_manager = SimpleNamespace(coordinator=coordinator, block_pool=pool)
 
-    monkeypatch.setattr(scheduler, "offered", lambda: encoder)
+    model = SimpleNamespace(model=SimpleNamespace(decoder=SimpleNamespace(layers=[])))
+    monkeypatch.setattr(encode_first, "offered", lambda: model)
+    monkeypatch.setattr(encode_first, "CudaEncoder", lambda *_, **__: None)
+    monkeypatch.setattr(scheduler.torch.cuda, "is_available", lambda: gpu)
     monkeypatch.setattr(Scheduler, "__init__", pretended)
     monkeypatch.setattr(AsyncScheduler, "__init__", pretended)
     steps = SimpleNamespace(async_scheduling=asynchronous, max_num_batched_tokens=3000)
-    config = SimpleNamespace(scheduler_config=steps, additional_config={})
+    config = SimpleNamespace(scheduler_config=steps, model_config=SimpleNamespace(enforce_eager=False))
     assert type(scheduler.make(vllm_config=config, block_size=16)) is kind
     assert given == {"vllm_config": config, "block_size": 16}
-
-
-# ---- encoders beside the decoder ------------------------------------------------------------------
-
-
-class Waiting(Pretended):
-    """One that returns what it was given to schedule, and aborts."""
-
-    max_num_running_reqs = 128
-
-    def schedule(self) -> list[str]:
-        return list(self.requests)
-
-    def finish_requests(self, names: object, status: object) -> list[object]:
-        return [
-            self.requests.pop(name) for name in ([names] if isinstance(names, str) else names or list(self.requests))
-        ]
-
-    def get_request_counts(self) -> tuple[int, int]:
-        return 0, len(self.requests)
-
-    def has_unfinished_requests(self) -> bool:
-        """As vLLM 0.26 has it: 0.32 asks get_request_counts."""
-        return bool(self.requests)
-
-    def shutdown(self) -> None:
-        self.requests.clear()
-
-
-class Beside(_EncodesFirst, Waiting):
-    pass
-
-
-class ByHand:
-    """Encoders that are done when the test decides."""
-
-    cores = 9
-
-    def __init__(self, encode: object) -> None:
-        self.futures: list[Future] = []
-        self.shared: list[str] = []
-        self.closed = False
-
-    def start(self, samples: torch.Tensor, frames: int, shared: str) -> Future:
-        assert frames == 1_500
-        self.futures.append(Future())
-        self.shared.append(shared)
-        return self.futures[-1]
-
-    def give_up(self, future: Future) -> None:
-        future.cancel()
-
-    def close(self) -> None:
-        self.closed = True
-
-
-@pytest.fixture
-def beside(monkeypatch: pytest.MonkeyPatch) -> Beside:
-    monkeypatch.setattr(scheduler, "offered", lambda: abs)
-    monkeypatch.setattr(scheduler, "EncodeAhead", ByHand)
-    return Beside()
-
-
-def sounding(name: str, **extra: str) -> SimpleNamespace:
-    samples = SimpleNamespace(data=torch.ones(5, dtype=torch.int16))
-    params = SimpleNamespace(extra_args=extra or None)
-    features = [SimpleNamespace(data={"samples": samples}, mm_position=SimpleNamespace(length=1_500))]
-    return SimpleNamespace(request_id=name, mm_features=features, sampling_params=params)
-
-
-def test_requests_of_one_sound_say_so_to_the_encoders(beside: Beside) -> None:
-    beside.add_request(sounding("a"))
-    beside.add_request(sounding("b", shared="digest"))
-    assert beside._ahead.shared == ["", "digest"]
-
-
-def test_a_request_is_admitted_when_its_window_is_encoded(beside: Beside) -> None:
-    first, second = sounding("a"), sounding("b")
-    beside.add_request(first)
-    beside.add_request(second)
-    assert beside.get_request_counts() == (0, 2)
-    assert beside.has_unfinished_requests()  # else the engine's loop would stop here
-    assert beside.schedule() == []  # after a moment's wait
-    beside._ahead.futures[1].set_result(torch.zeros(1500, 4))
-    assert beside.schedule() == ["b"]
-    assert second.mm_features[0].data["encoded"].data.shape == (1500, 4)
-    assert beside.get_request_counts() == (0, 2)
-    beside._ahead.futures[0].set_result(torch.ones(1500, 4))
-    assert beside.schedule() == ["b", "a"]
-
-
-@pytest.mark.parametrize(
-    ("cores", "rows", "longest", "first"),
-    [(2, 128, 1e9, "ab"), (4, 128, 1e9, "a"), (2, 1, 1e9, "a"), (2, 128, -1.0, "a")],
-)
-def test_few_rows_wait_for_more_while_the_cores_encode_in_any_case(
-    beside: Beside, cores: int, rows: int, longest: float, first: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not where a core is free or no row is, and no longer than is allowed."""
-    beside._ahead.cores, beside.max_num_running_reqs = cores, rows
-    for name in "abc":
-        beside.add_request(sounding(name))
-    encode = iter(beside._ahead.futures)
-    next(encode).set_result(torch.zeros(1500, 4))
-    assert beside.schedule() == ["a"]
-    monkeypatch.setattr(scheduler, "LONGEST_HOLD", longest)
-    monkeypatch.setattr(scheduler, "wait", lambda *_: next(encode).set_result(torch.zeros(1500, 4)))
-    assert beside.schedule() == list(first)
-
-
-def test_a_step_has_all_cores_while_nothing_is_encoded(beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = list[int]()
-    monkeypatch.setattr(scheduler, "set_num_threads", given.append)
-    beside._ahead.cores = 4
-    beside.add_request(sounding("a"))
-    beside.schedule()
-    beside._ahead.futures[0].set_result(torch.zeros(1500, 4))
-    beside.schedule()
-    beside.schedule()
-    assert given == [3, 4]
-
-
-def test_what_could_not_be_encoded_is_left_to_the_engine(beside: Beside) -> None:
-    request = sounding("a")
-    beside.add_request(request)
-    beside._ahead.futures[0].set_exception(ValueError("no memory"))
-    assert beside.schedule() == ["a"]
-    assert "samples" in request.mm_features[0].data
-
-
-@pytest.mark.parametrize("names", ["a", ["a"], None])
-def test_a_request_may_be_given_up_while_it_is_encoded(beside: Beside, names: object) -> None:
-    request = sounding("a")
-    beside.add_request(request)
-    assert beside.finish_requests(names, "aborted") == [request]
-    assert beside.get_request_counts() == (0, 0)
-    assert beside._ahead.futures[0].cancelled()
-    assert beside.schedule() == []
-    assert not beside.has_unfinished_requests()
-
-
-def test_its_threads_end_with_it(beside: Beside) -> None:
-    beside.shutdown()
-    assert beside._ahead.closed

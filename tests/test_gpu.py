@@ -69,7 +69,7 @@ def test_runs_become_our_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     made = Settings()
     assert (made.model_path, made.model_name, made.max_num_seqs) == ("/folder", LARGE, 128)
-    assert (made.max_num_batched_tokens, made.admission_milliseconds) == (24_000, 8)
+    assert made.max_num_batched_tokens == 24_000
     assert made.engine_args == {"load_format": "dummy", "kv_cache_dtype": "fp8"}
 
 
@@ -77,7 +77,6 @@ def test_the_default_run_is_the_default_of_the_settings() -> None:
     made = Settings()
     first = runs(FULL)[2]
     assert (first.slots, 1_500 * first.encoder) == (made.max_num_seqs, made.max_num_batched_tokens)
-    assert first.admission == made.admission_milliseconds
 
 
 def test_runs_are_picked_by_model_and_name() -> None:

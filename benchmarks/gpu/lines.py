@@ -38,7 +38,7 @@ SMALL = Size(slots=BEAMS, encoder=2, turns=2, levels=(2.0,), tokens=6, layers=1,
 @dataclass(frozen=True)
 class Run:
     """who: one of the five above. kv: fp8 or bf16. slots: windows decoded at once (max_num_seqs). encoder: windows
-    encoded at once (max_num_batched_tokens / FRAMES). admission: ADMISSION_MILLISECONDS, of our own engine only.
+    encoded at once (max_num_batched_tokens / FRAMES).
     """
 
     who: str
@@ -46,12 +46,10 @@ class Run:
     kv: str
     slots: int
     encoder: int
-    admission: int = 8
 
     @property
     def name(self) -> str:
-        admission = "" if self.admission == Run.admission else f"-{self.admission}-ms"
-        return f"{self.model}-{self.who}-{self.kv}-{self.slots}-{self.encoder}{admission}".replace(" ", "-")
+        return f"{self.model}-{self.who}-{self.kv}-{self.slots}-{self.encoder}".replace(" ", "-")
 
     @property
     def containers(self) -> tuple[str, ...]:
@@ -65,7 +63,6 @@ class Run:
             "SERVED_MODEL_NAME": self.model,
             "MAX_NUM_SEQS": str(self.slots),
             "MAX_NUM_BATCHED_TOKENS": str(self.encoder * FRAMES),
-            "ADMISSION_MILLISECONDS": str(self.admission),
             "ENGINE_ARGS": json.dumps({**weights, "kv_cache_dtype": self.cache}),
             "MAX_CONCURRENT_REQUESTS": str(8 * self.slots),
             "LOG_LEVEL": "warning",
@@ -82,10 +79,10 @@ def runs(size: Size) -> list[Run]:
     """All, the most important first: what was promised, then the parts of it, then what else could be faster."""
     made = list[Run]()
 
-    def add(who: str, kv: str, *, slots: float = 1, encoder: float = 1, admission: int = 8) -> None:
+    def add(who: str, kv: str, *, slots: float = 1, encoder: float = 1) -> None:
         for model in (LARGE, TURBO):
             most = max(1, round(size.encoder * encoder))
-            made.append(Run(who, model, kv, max(1, round(size.slots * slots)), most, admission))
+            made.append(Run(who, model, kv, max(1, round(size.slots * slots)), most))
 
     made.append(Run(HUMAN, BASE, "fp8", size.slots, size.encoder))
     add(ENGINE, "fp8")
@@ -95,7 +92,6 @@ def runs(size: Size) -> list[Run]:
     add(BARE, "bf16")
     add(ENGINE, "bf16")
     add(STOCK, "bf16")
-    add(ENGINE, "fp8", admission=0)
     add(ENGINE, "fp8", slots=2)
     add(ENGINE, "fp8", encoder=2)
     add(ENGINE, "fp8", encoder=0.5)

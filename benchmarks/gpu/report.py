@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.gpu.lines import ENGINE, HTTP, WANTED, Row, Run, reached
+from benchmarks.gpu.lines import WANTED, Row, Run, reached
 
 NO_FIGURE = "No figure from a GPU exists yet"
 REASON = re.compile(r"\w*(?:Error|Exception|Failed): .*")
@@ -54,7 +54,6 @@ class Report:
             "slots",
             "encoder",
             "beams",
-            "wait ms",
             "at once",
             "windows/s",
             "p95 s",
@@ -78,7 +77,6 @@ def cells(row: Row) -> list[str]:
     who = f"{row['who']} {row.get('container') or ''}".strip()
     what = [str(row[name]) for name in ("kv", "slots", "encoder")]
     what.append(str(row.get("beams") or 1))
-    what.append(str(row["admission"]) if row["who"] in (ENGINE, HTTP) else "")
     last = str(row.get("failure", "")) if "windows_per_second" not in row else ""
     if "word_errors" in row:
         last = f"{row['same_at_once']} of {row['clips']} the same at once, {row['timed_words']} words timed"

@@ -11,11 +11,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import cProfile
+import itertools
 import os
 import pstats
 import time
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from endpoint.engine.inside.model import WorkerExtension
 
 MOST = 24  # kernels and functions shown
 WINDOWS = 4  # a caller, in a period
+WATCHES = ["steps", "device", "host"]
 SETTLE = 0.25  # of a period's windows are decoded before it is watched
 
 
@@ -54,7 +55,7 @@ class Watch(WorkerExtension):
 
         def stop() -> list[tuple[str, float, int]]:
             runner.execute_model = execute
-            return [(kind, after - at, 1) for (at, kind), (after, _) in pairwise(begun)]
+            return [(kind, after - at, 1) for (at, kind), (after, _) in itertools.pairwise(begun)]
 
         runner.execute_model = watched
         return stop
@@ -125,7 +126,7 @@ def show(what: str, rows: list[tuple[str, float, int]], steps: int) -> None:
         print(f"  {1000 * seconds / max(1, steps):9.3f} {times / max(1, steps):8.1f}  {name[:110]}")
 
 
-async def measure(size: Any, name: str) -> None:
+async def measure(size: Any, name: str, watches: list[str]) -> None:
     from benchmarks.gpu.steady import SteadyEngine
     from endpoint.bench.recordings import WORKLOADS, make
     from endpoint.config import load_settings
@@ -133,6 +134,7 @@ async def measure(size: Any, name: str) -> None:
     from endpoint.types import Window
 
     sounds = [recording.samples for recording in make(WORKLOADS["packed"])]
+    turn = itertools.cycle(sounds)
     engine = SteadyEngine(load_settings())
     await engine.start()
     try:
@@ -141,10 +143,10 @@ async def measure(size: Any, name: str) -> None:
             callers = max(1, size.slots // beams)
 
             async def decode(options: Options = options) -> None:
-                await engine.decode(Window(0, sounds[0]), options)
+                await engine.decode(Window(0, next(turn)), options)
 
             await asyncio.gather(*(decode() for _ in range(callers)))  # warms up
-            for what in ("steps", "device", "host"):
+            for what in watches:
                 before, began = await engine.steps(), time.perf_counter()
                 rows, steps = await watched(engine, decode, callers, what)
                 seconds, after = time.perf_counter() - began, await engine.steps()
@@ -161,6 +163,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=[LARGE, TURBO], default=LARGE)
     parser.add_argument("--small", action="store_true", help="a tiny model, on any machine")
+    parser.add_argument("--watch", nargs="+", choices=WATCHES, default=WATCHES)
     parser.add_argument("--folder", type=Path, default=Path("build/gpu"))
     args = parser.parse_args()
     size = SMALL if args.small else FULL
@@ -171,7 +174,7 @@ def main() -> None:
     extension = "benchmarks.gpu.steps.Watch"
     os.environ["ENGINE_ARGS"] = msgspec.json.encode({**given, "worker_extension_cls": extension}).decode()
     os.environ["GPU_TOKENS"] = str(size.tokens)
-    asyncio.run(measure(size, args.model))
+    asyncio.run(measure(size, args.model, args.watch))
 
 
 if __name__ == "__main__":

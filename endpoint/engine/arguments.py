@@ -43,6 +43,8 @@ def engine_args(settings: Settings, folder: str, tokens: WhisperTokens) -> Async
     import torch
     from vllm import AsyncEngineArgs
 
+    from endpoint.engine.inside.model import ARCHITECTURE
+
     gpu = torch.cuda.is_available()
     fp8 = gpu and torch.cuda.get_device_capability() >= _FP8_CAPABILITY
     given: dict[str, Any] = {
@@ -65,18 +67,13 @@ def engine_args(settings: Settings, folder: str, tokens: WhisperTokens) -> Async
         # One device: the engine's process is its worker. By its short name vLLM's CPU build would replace it.
         "distributed_executor_backend": "vllm.v1.executor.uniproc_executor.UniProcExecutor",
         "scheduler_cls": "endpoint.engine.inside.scheduler.make",
-        "additional_config": {"admission_milliseconds": settings.admission_milliseconds},  # for the scheduler
-        "worker_extension_cls": "endpoint.engine.inside.cross_attention.AlignExtension",
+        "hf_overrides": {"architectures": [ARCHITECTURE]},
+        "worker_extension_cls": "endpoint.engine.inside.model.WorkerExtension",
         "generation_config": "vllm",  # the rules apply Whisper's own settings, see endpoint/engine/inside/rules.py
         "logits_processors": [_rules_class()],
         "logprobs_mode": "processed_logits",  # see the slot in endpoint/engine/inside/rules.py
         "max_logprobs": len(tokens.languages) + 2,
     }
-    if settings.audio_input == "samples":
-        from endpoint.engine.inside.model import ARCHITECTURE
-
-        given["hf_overrides"] = {"architectures": [ARCHITECTURE]}
-        given["worker_extension_cls"] = "endpoint.engine.inside.model.WorkerExtension"
     unknown = sorted(set(settings.engine_args) - set(AsyncEngineArgs.__dataclass_fields__))
     if unknown:
         raise ConfigError(f"ENGINE_ARGS: vLLM has no argument {', '.join(unknown)}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -23,11 +22,10 @@ from endpoint.engine.alignment import BATCH, Aligner, warm_up
 from endpoint.engine.arguments import load_args, uses_v2_runner
 from endpoint.engine.beam import Beam
 from endpoint.engine.checkpoint import alignment_heads
-from endpoint.engine.inside.cross_attention import KEEP
+from endpoint.engine.inside.cross_cache import KEEP
 from endpoint.engine.parameters import read, read_beams, sampling_params
 from endpoint.engine.placement import Link, cpu_threads
 from endpoint.engine.prompt import (
-    ENCODER_TOKENS,
     build_prompt,
     check_options,
     cut_hints,
@@ -38,7 +36,7 @@ from endpoint.engine.prompt import (
 from endpoint.errors import ConfigError, EngineFailed, InvalidRequest, NotReady
 from endpoint.options import MAX_BEAMS, Options, Task
 from endpoint.tasks import together
-from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE, EngineInfo, Hypothesis, Notice, Samples, Window
+from endpoint.types import SAMPLE_RATE, EngineInfo, Hypothesis, Notice, Samples, Window
 
 if TYPE_CHECKING:
     from vllm import AsyncEngineArgs, SamplingParams
@@ -58,13 +56,15 @@ class VllmEngine:
         loaded = load_args(settings)
         import vllm
 
+        from endpoint.engine.inside.model import samples_input
+
         self.tokens, self.folder, self._args = loaded.tokens, loaded.folder, loaded.args
         if _device_name() == "cpu" and link is None:
             add_environment(cpu_threads())
         self._engine: AsyncLLM | None = None
         # Set when the engine's process has ended, with a `link`: vLLM watches only engines that it started.
         self._gone = asyncio.Event()
-        self._input = _input_of(settings)
+        self._input = samples_input
         self._most_beams = _most_beams(settings)
         self._numbers = itertools.count()
         self._aligner = Aligner(self.tokens, alignment_heads(loaded.folder), self._attend)
@@ -266,32 +266,8 @@ def _most_beams(settings: Settings) -> int:
     return most
 
 
-def _input_of(settings: Settings) -> Callable[[list[int], Samples, str, int], Any]:
-    if settings.audio_input == "stock":
-        return stock_input
-    from endpoint.engine.inside.model import samples_input
-
-    return samples_input
-
-
-def stock_input(prompt: list[int], samples: Samples, key: str, frames: int = ENCODER_TOKENS) -> Any:
-    """A window as vLLM's own processor takes it: log-mel is made in this process, one window at a time.
-
-    frames: not asked for, the encoder always gives those of 30 s.
-    """
-    del frames
-    audio: dict[str, Any] = {"prompt": "", "multi_modal_data": {"audio": (_floats(samples), SAMPLE_RATE)}}
-    audio["multi_modal_uuids"] = {"audio": [key]}
-    return {"encoder_prompt": audio, "decoder_prompt": {"prompt_token_ids": prompt}}
-
-
 def _digest(window: Window, interim: bool) -> str:
     return blake2b(window.samples.tobytes(), digest_size=16, person=b"interim" if interim else b"").hexdigest()
-
-
-def _floats(samples: Samples) -> np.ndarray:
-    """int16 [n] to float32 [n] in [-1, 1)."""
-    return samples.astype(np.float32) / PCM_FULL_SCALE
 
 
 def _device_name() -> str:

@@ -36,7 +36,7 @@ def sampling_params(
     from endpoint.engine.inside.beams import carriers
     from endpoint.engine.inside.choice import Choice
     from endpoint.engine.inside.rules import RowRules
-    from endpoint.engine.inside.scheduler import SHARED
+    from endpoint.engine.inside.sound import SHARED
 
     task = tokens.translate if options.task is Task.TRANSLATE else tokens.transcribe
     language = -1 if options.language is None else tokens.languages.get(options.language, -1)

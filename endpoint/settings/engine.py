@@ -27,10 +27,6 @@ class EngineSettings(BaseModel):
     )  # fmt: skip
 
     # The engine
-    audio_input: Literal["samples", "stock"] = setting(
-        "samples",
-        "What the engine is given: `samples`, log-mel is part of the model; `stock`, features by vLLM's processor.",
-    )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = setting(
         "auto", "Compute type of the model; `auto`: bfloat16 where the device multiplies it, else what is fastest."
     )
@@ -51,10 +47,6 @@ class EngineSettings(BaseModel):
     pack_short_clips: bool = setting(
         False, "Decode clips of at most 10 s with a named language together: faster, 0.1 points more word errors."
     )
-    admission_milliseconds: int = setting(
-        8, "On a GPU, how long a window may wait to be encoded with others, while some are decoded; 0: not at all.",
-        ge=0, le=1000,
-    )  # fmt: skip
     enforce_eager: bool | None = setting(None, "No torch.compile and CUDA graphs; unset: on GPUs compile.")
     engine_args: dict[str, Any] = setting({}, "More arguments for vLLM's engine, as JSON; unknown ones are refused.")
     model_cache: str = setting(

@@ -71,6 +71,8 @@ class Beams:
         self._tokens, self._device = tokens, torch.device(device)
         self._totals = torch.zeros(rows, device=device)  # log-probability of each row's text
         self._ended = torch.zeros(rows, dtype=torch.long, device=device)  # texts of the row's window that ended
+        # As a tensor: a list used as an index is copied to the device, and the host waits for all that goes on there.
+        self._scores = torch.tensor([tokens.slot, tokens.no_speech], device=device)
         self._of: dict[int, Beam] = {}
         self._packed: dict[tuple[tuple[int, ...], ...], _Groups] = {}
         self._found: tuple[list[tuple[int, ...]], list[int]] | None = None  # until a row comes, moves or goes
@@ -126,8 +128,10 @@ class Beams:
 
     def follow(self, logits: Tensor, groups: Sequence[tuple[int, ...]]) -> None:
         """Before the text begins, all beams of a window generate what the first one generates."""
-        for leader, *others in groups:
-            logits[others] = logits[leader].clone()
+        pairs = [(other, leader) for leader, *others in groups for other in others]
+        if pairs:
+            to, of = torch.tensor(pairs).T.to(self._device, non_blocking=True)
+            logits[to] = logits[of]
 
     def give_up(self, logits: Tensor, rows: Sequence[int]) -> None:
         """End rows that have lost other rows of their window, with -1 for a parent."""
@@ -144,12 +148,10 @@ class Beams:
         packed = self._pack(tuple(groups))
         rows, there, own, at = packed.rows, packed.there, packed.own, packed.at
         logprobs = logits[rows.flatten()]
-        scores = [self._tokens.slot, self._tokens.no_speech]
-        slot, no_speech = logprobs[:, scores].unbind(-1)
+        slot, no_speech = logprobs.index_select(1, self._scores).unbind(-1)
         scored = no_speech > _NO  # at the step that has a no-speech score
         silence = torch.where(scored, no_speech - slot, _NO).view(rows.shape)
-        logprobs[:, scores] = _NO
-        logprobs = logprobs.log_softmax(-1)
+        logprobs = logprobs.index_fill_(1, self._scores, _NO).log_softmax(-1)
         width = rows.shape[1]
         top, ids = (part.view(*rows.shape, width + 1) for part in logprobs.topk(width + 1))
         inside = there[..., None] & (torch.arange(width + 1, device=self._device) <= packed.size[..., None])

@@ -2,13 +2,12 @@
 
 vLLM's decoder keeps no attention. So the text is fed to the decoder layers once more, all tokens of many windows at
 once, and the heads that follow the words are read. The encoder does not run again: its output for windows whose words
-were asked for (their keys begin with KEEP) is kept when vLLM drops it, for a limited number of windows. The attention
-is processed as in openai/whisper's timing.py find_alignment, up to the warping (endpoint/engine/time_warping.py).
+were asked for is kept (endpoint/engine/inside/cross_cache.py), for a limited number of windows. The attention is
+processed as in openai/whisper's timing.py find_alignment, up to the warping (endpoint/engine/time_warping.py).
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 
 import msgspec
@@ -17,12 +16,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from endpoint.engine.inside import groups, steps
+from endpoint.engine.inside import groups, scores, steps
 from endpoint.engine.inside.blocks import SelfBlocks
+from endpoint.engine.inside.cross_cache import kept
 from endpoint.engine.inside.log_mel import LogMel
 from endpoint.engine.inside.logits_processor import WhisperRules
 
-KEEP = "words-"  # how the keys of windows begin whose encoder output is kept
 MEDIAN_WIDTH = 7  # frames; openai/whisper medfilt_width
 # Pairs to put in order so that the middle one is the median (Devillard's network; the test proves it on all 0-1 rows).
 _LOW, _HIGH = (0, 0, 1, 2, 0, 3, 2, 2, 3, 4, 1, 1, 3), (5, 3, 6, 4, 1, 5, 6, 3, 6, 5, 4, 3, 4)
@@ -59,43 +58,22 @@ class Call(msgspec.Struct):
     requests: list[Request]
 
 
-class _Kept(dict[str, Tensor]):
-    """vLLM's cache of encoder outputs, which also keeps the last ones under KEEP until they are taken."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__()
-        self.kept: OrderedDict[str, Tensor] = OrderedDict()
-        self._most = most
-
-    def __setitem__(self, key: str, output: Tensor) -> None:
-        super().__setitem__(key, output)
-        if key.startswith(KEEP):
-            self.kept[key] = output.clone()  # a view would hold the whole batch
-            if len(self.kept) > self._most:
-                self.kept.popitem(last=False)
-
-
 class AlignExtension:
     """Methods of the worker, called by name through vLLM's collective_rpc; arguments cross as bytes."""
 
     model_runner: Any
     _whisper_log_mel: LogMel | None = None
-    _whisper_kept: _Kept | None = None
 
     def whisper_keep(self, most: int) -> None:
         """Keep up to `most` encoder outputs from now on. Every API process calls it; the first call counts."""
-        if self._whisper_kept is not None:
-            return
-        cache = self.model_runner.encoder_cache
-        self._whisper_kept = _Kept(most)
-        if isinstance(cache, dict):  # the V1 runner
-            self.model_runner.encoder_cache = self._whisper_kept
-        elif hasattr(cache, "encoder_outputs"):  # V2
-            cache.encoder_outputs = self._whisper_kept
-        self._attach_blocks()
+        if kept.most is None:
+            kept.most = most
+            self._attach()
 
-    def _attach_blocks(self) -> None:
-        """Give the rules access to the decoder's blocks, for beam search; in the V1 runner."""
+    def _attach(self) -> None:
+        """Give the V1 runner's rules the decoder's blocks, for beam search, and its sampler our scores."""
+        if sampler := getattr(self.model_runner, "sampler", None):
+            sampler.gather_specific_token_logprobs = scores.gather
         batch = getattr(self.model_runner, "input_batch", None)
         for processor in batch.logitsprocs.all if batch is not None and hasattr(batch, "logitsprocs") else ():
             if isinstance(processor, WhisperRules):
@@ -104,8 +82,8 @@ class AlignExtension:
     def whisper_held(self) -> bytes:
         """msgpack of what the engine holds of requests, by name; all 0 when there are none."""
         batch = getattr(self.model_runner, "input_batch", None)
-        found = {"rows": batch.num_reqs if batch is not None else 0, "encoded": len(self._whisper_kept or ())}
-        return msgspec.msgpack.encode({**groups.held(), **found})
+        rows = batch.num_reqs if batch is not None else 0
+        return msgspec.msgpack.encode({**groups.held(), "rows": rows})
 
     def whisper_steps(self) -> bytes:
         """msgpack of (steps, windows in all of them) since the start of the engine."""
@@ -135,10 +113,9 @@ class AlignExtension:
 
     def _source(self, model: Any, request: Request) -> Tensor | None:
         """The encoder's output [frames, width]: what was kept, or computed again from samples."""
-        assert self._whisper_kept is not None
-        kept = self._whisper_kept.kept.pop(request.key, None)
-        if kept is not None or request.samples is None:
-            return kept
+        source = kept.pop(request.key)
+        if source is not None or request.samples is None:
+            return source
         weight = next(model.parameters())
         if self._whisper_log_mel is None:
             self._whisper_log_mel = LogMel(model.config.num_mel_bins, weight.device)

@@ -1,10 +1,11 @@
 """Beams of one window stay together: admitted in one step, and never preempted. One encoding, one cross-attention.
 
 A scheduler's mixin. Requests wait here, in order, until they are sure to fit: there are rows, blocks for the longest
-text, and room in the budgets of one step. So vLLM never takes a block back from a running request, and splits no group.
+text, and room in the budget of one step. So vLLM never takes a block back from a running request, and splits no group.
 
-The first beam of a window is its leader: its sound is encoded and written to blocks of the cross-attention, and the
-other beams get the same blocks. vLLM counts the users of a block, so it is kept until the last beam ends.
+vLLM has nothing to encode (endpoint/engine/inside/encode_first.py does), but counts the blocks of the cross-attention.
+The first beam of a window is its leader: its sound is encoded and written to such blocks, and the other beams get the
+same ones. vLLM counts the users of a block, so it is kept until the last beam ends.
 """
 
 from __future__ import annotations
@@ -13,14 +14,11 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from endpoint.engine.beam import Beam
-from endpoint.engine.prompt import ENCODER_TOKENS
+from endpoint.engine.inside.cross_cache import write_nothing
+from endpoint.engine.inside.sound import frames_of
 
 if TYPE_CHECKING:
-    from torch import Tensor
-    from vllm.config import VllmConfig
     from vllm.v1.core.sched.output import SchedulerOutput
     from vllm.v1.request import Request, RequestStatus
 
@@ -51,13 +49,11 @@ def held() -> dict[str, int]:
 class Groups:
     """Goes before one of vLLM's schedulers in the bases of a class."""
 
-    vllm_config: VllmConfig
     requests: dict[str, Request]
     waiting: Any
     kv_cache_manager: Any
     max_num_running_reqs: int
     max_num_scheduled_tokens: int
-    max_num_encoder_input_tokens: int
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -68,9 +64,9 @@ class Groups:
         self._cross = [manager for manager in managers if _is_cross(manager)]
         self._own = [manager for manager in managers if not _is_cross(manager)]
         for manager in self._cross:
-            _share(manager, self._leaders)
+            self._share(manager)
         self._blocks = self.kv_cache_manager.block_pool.num_gpu_blocks - 1  # one is reserved by vLLM
-        write_once()
+        write_nothing()
         _schedulers[:] = [self]
 
     # ---- requests come and go ----------------------------------------------------------------------
@@ -91,8 +87,8 @@ class Groups:
     def finish_requests(self, request_ids: Any, finished_status: RequestStatus) -> Any:
         """Requests that wait here are added to vLLM's first, so that it ends them like any other.
 
-        The beams of a window end together. Followers that began without their leader would shift the addresses to
-        which this step writes encoder outputs: other requests would be decoded from a sound that is not theirs.
+        The beams of a window end together, though each is aborted by a message of its own and steps can come between
+        them: followers that began without their leader would be decoded from what is left in others' blocks.
         """
         given = {request_ids} if isinstance(request_ids, str) else request_ids
         if given is not None:
@@ -155,10 +151,8 @@ class Groups:
             return False
         if sum(map(self._most_blocks, [*self.requests.values(), *held])) > self._blocks:
             return False
-        new = [*self.waiting, *held]
-        tokens = running + sum(request.num_tokens for request in new)
-        frames = ENCODER_TOKENS * sum(not follows(request) for request in new)
-        return tokens <= self.max_num_scheduled_tokens and frames <= self.max_num_encoder_input_tokens
+        tokens: int = running + sum(request.num_tokens for request in [*self.waiting, *held])
+        return tokens <= self.max_num_scheduled_tokens
 
     def _most_blocks(self, request: Request) -> int:
         """Blocks that a request has at its longest."""
@@ -166,77 +160,62 @@ class Groups:
         own: int = sum(-(-longest // manager.block_size) for manager in self._own)
         if follows(request):
             return own
-        shared: int = sum(-(-ENCODER_TOKENS // manager.block_size) for manager in self._cross)
-        return own + shared
+        return own + sum(_cross_blocks(request, manager) for manager in self._cross)
 
     def _try_schedule_encoder_inputs(
         self, request: Request, computed: int, new: int, budget: int, *rest: Any, **named: Any
     ) -> Any:
-        found = super()._try_schedule_encoder_inputs  # type: ignore[misc]
-        if not follows(request):
-            return found(request, computed, new, budget, *rest, **named)
         # What vLLM returns for requests that have nothing to encode; versions differ in the number of values.
-        empty = found(request, computed, 0, budget, *rest, **named)
+        empty = super()._try_schedule_encoder_inputs(request, computed, 0, budget, *rest, **named)  # type: ignore[misc]
         return (empty[0], new, *empty[2:])
 
     def _free_encoder_inputs(self, request: Request) -> None:
-        if not follows(request):  # a follower has taken nothing
-            super()._free_encoder_inputs(request)  # type: ignore[misc]
+        """Nothing was taken."""
+
+    def _share(self, manager: Any) -> None:
+        """Let a manager of cross-attention blocks give requests as many as their sound needs, and followers the blocks
+        of their leader.
+
+        vLLM asks it for the blocks of no frames, as there is nothing to encode. Raises RuntimeError, which ends the
+        engine, for a follower whose leader has no blocks: it would read another sound.
+        """
+        allocate = manager.allocate_new_blocks
+
+        def get_num_blocks_to_allocate(request_id: str, *given: Any, **named: Any) -> int:
+            begun = request_id in self._leaders or manager.req_to_blocks.get(request_id)
+            return 0 if begun else _cross_blocks(self.requests[request_id], manager)
+
+        def allocate_new_blocks(request_id: str, *given: Any, **named: Any) -> Any:
+            own = manager.req_to_blocks[request_id]
+            if own:
+                return []
+            leader = self._leaders.get(request_id)
+            if leader is None:
+                frames = frames_of(self.requests[request_id])
+                return allocate(request_id, frames, frames)
+            shared = list(manager.req_to_blocks.get(leader, ()))
+            if not shared:
+                raise RuntimeError(f"{request_id} was begun without {leader}, the first beam of its window")
+            manager.block_pool.touch(shared)
+            own.extend(shared)
+            return shared
+
+        manager.get_num_blocks_to_allocate = get_num_blocks_to_allocate
+        manager.allocate_new_blocks = allocate_new_blocks
+
+    def _cross_block_ids(self, request_id: str) -> tuple[list[int], int]:
+        """The blocks of a request's cross-attention, and how many frames each holds."""
+        (manager,) = self._cross
+        return [block.block_id for block in manager.req_to_blocks[request_id]], manager.block_size
+
+
+def _cross_blocks(request: Request, manager: Any) -> int:
+    """How many blocks hold a request's sound."""
+    blocks: int = -(-frames_of(request) // manager.block_size)
+    return blocks
 
 
 def _is_cross(manager: Any) -> bool:
     from vllm.v1.core.single_type_kv_cache_manager import CrossAttentionManager
 
     return isinstance(manager, CrossAttentionManager)
-
-
-def _share(manager: Any, leaders: dict[str, str]) -> None:
-    """Let a manager of cross-attention blocks give followers the blocks of their leader.
-
-    Raises RuntimeError, which ends the engine, for a follower whose leader has none: it would read another sound.
-    """
-    allocate, count = manager.allocate_new_blocks, manager.get_num_blocks_to_allocate
-
-    def get_num_blocks_to_allocate(request_id: str, *given: Any, **named: Any) -> int:
-        wanted: int = 0 if request_id in leaders else count(request_id, *given, **named)
-        return wanted
-
-    def allocate_new_blocks(request_id: str, *given: Any, **named: Any) -> Any:
-        leader = leaders.get(request_id)
-        if leader is None:
-            return allocate(request_id, *given, **named)
-        own = manager.req_to_blocks[request_id]
-        if own:
-            return []
-        shared = list(manager.req_to_blocks.get(leader, ()))
-        if not shared:
-            raise RuntimeError(f"{request_id} was begun without {leader}, the first beam of its window")
-        manager.block_pool.touch(shared)
-        own.extend(shared)
-        return shared
-
-    manager.get_num_blocks_to_allocate = get_num_blocks_to_allocate
-    manager.allocate_new_blocks = allocate_new_blocks
-
-
-def write_once() -> None:
-    """Make vLLM write cross-attention's keys and values once for rows that share blocks, not for every row."""
-    from vllm.model_executor.layers.attention import cross_attention
-
-    slots: Any = cross_attention._get_cross_slot_mapping
-    if getattr(slots, "writes_once", False):
-        return
-
-    def writes_once(encoder_seq_lens: np.ndarray, block_table_tensor: Tensor, *given: Any, **named: Any) -> Tensor:
-        beginning = np.flatnonzero(encoder_seq_lens)
-        if len(beginning) > 1:
-            first = block_table_tensor[beginning.tolist(), 0].cpu().numpy()
-            _, leaders = np.unique(first, return_index=True)
-            lengths = np.zeros_like(encoder_seq_lens)
-            lengths[beginning[leaders]] = encoder_seq_lens[beginning[leaders]]
-            encoder_seq_lens = lengths
-        found: Tensor = slots(encoder_seq_lens, block_table_tensor, *given, **named)
-        return found
-
-    writes_once.writes_once = True  # type: ignore[attr-defined]
-    cross_attention._get_cross_slot_mapping = writes_once

@@ -7,7 +7,7 @@ API sends int16 samples, and the spectrogram is part of the model: on its device
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -42,16 +42,10 @@ if TYPE_CHECKING:
     from vllm.config import VllmConfig
     from vllm.inputs import EngineInput
     from vllm.multimodal.parse import MultiModalDataItems
-    from vllm.v1.request import Request
 
 ARCHITECTURE = "WhisperFromSamples"
 MEL_FRAMES = 2  # of the spectrogram, to one of the encoder
-# How vLLM batches what a window comes with. Numbers of frames stay on the host, where they are read.
-_FIELDS = {
-    "samples": MultiModalFieldConfig.batched("audio"),
-    "encoded": MultiModalFieldConfig.batched("audio"),
-    "frames": MultiModalFieldConfig.batched("audio", keep_on_cpu=True),
-}
+_FIELD = MultiModalFieldConfig.batched("audio")  # how vLLM batches the samples of windows
 
 
 def samples_input(prompt: list[int], samples: Samples, key: str, frames: int = ENCODER_TOKENS) -> EngineInput:
@@ -61,7 +55,8 @@ def samples_input(prompt: list[int], samples: Samples, key: str, frames: int = E
     `samples` must stay as they are until the request has ended.
     """
     # from_dlpack, because from_numpy warns of arrays that may not be written to.
-    item = _item(samples=torch.utils.dlpack.from_dlpack(samples), frames=torch.tensor(frames))
+    sound = MultiModalFieldElem(data=torch.utils.dlpack.from_dlpack(samples), field=_FIELD.field)
+    item = MultiModalKwargsItem({"samples": sound})
     audio = mm_input(
         prompt_token_ids=prompt,
         mm_kwargs=MultiModalKwargsItems({"audio": [item]}),
@@ -71,43 +66,20 @@ def samples_input(prompt: list[int], samples: Samples, key: str, frames: int = E
     return {"type": "enc_dec", "encoder_prompt": tokens_input([0]), "decoder_prompt": audio}
 
 
-def samples_of(request: Request) -> Tensor:
-    """int16 [n] of a request that has arrived in the engine."""
-    samples: Tensor = request.mm_features[0].data["samples"].data
-    return samples
-
-
-def frames_of(request: Request) -> int:
-    """Of the encoder's output for a request."""
-    frames: int = request.mm_features[0].mm_position.length
-    return frames
-
-
-def put_encoded(request: Request, encoded: Tensor) -> None:
-    """Let the encoder's output [frames, width] take the place of the samples."""
-    request.mm_features[0].data = _item(encoded=encoded)
-
-
-def _item(**values: Tensor) -> MultiModalKwargsItem:
-    made = {name: MultiModalFieldElem(data=value, field=_FIELDS[name].field) for name, value in values.items()}
-    return MultiModalKwargsItem(made)
-
-
 class SamplesProcessor(WhisperMultiModalProcessor):
-    """Audio to the model's arguments, for vLLM's own start-up and for requests that come as vLLM's prompts."""
+    """Audio to the model's arguments, for vLLM's own start-up."""
 
     def _apply_hf_processor_main(
         self, *, mm_items: MultiModalDataItems, prompt: list[int] | None = None, **_: object
     ) -> BatchFeature | tuple[list[int], BatchFeature, bool]:
         """vLLM 0.26 also hands the prompt over, and wants it back with whether it was changed."""
-        sounds = [_integers(sound) for sound in mm_items["audio"].get_all()]
-        features = BatchFeature({"samples": sounds, "frames": [torch.tensor(ENCODER_TOKENS) for _ in sounds]})
+        features = BatchFeature({"samples": [_integers(sound) for sound in mm_items["audio"].get_all()]})
         return features if prompt is None else (prompt, features, False)
 
     def _get_mm_fields_config(
         self, hf_inputs: BatchFeature, hf_processor_mm_kwargs: Mapping[str, object]
     ) -> Mapping[str, MultiModalFieldConfig]:
-        return {name: _FIELDS[name] for name in ("samples", "frames")}
+        return {"samples": _FIELD}
 
 
 def _integers(sound: np.ndarray) -> Tensor:
@@ -126,6 +98,14 @@ class WhisperFromSamples(WhisperForConditionalGeneration):
         self._log_mel = LogMel(self.config.num_mel_bins, weight.device)
         if weight.device.type == "cpu":
             self._encode_in_threads()
+        else:
+            self._decode_by_our_kernel()
+        encode_ahead.offer(self)
+
+    def _decode_by_our_kernel(self) -> None:
+        from endpoint.engine.inside import cross_decode  # Triton is there where a GPU is
+
+        cross_decode.install([layer.encoder_attn.attn for layer in self.model.decoder.layers])
 
     def _encode_in_threads(self) -> None:
         for module in self.model.encoder.modules():
@@ -135,7 +115,6 @@ class WhisperFromSamples(WhisperForConditionalGeneration):
             for layer in self.model.encoder.layers:
                 attention = layer.self_attn
                 attention.attn = EncoderAttention(attention.num_heads, attention.scaling)
-        encode_ahead.offer(lambda samples, frames: self.encode(samples[None], frames)[0])
 
     def encode(self, samples: Tensor, frames: int = ENCODER_TOKENS) -> Tensor:
         """int16 [b, n] -> the encoder's output [b, frames, width]."""
@@ -143,27 +122,9 @@ class WhisperFromSamples(WhisperForConditionalGeneration):
         output: Tensor = self.model.get_encoder_outputs([features])  # a list of one batch, not of windows
         return output
 
-    def embed_multimodal(self, **kwargs: Any) -> Sequence[Tensor]:
-        """encoded: [b, frames, width], or b of [frames, width]; or samples: int16 [b, n], or b of [n], and frames: [b]
-        -> b of [frames, width].
-        """
-        if "encoded" in kwargs:
-            return list(kwargs["encoded"])
-        samples, frames = list(kwargs["samples"]), torch.as_tensor(kwargs["frames"]).tolist()
-        alike = [
-            next(k for k in range(len(samples)) if frames[k] == frames[at] and _same(samples[k], samples[at]))
-            for at in range(len(samples))
-        ]  # candidates of one window come in one batch: it is encoded once
-        encoded: dict[int, Tensor] = {}
-        for size in set(frames):
-            alone = sorted({k for k in alike if frames[k] == size})
-            batch = self.encode(pad_sequence([samples[k] for k in alone], batch_first=True), size)
-            encoded |= dict(zip(alone, batch, strict=True))
-        return [encoded[k] for k in alike]
-
-
-def _same(first: Tensor, second: Tensor) -> bool:
-    return first is second or torch.equal(first, second)
+    def embed_multimodal(self, samples: Tensor | Sequence[Tensor], **_: object) -> Sequence[Tensor]:
+        """int16 [b, n], or b of [n] -> b of [ENCODER_TOKENS, width]. vLLM measures its memory with it at start-up."""
+        return list(self.encode(pad_sequence(list(samples), batch_first=True)))
 
 
 def register() -> None:

@@ -54,7 +54,8 @@ class Grammar:
 
     def __init__(self, tokens: WhisperTokens, rows: int, device: torch.device | str = "cpu") -> None:
         self.tokens, self.device = tokens, torch.device(device)
-        self._language_ids = torch.tensor(sorted(tokens.languages.values()), dtype=torch.long, device=device)
+        self._languages = torch.tensor(sorted(tokens.languages.values()), dtype=torch.long)  # on the host
+        self._language_ids = self._languages.to(device)
         first, beyond = tokens.first_time, min(tokens.first_time + TIMESTAMPS, tokens.vocabulary)
         self._times = torch.arange(first, beyond, device=device)
         self._masks, self._mask_of = _masks(tokens, self.device)
@@ -92,8 +93,10 @@ class Grammar:
         self.last_time[row], self.time_before[row] = False, True
         self.recent[row] = -1
         wanted = rules.allowed if rules.language < 0 else (rules.language,)
-        ids = self._language_ids
-        self.allowed[row] = torch.isin(ids, torch.tensor(wanted, device=self.device)) if wanted else True
+        if wanted:
+            self.allowed[row].copy_(torch.isin(self._languages, torch.tensor(wanted)), non_blocking=True)
+        else:
+            self.allowed[row] = True
 
     def move(self, source: int, target: int, *, swap: bool) -> None:
         self.choices.move(source, target, swap=swap)

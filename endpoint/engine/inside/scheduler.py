@@ -1,11 +1,9 @@
-"""vLLM's scheduler, with four differences.
+"""vLLM's scheduler, with three differences.
 
 The output of a request leaves the engine once, when it is complete. vLLM sends every token with its scores to the API's
 process, and each of these messages costs time on the API's event loop. No token is needed before its window is done.
 
-On a CPU, a request is admitted when its window has been encoded, see endpoint/engine/inside/encode_ahead.py, and a step
-of few rows waits for more while all cores encode. Elsewhere several are admitted in one step rather than one
-in each of several, see endpoint/engine/inside/batch_admission.py.
+A request is admitted when its window has been encoded, see endpoint/engine/inside/encode_first.py.
 
 Requests are admitted when they surely fit, and beams of one window together, see endpoint/engine/inside/groups.py.
 """
@@ -13,41 +11,28 @@ Requests are admitted when they surely fit, and beams of one window together, se
 from __future__ import annotations
 
 import time
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import set_num_threads  # vLLM's CPU worker replaces torch.set_num_threads
+import torch
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.outputs import LogprobsLists
 
 from endpoint.engine.inside import steps
-from endpoint.engine.inside.batch_admission import Together
-from endpoint.engine.inside.encode_ahead import EncodeAhead, offered
-from endpoint.engine.inside.groups import Groups, beam_of, follows
-from endpoint.engine.inside.model import frames_of, put_encoded, samples_of
+from endpoint.engine.inside.encode_first import EncodesInThreads, EncodesOnStream
+from endpoint.engine.inside.groups import Groups, beam_of
 
 if TYPE_CHECKING:
-    from torch import Tensor
     from vllm.config import VllmConfig
     from vllm.v1.core.sched.output import SchedulerOutput
     from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs
     from vllm.v1.outputs import ModelRunnerOutput
-    from vllm.v1.request import Request, RequestStatus
+    from vllm.v1.request import Request
 
 STATS_SECONDS = 0.25  # between two messages of vLLM's numbers, while there is work
-LONGEST_HOLD = 0.3  # seconds a step waits for windows that are being encoded
-ROWS_TOGETHER = 8  # rows from which on no step waits
-POLL_SECONDS = 0.002  # longest wait, in seconds, of an engine with nothing else to do: it has to look for new requests
-SHARED = "shared"  # in SamplingParams.extra_args: what requests of the same sound have in common
 LATER = 3  # scores that are read of every step after the first: of the token, and of the first two ids asked for
 BEAM_LATER = 6  # the same for beams: of the token, and of what endpoint/engine/inside/beams.py carries
-
-
-def shared_of(request: Request) -> str:
-    params = request.sampling_params
-    return (params.extra_args or {}).get(SHARED, "") if params else ""
 
 
 class Output:
@@ -142,99 +127,29 @@ class _WholeOutputs:
         return super().make_stats(*given, **named)  # type: ignore[misc]
 
 
-class _EncodesFirst:
-    """Goes before one of vLLM's schedulers in the bases of a class, in a process that holds the model."""
-
-    requests: dict[str, Any]
-    max_num_running_reqs: int
-
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
-        encode = offered()
-        assert encode is not None
-        self._ahead = EncodeAhead(encode)
-        self._held: dict[str, tuple[Request, Future[Tensor]]] = {}
-        self._threads = 0  # of a step, as set last
-
-    def add_request(self, request: Request) -> None:
-        if follows(request):  # has no sound of its own
-            super().add_request(request)  # type: ignore[misc]
-            return
-        encoded = self._ahead.start(samples_of(request), frames_of(request), shared_of(request))
-        self._held[request.request_id] = request, encoded
-
-    def schedule(self, *given: Any) -> SchedulerOutput:
-        end = time.monotonic() + LONGEST_HOLD
-        while self._held:
-            idle = not self.requests
-            if idle or self._holds(end - time.monotonic()):
-                some = [encoded for _, encoded in self._held.values()]
-                wait(some, POLL_SECONDS if idle else LONGEST_HOLD, FIRST_COMPLETED)
-            self._admit([name for name, (_, encoded) in self._held.items() if encoded.done()])
-            if idle or not self._holds(end - time.monotonic()):
-                break
-        self._take_cores()
-        output: SchedulerOutput = super().schedule(*given)  # type: ignore[misc]
-        return output
-
-    def _take_cores(self) -> None:
-        """A step leaves one core to the encoders while there is something to encode."""
-        threads = max(1, self._ahead.cores - 1) if self._held else self._ahead.cores
-        if threads != self._threads:
-            self._threads = threads
-            set_num_threads(threads)
-
-    def _holds(self, left: float) -> bool:
-        """Whether this step waits for windows that are being encoded, `left` seconds at most.
-
-        A step costs nearly as much for one row as for eight: its time goes into reading the weights. While every
-        core has a window to encode, a step of few rows waits for more.
-        """
-        rows = min(ROWS_TOGETHER, self.max_num_running_reqs)
-        return left > 0 and len(self._held) >= self._ahead.cores and len(self.requests) < rows
-
-    def _admit(self, names: list[str]) -> None:
-        for name in names:
-            request, encoded = self._held.pop(name)
-            self._ahead.give_up(encoded)  # does nothing to one that is done
-            if encoded.done() and not encoded.cancelled() and encoded.exception() is None:
-                put_encoded(request, encoded.result())
-            super().add_request(request)  # type: ignore[misc]
-
-    def finish_requests(self, request_ids: Any, finished_status: RequestStatus) -> Any:
-        given = {request_ids} if isinstance(request_ids, str) else request_ids
-        self._admit([name for name in self._held if given is None or name in given])
-        return super().finish_requests(request_ids, finished_status)  # type: ignore[misc]
-
-    def shutdown(self) -> None:
-        self._ahead.close()
-        super().shutdown()  # type: ignore[misc]
-
-    def has_unfinished_requests(self) -> bool:
-        return bool(self._held) or bool(super().has_unfinished_requests())  # type: ignore[misc]
-
-    def get_request_counts(self) -> tuple[int, int]:
-        running, waiting = super().get_request_counts()  # type: ignore[misc]
-        return running, waiting + len(self._held)
-
-
-class WholeOutputs(Together, Groups, _WholeOutputs, Scheduler):
+class OnCpu(EncodesInThreads, Groups, _WholeOutputs, Scheduler):
     pass
 
 
-class WholeOutputsAsync(Together, Groups, _WholeOutputs, AsyncScheduler):
+class OnCpuAsync(EncodesInThreads, Groups, _WholeOutputs, AsyncScheduler):
     pass
 
 
-class OnCpu(_EncodesFirst, Groups, _WholeOutputs, Scheduler):
+class OnGpu(EncodesOnStream, Groups, _WholeOutputs, Scheduler):
+    pass
+
+
+class OnGpuAsync(EncodesOnStream, Groups, _WholeOutputs, AsyncScheduler):
     pass
 
 
 def make(*, vllm_config: VllmConfig, **named: Any) -> Scheduler:
     """The scheduler for the way the engine was set up; vLLM calls this as it would call a scheduler's class."""
-    kind: type[Scheduler] = WholeOutputs
-    if vllm_config.scheduler_config.async_scheduling:
-        kind = WholeOutputsAsync
-    elif offered() is not None:
-        kind = OnCpu
-    return kind(vllm_config=vllm_config, **named)
+    gpu, later = torch.cuda.is_available(), vllm_config.scheduler_config.async_scheduling
+    kinds: dict[tuple[bool, bool], type[Scheduler]] = {
+        (False, False): OnCpu,
+        (False, True): OnCpuAsync,
+        (True, False): OnGpu,
+        (True, True): OnGpuAsync,
+    }
+    return kinds[gpu, later](vllm_config=vllm_config, **named)
