@@ -128,7 +128,7 @@ gpu: install-dev ## engine and HTTP windows/s of large-v3 and turbo with random 
 	$(BIN)/python -m benchmarks.gpu $(GPU_ARGS)
 
 kernel: install-dev ## the GPU's attention kernel in Triton's interpreter, without a GPU
-	$(BIN)/python -m pip install --quiet --target build/triton --upgrade triton==3.6.0
+	benchmarks/install_peers.sh benchmarks/gpu/triton.txt build/triton
 	TRITON_INTERPRET=1 PYTHONPATH=build/triton $(BIN)/python -m pytest -q tests/test_engine_inside_cross_decode.py
 
 load: install-dev ## a minute of many different clients against a server of its own; LOAD_ARGS=--shape=soak --seconds=3600

@@ -13,7 +13,7 @@ import msgspec
 
 from endpoint.config import TEST_MODEL
 from endpoint.engine.alignment import BATCH, Aligner, token_probabilities
-from endpoint.engine.inside.cross_attention import KEEP, Attention, Call, Request
+from endpoint.engine.attention import KEEP, Attention, Call, Request
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.options import Task
 from endpoint.types import SAMPLE_RATE, Hypothesis, Piece, Window

@@ -23,7 +23,7 @@ from vllm import AsyncEngineArgs
 
 from endpoint.engine import client as vllm
 from endpoint.engine.arguments import _prepare_environment, engine_args
-from endpoint.engine.client import VllmEngine, _floats
+from endpoint.engine.client import VllmEngine
 from endpoint.engine.parameters import sampling_params
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.options import Options, Sampling
@@ -114,13 +114,6 @@ def test_each_model_runner_has_its_rules(asked: str | None, module: str, monkeyp
         monkeypatch.setenv("VLLM_USE_V2_MODEL_RUNNER", asked)
     (made,) = arguments().logits_processors or []
     assert made == f"endpoint.engine.inside.{module}:WhisperRules"
-
-
-def test_samples_become_floats_below_one() -> None:
-    made = _floats(np.array([-32768, 0, 16384, 32767], np.int16))
-    assert made.dtype == np.float32
-    assert made.tolist() == [-1.0, 0.0, 0.5, pytest.approx(1, abs=1e-4)]
-    assert made.max() < 1
 
 
 async def test_before_start_it_says_so_and_closing_is_harmless() -> None:

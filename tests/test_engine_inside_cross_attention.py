@@ -18,17 +18,15 @@ from endpoint.config import TEST_MODEL
 from endpoint.engine.checkpoint import alignment_heads
 
 pytest.importorskip("numba", reason="the base build has no engine")
+from endpoint.engine.attention import KEEP, Attention, Call, Request
 from endpoint.engine.inside import cross_attention
 from endpoint.engine.inside.cross_attention import (
     MEDIAN_WIDTH,
     AlignExtension,
-    Attention,
-    Call,
-    Request,
     follow,
     median_filter,
 )
-from endpoint.engine.inside.cross_cache import KEEP, Kept
+from endpoint.engine.inside.cross_cache import Kept
 from endpoint.engine.time_warping import first_frames
 
 # ---- the median --------------------------------------------------------------------------------------

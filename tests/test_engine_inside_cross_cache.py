@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from vllm.model_executor.layers.attention import cross_attention
 
-from endpoint.engine.inside.cross_cache import KEEP, CrossCache, Kept, write_nothing
+from endpoint.engine.attention import KEEP
+from endpoint.engine.inside.cross_cache import CrossCache, Kept, write_nothing
 
 BLOCKS, BLOCK, HEADS, SIZE = 9, 4, 2, 3
 
@@ -53,7 +54,7 @@ def test_each_window_is_written_to_its_own_blocks_in_every_layer(listed: bool) -
 def test_only_windows_with_words_are_kept_and_only_so_many() -> None:
     kept, batch = Kept(), torch.zeros(5, 10, 4)
     kept.put(f"{KEEP}0", batch[0])
-    assert kept.pop(f"{KEEP}0") is None  # before it was said how many
+    assert kept.pop(f"{KEEP}0") is None  # before a number was set
     kept.most = 2
     for number in range(3):
         kept.put(f"{KEEP}{number}", batch[number])

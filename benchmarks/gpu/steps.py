@@ -34,7 +34,7 @@ SETTLE = 0.25  # of a period's windows are decoded before it is watched
 
 
 class Watch(WorkerExtension):
-    """The worker's extension with three ways to watch; each answers as msgpack of [(name, seconds, times)]."""
+    """The worker's extension with three ways to watch; the result of each is msgpack of [(name, seconds, times)]."""
 
     _whisper_stop: Callable[[], list[tuple[str, float, int]]]
 

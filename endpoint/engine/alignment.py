@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from endpoint.engine.inside.cross_attention import Attention, Call, Request
+from endpoint.engine.attention import Attention, Call, Request
 from endpoint.engine.time_warping import first_frames
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.engine.words import strayed, time_words

@@ -20,9 +20,9 @@ import structlog
 from endpoint.config import Settings, add_environment
 from endpoint.engine.alignment import BATCH, Aligner, warm_up
 from endpoint.engine.arguments import load_args, uses_v2_runner
+from endpoint.engine.attention import KEEP
 from endpoint.engine.beam import Beam
 from endpoint.engine.checkpoint import alignment_heads
-from endpoint.engine.inside.cross_cache import KEEP
 from endpoint.engine.parameters import read, read_beams, sampling_params
 from endpoint.engine.placement import Link, cpu_threads
 from endpoint.engine.prompt import (

@@ -11,11 +11,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from endpoint.engine.attention import Attention, Call, Request
 from endpoint.engine.inside import groups, scores, steps
 from endpoint.engine.inside.blocks import SelfBlocks
 from endpoint.engine.inside.cross_cache import kept
@@ -28,34 +28,6 @@ _LOW, _HIGH = (0, 0, 1, 2, 0, 3, 2, 2, 3, 4, 1, 1, 3), (5, 3, 6, 4, 1, 5, 6, 3, 
 MEDIAN_OF_SEVEN = tuple(zip(_LOW, _HIGH, strict=True))
 TINY = 1e-12  # far below any deviation of softmax weights that matters
 TOGETHER = 4  # windows in one pass: the attention of more is large
-
-
-class Request(msgspec.Struct):
-    """key: of the window. ids: decoder tokens, prefix and <|endoftext|> included. first: row of the first text token.
-    frames: of the encoder that hold sound. samples: int16 bytes, given when the encoder's output was not kept.
-    """
-
-    key: str
-    ids: list[int]
-    first: int
-    frames: int
-    samples: bytes | None = None
-
-
-class Attention(msgspec.Struct):
-    """float32 [rows, frames]: rows for each text token and one for <|endoftext|>; empty if nothing was kept."""
-
-    rows: int
-    frames: int
-    data: bytes
-
-    def matrix(self) -> np.ndarray:
-        return np.frombuffer(self.data, np.float32).reshape(self.rows, self.frames)
-
-
-class Call(msgspec.Struct):
-    heads: list[tuple[int, int]]  # (layer, head)
-    requests: list[Request]
 
 
 class AlignExtension:

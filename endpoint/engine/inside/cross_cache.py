@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-KEEP = "words-"  # how the keys of windows begin whose encoder output is kept, for the times of their words
+from endpoint.engine.attention import KEEP
 
 
 class Kept:
@@ -22,7 +22,7 @@ class Kept:
 
     def __init__(self) -> None:
         self._outputs: OrderedDict[str, Tensor] = OrderedDict()
-        self.most: int | None = None  # not yet said
+        self.most: int | None = None  # until the first API process sets it
 
     def put(self, key: str, output: Tensor) -> None:
         if key.startswith(KEEP) and self.most:

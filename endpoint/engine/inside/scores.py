@@ -7,11 +7,14 @@ likelier. Here the table is filled on the host, and nothing is counted.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
-from vllm.v1.outputs import LogprobsTensors
+
+if TYPE_CHECKING:
+    from vllm.v1.outputs import LogprobsTensors
 
 
 def gather(scores: Tensor, asked: Mapping[int, Sequence[int]], sampled: Tensor) -> LogprobsTensors | None:
@@ -20,6 +23,8 @@ def gather(scores: Tensor, asked: Mapping[int, Sequence[int]], sampled: Tensor) 
     scores: float32 [rows, vocabulary]. asked: ids by row. sampled: int64 [rows]. The result's scores: float32 [rows,
     1 + most ids], that of the sampled token first, -inf behind the shorter lists; its ranks are all 0.
     """
+    from vllm.v1.outputs import LogprobsTensors  # the API's process reaches this module before vLLM's settings are set
+
     if not asked:
         return None
     table = np.full((len(scores), 1 + max(map(len, asked.values()))), -1)
