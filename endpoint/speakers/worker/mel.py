@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import scipy.fft
 
 from endpoint.speakers.worker.frames import Samples
 from endpoint.types import SAMPLE_RATE
@@ -52,7 +53,7 @@ def log_mel(samples: Samples) -> Features:
     emphasised = np.empty_like(frames)
     emphasised[:, 1:] = frames[:, 1:] - _EMPHASIS * frames[:, :-1]
     emphasised[:, 0] = frames[:, 0] * (1 - _EMPHASIS)
-    spectrum = np.fft.rfft(emphasised * _WINDOW, _BINS).astype(np.complex64)
+    spectrum = scipy.fft.rfft(emphasised * _WINDOW, _BINS)  # of float32, several times faster than NumPy's
     power = spectrum.real**2 + spectrum.imag**2
     features: Features = np.log(np.maximum(power @ _FILTERS, np.finfo(np.float32).eps))
     return features
