@@ -26,6 +26,7 @@ VOICES = {  # voice: package, its files. Allison also speaks the Spanish ones.
     "July": ("asterisk-prompt-es-co", f"{SOUNDS}/es/*.gsm"),
     "Linda": ("", "LJ*.flac"),
 }
+NOT_A_VOICE = {"tt-monkeys", "ascending-2tone", "descending-2tone", "beep", "beeperr"}  # sounds among the prompts
 SHORTEST, LONGEST = 1.2, 15.0  # seconds of a clip
 LEVEL = 0.05  # root mean square of every clip; full scale is 1
 REFERENCE_SECONDS = 5.0
@@ -38,7 +39,7 @@ def clips(voice: str, folder: Path, count: int = 80) -> list[Sound]:
     root = folder / package if package else HERE
     if not list(root.glob(pattern)):
         unpack([package], root)
-    paths = sorted(root.glob(pattern))
+    paths = sorted(path for path in root.glob(pattern) if path.stem not in NOT_A_VOICE)
     random.Random(voice).shuffle(paths)
     found: list[Sound] = []
     for path in paths:

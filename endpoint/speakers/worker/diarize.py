@@ -15,7 +15,7 @@ from endpoint.speakers.worker.locals import parts
 from endpoint.speakers.worker.models import Models
 from endpoint.speakers.worker.timeline import Stretch, stretches
 
-SAME_VOICE = 0.70  # cosine from which a speaker is a known one; over telephones others come close to it
+SAME_VOICE = 0.74  # cosine from which a speaker is a known one; over telephones others come close to it
 
 
 class NobodySpeaks(Exception):
