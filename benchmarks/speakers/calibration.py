@@ -54,7 +54,7 @@ def changed(piece: Sound, number: int) -> Sound:
         piece = np.fft.irfft(spectrum, len(piece))
     elif number % 3 == 2:
         piece = piece + HISS * np.random.default_rng(number).standard_normal(len(piece))
-    return as_int16(piece).astype(np.float32) / 32_768
+    return as_int16(piece).astype(np.float32) / np.float32(32_768)
 
 
 def as_int16(sound: Sound) -> np.ndarray:
