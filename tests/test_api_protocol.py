@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 import uvicorn
+from uvicorn.server import ServerState
 
 from endpoint.api import protocol
 from endpoint.api.protocol import MAX_HEAD_BYTES, MAX_HEADERS, LimitedProtocol
@@ -82,6 +84,44 @@ def test_more_is_refused_before_it_ends(port: int, head: bytes) -> None:
     if status:  # else the connection was reset before the response was read
         assert status in (400, 431)
         assert set(body["error"]) == {"message", "type", "param", "code"}
+
+
+class Written(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
+        self.data, self.closed, self.protocol = b"", False, None
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    def get_protocol(self) -> object:
+        return self.protocol
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+@pytest.mark.parametrize("head", [START + b"b" * (2 * MAX_HEAD_BYTES), b"GET /" + b"a" * (2 * MAX_HEAD_BYTES)])
+async def test_what_does_not_end_is_refused_though_it_comes_in_one_read(head: bytes) -> None:
+    config = uvicorn.Config(app_of(StandIn()), log_config=None, http=LimitedProtocol)
+    config.load()
+    made = LimitedProtocol(config=config, server_state=ServerState(), app_state={})
+    transport = Written()
+    transport.protocol = made
+    made.connection_made(transport)
+    made.data_received(head)
+    assert transport.closed
+    assert transport.data.startswith(b"HTTP/1.1 431 ")
+    made.connection_lost(None)
 
 
 def test_the_refusal_says_what_the_limit_is(port: int) -> None:

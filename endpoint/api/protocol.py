@@ -16,6 +16,7 @@ from endpoint.errors import InvalidRequest
 
 MAX_HEAD_BYTES = 64 * 1024  # of the path and all headers
 MAX_HEADERS = 100
+SLICE_BYTES = 16 * 1024  # of a head that the parser is given at once
 LINGER_SECONDS = 5.0  # a body is still read after its response: a client that is cut off at once may not read that
 HEAD_SECONDS = 20.0  # from the connection, or the first byte of the next request, to the end of the head
 
@@ -44,6 +45,18 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """A head comes to the parser in slices: of one read it may make something at first, and nothing of the rest."""
+        while self._in_head and len(data) > SLICE_BYTES and not self.transport.is_closing():
+            self._parse(data[:SLICE_BYTES])
+            data = data[SLICE_BYTES:]
+            successor: Any = self.transport.get_protocol()
+            if successor is not self:  # it has become a web socket
+                successor.data_received(data)
+                return
+        if not self.transport.is_closing():
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
         self._quiet_bytes += len(data)
         super().data_received(data)
         if self._quiet_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
