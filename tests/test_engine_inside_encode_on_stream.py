@@ -10,7 +10,8 @@ pytest.importorskip("torch", reason="the base build has no engine")
 import torch
 from torch import Tensor
 
-from endpoint.engine.inside.encode_on_stream import OnStream
+from endpoint.engine.inside import encode_on_stream
+from endpoint.engine.inside.encode_on_stream import CudaEncoder, OnStream
 
 
 class Later:
@@ -32,8 +33,11 @@ class Device:
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
         self.events: list[Later] = []
+        self.most = 4
 
     def encode(self, sounds: Sequence[Tensor], frames: int) -> tuple[Tensor, Later]:
+        if len(sounds) > self.most:
+            raise RuntimeError("no memory")
         self.batches.append([int(sound[0]) for sound in sounds])
         self.events.append(Later())
         return torch.stack([2 * sound for sound in sounds]), self.events[-1]
@@ -96,6 +100,31 @@ def test_what_was_given_up_is_not_encoded_unless_others_share_it(device: Device)
     ahead.turn(16, wait=True)
     assert device.batches == [[2]]
     assert second.done()
+
+
+def test_too_many_at_once_fail_and_the_next_ones_are_encoded(device: Device) -> None:
+    device.most = 1
+    ahead = OnStream(device)
+    futures = [ahead.start(sound(value), frames) for value, frames in enumerate((1_500, 1_500, 250))]
+    ahead.turn(16, wait=True)
+    assert [str(future.exception()) for future in futures[:2]] == ["no memory"] * 2
+    ahead.turn(16, wait=True)
+    assert futures[2].result().tolist() == [4, 4, 4]
+
+
+def test_graphs_are_used_as_far_as_there_is_memory_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def graph(model: object, size: int, *_: object) -> str:
+        if size > 4:
+            raise RuntimeError("no memory")
+        return f"graph of {size}"
+
+    monkeypatch.setattr(encode_on_stream, "_graph", graph)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda place: None)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
+    encoder = CudaEncoder(torch.nn.Linear(1, 1), 16, graphs=True)
+    assert [encoder.batch(count, 1_500) for count in (1, 3, 4, 16)] == [1, 2, 4, 4]
+    assert encoder.batch(16, 250) == 16  # there are none for shorter ones
+    assert [CudaEncoder(torch.nn.Linear(1, 1), 16, graphs=False).batch(count, 1_500) for count in (3, 40)] == [3, 16]
 
 
 def test_what_was_not_begun_is_cancelled_at_the_end(device: Device) -> None:

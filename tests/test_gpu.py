@@ -7,6 +7,7 @@ import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -34,7 +35,9 @@ from endpoint.config import Settings
 from endpoint.text.judge import compression_ratio
 
 pytest.importorskip("transformers", reason="the base build has no engine")
-from benchmarks.gpu import floor, model, parts
+import msgspec
+
+from benchmarks.gpu import floor, model, parts, steps
 from endpoint.engine.checkpoint import alignment_heads
 from endpoint.engine.tokens import WhisperTokens
 from endpoint.weights.find import check_folder
@@ -46,6 +49,20 @@ ON_H200 = {"card": "NVIDIA H200", "driver": "580.1", "small": False}
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return model.build(TURBO, tmp_path_factory.mktemp("model") / "turbo")
+
+
+def test_steps_that_admit_are_counted_apart() -> None:
+    ran = []
+    runner = SimpleNamespace(execute_model=ran.append)
+    watch = steps.Watch()
+    watch.model_runner = runner
+    watch.whisper_watch("steps")
+    for tokens, new in ((3, ["a"]), (2, []), (0, []), (2, [])):
+        runner.execute_model(SimpleNamespace(num_scheduled_tokens=tokens, scheduled_new_reqs=new))
+    rows = msgspec.msgpack.decode(watch.whisper_watched())
+    assert [(kind, times) for kind, _, times in rows] == [("admits", 1), ("decodes", 1)]
+    assert len(ran) == 4
+    assert runner.execute_model == ran.append
 
 
 # ---- what is measured -----------------------------------------------------------------------------

@@ -92,25 +92,25 @@ def _short(file: str, line: int, name: str) -> str:
 
 async def watched(engine: Any, decode: Callable[[], Any], callers: int, what: str) -> tuple[list[Any], int]:
     """Rows, and the steps there were, of WINDOWS windows a caller, watched while all callers are at work."""
-    count, done, begun, found = WINDOWS * callers, 0, 0, list[Any]()
+    count, done, steps, found = WINDOWS * callers, 0, list[int](), list[Any]()
     numbers, first, last = iter(range(count)), round(SETTLE * count), count - callers
 
     async def caller() -> None:
-        nonlocal done, begun
+        nonlocal done
         for _ in numbers:
             await decode()
             done += 1
             if done == first:
-                begun, _ = await engine.steps()
+                steps.append((await engine.steps())[0])
                 await engine._ask("whisper_watch", what)
             elif done == last:
                 found.extend(msgspec.msgpack.decode(await engine._ask("whisper_watched")))
-                begun = (await engine.steps())[0] - begun
+                steps.append((await engine.steps())[0])
 
     async with asyncio.TaskGroup() as group:
         for _ in range(callers):
             group.create_task(caller())
-    return found, begun
+    return found, steps[1] - steps[0]
 
 
 def show(what: str, rows: list[tuple[str, float, int]], steps: int) -> None:

@@ -19,7 +19,6 @@ from endpoint.engine.attention import Attention, Call, Request
 from endpoint.engine.inside import groups, scores, steps
 from endpoint.engine.inside.blocks import SelfBlocks
 from endpoint.engine.inside.cross_cache import kept
-from endpoint.engine.inside.log_mel import LogMel
 from endpoint.engine.inside.logits_processor import WhisperRules
 
 MEDIAN_WIDTH = 7  # frames; openai/whisper medfilt_width
@@ -34,7 +33,6 @@ class AlignExtension:
     """Methods of the worker, called by name through vLLM's collective_rpc; arguments cross as bytes."""
 
     model_runner: Any
-    _whisper_log_mel: LogMel | None = None
 
     def whisper_keep(self, most: int) -> None:
         """Keep up to `most` encoder outputs from now on. Every API process calls it; the first call counts."""
@@ -88,12 +86,8 @@ class AlignExtension:
         source = kept.pop(request.key)
         if source is not None or request.samples is None:
             return source
-        weight = next(model.parameters())
-        if self._whisper_log_mel is None:
-            self._whisper_log_mel = LogMel(model.config.num_mel_bins, weight.device)
-        sound = torch.frombuffer(bytearray(request.samples), dtype=torch.int16).to(weight.device)
-        features = self._whisper_log_mel(sound[None]).to(model.dtype)
-        output: Tensor = model.model.get_encoder_outputs([features])[0]
+        sound = torch.frombuffer(bytearray(request.samples), dtype=torch.int16)
+        output: Tensor = model.encode(sound[None].to(next(model.parameters()).device))[0]
         return output
 
 

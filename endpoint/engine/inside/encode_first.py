@@ -8,6 +8,7 @@ blocks of the cross-attention that vLLM gave it (cross_cache.py). So no step enc
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ ROWS_TOGETHER = 8  # rows from which on no step waits
 POLL_SECONDS = 0.002  # longest wait, in seconds, of an engine with nothing else to do: it has to look for new requests
 
 
-class EncodesFirst:
+class EncodesFirst(ABC):
     """Goes before Groups in the bases of a class."""
 
     vllm_config: VllmConfig
@@ -63,9 +64,9 @@ class EncodesFirst:
         self._write([new.req_id for new in output.scheduled_new_reqs])
         return output
 
+    @abstractmethod
     def _wait(self) -> None:
         """Admit what has been encoded. Waits where nothing else is to be done."""
-        raise NotImplementedError
 
     def _admit_encoded(self) -> None:
         self._admit([name for name, (_, encoded) in self._held.items() if encoded.done()])

@@ -88,9 +88,13 @@ class OnStream(EncodeAhead):
             frames = alike[0].frames
             batch = alike[: self._device.batch(len(alike), frames)]
             batch = [asked for asked in batch if asked.future.set_running_or_notify_cancel()]
-            outputs, event = self._device.encode([asked.samples for asked in batch], frames)
-            self._running = event, outputs, batch
             waiting = [asked for asked in waiting if asked not in batch]
+            try:
+                outputs, event = self._device.encode([asked.samples for asked in batch], frames)
+                self._running = event, outputs, batch
+            except RuntimeError as error:  # such as too little memory for so many: each is tried once more by itself
+                for asked in batch:
+                    asked.future.set_exception(error)
         self._waiting = deque(waiting)
 
     def close(self) -> None:

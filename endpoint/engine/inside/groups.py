@@ -26,16 +26,22 @@ RULES, BEAM = "whisper", "beam"  # in SamplingParams.extra_args: fields of RowRu
 
 
 def beam_of(request: Request) -> Beam | None:
-    params = request.sampling_params
-    rules = (params.extra_args or {}).get(RULES) if params else None
-    found = rules and rules.get(BEAM)
+    found = _fields_of(request)
     return Beam(**found) if found else None
 
 
 def follows(request: Request) -> bool:
-    """Whether it is a beam behind the first of its window: it has no sound of its own."""
-    beam = beam_of(request)
-    return beam is not None and beam.index > 0
+    """Whether it is a beam behind the first of its window: it has no sound of its own. Asked of many at every step."""
+    found = _fields_of(request)
+    return bool(found) and found["index"] > 0
+
+
+def _fields_of(request: Request) -> dict[str, Any]:
+    """Those of its Beam; empty for one that is none."""
+    params = request.sampling_params
+    rules = (params.extra_args or {}).get(RULES) if params else None
+    found: dict[str, Any] = (rules or {}).get(BEAM) or {}
+    return found
 
 
 _schedulers = list["Groups"]()  # of this process
