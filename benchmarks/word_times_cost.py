@@ -28,7 +28,9 @@ WAYS = ("none", "kept", "encoded again")
 
 
 async def measure(data: bytes, model: str) -> dict[str, float]:
+    from endpoint.engine import client
     from endpoint.engine.alignment import Aligner  # here: vLLM's own processes import this file, and must not see numba
+    from endpoint.engine.attention import KEEP
     from endpoint.engine.client import VllmEngine
 
     pipeline = build_pipeline(load_settings(model_id=model, cpu_kv_cache_gib=1, log_level="warning"))
@@ -57,10 +59,10 @@ async def measure(data: bytes, model: str) -> dict[str, float]:
     with patch.object(Aligner, "_timed", timed):
         for turn in range(REPEATS + 1):
             for way in WAYS:
-                await engine._engine.collective_rpc("whisper_keep", args=(0 if way == "encoded again" else 160,))
                 inside.update(attend=0.0, warp=0.0)
                 began = time.perf_counter()
-                await transcribe(pipeline, data, Options(language="en", words=way != "none"))
+                with patch.object(client, "KEEP", "lost-" if way == "encoded again" else KEEP):
+                    await transcribe(pipeline, data, Options(language="en", words=way != "none"))
                 if turn:  # the first turn warms up
                     spent[way].append(time.perf_counter() - began)
                     if way == "kept":
